@@ -1,0 +1,66 @@
+"""One typed table of settings, read once.
+
+Each setting is an environment variable ``TULE_<NAME>``; ``tule up --help`` and the docs print this table. Nothing else in
+the package reads the environment for configuration.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from tule.kernel.errors import InvalidArgument
+
+
+def _setting(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one server. ``Settings.read()`` takes them from the environment; arguments win over it."""
+
+    home: Path = _setting(Path("~/.tule"), "data directory: records, objects, tables, keys, logs")
+    project: str = _setting("local-project", "project id that credentials made by Tule name")
+    location: str = _setting("us-central1", "location used where a client names none")
+    host: str = _setting("127.0.0.1", "address to listen on")
+    port: int = _setting(0, "port of the plain and proxy listener; 0 takes a free one, the same again at the next start")
+    tls_port: int = _setting(0, "port of the TLS listener (ALPN: h2 and http/1.1); 0 takes a free one")
+    threads: int = _setting(0, "threads of each native pool (BLAS, OpenMP, DuckDB); 0 means one per core")
+    memory: str = _setting("1GB", "memory limit of the SQL engine, as DuckDB writes sizes")
+    max_body: int = _setting(100 * 2**20, "largest JSON or protobuf request body, bytes (uploads stream and have no such limit)")
+    sql: str = _setting("duckdb", "SQL engine: duckdb")
+    compute: str = _setting("local", "where jobs run: local")
+    offline: bool = _setting(False, "refuse every outbound connection of intercepted commands that is not for Tule")
+    log_level: str = _setting("info", "debug, info, warning or error")
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
+        """Settings from ``environ`` (default: the process's), overridden by the ``given`` values that are not None."""
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        for each in fields(cls):
+            raw = environ.get(f"TULE_{each.name.upper()}")
+            if raw is not None:
+                values[each.name] = _parse(each.name, raw, type(each.default))
+        values.update({name: value for name, value in given.items() if value is not None})
+        home = Path(values.get("home", cls.home)).expanduser().resolve()
+        return cls(**{**values, "home": home})
+
+
+def _parse(name: str, raw: str, kind: type) -> Any:
+    if kind is bool:
+        if raw.lower() in ("1", "true", "yes", "on"):
+            return True
+        if raw.lower() in ("0", "false", "no", "off", ""):
+            return False
+        raise InvalidArgument(f"TULE_{name.upper()} must be true or false", given=repr(raw))
+    if kind is int:
+        try:
+            return int(raw)
+        except ValueError:
+            raise InvalidArgument(f"TULE_{name.upper()} must be a whole number", given=repr(raw)) from None
+    return Path(raw) if issubclass(kind, Path) else raw
