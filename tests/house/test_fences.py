@@ -165,7 +165,8 @@ def test_a_room_reaches_another_only_through_its_front(path: Path) -> None:
 
 
 HEAVY = [
-    "google", "grpc", "duckdb", "pyarrow", "numpy", "pandas", "sqlglot", "sqlalchemy", "sklearn", "xgboost", "starlette",
+    "google", "grpc", "duckdb", "pyarrow", "numpy", "pandas", "sqlglot", "sqlalchemy", "sklearn", "xgboost",
+    "starlette",
     "uvicorn", "typer", "rich", "httpx", "cryptography",
 ]  # fmt: skip
 
