@@ -1,0 +1,1 @@
+"""What other projects import: a session on a local server, a pytest fixture, server processes for tests."""
