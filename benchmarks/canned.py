@@ -1,0 +1,45 @@
+"""Bare servers that do the least: the reference figures of the other benchmarks.
+
+``python benchmarks/canned.py PORT`` answers every BigQuery call with one fixed result of ``SELECT 1``.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import orjson
+
+ANSWER = orjson.dumps(
+    {
+        "kind": "bigquery#queryResponse",
+        "schema": {"fields": [{"name": "f0_", "type": "INTEGER", "mode": "NULLABLE"}]},
+        "jobReference": {"projectId": "p", "jobId": "job", "location": "US"},
+        "totalRows": "1",
+        "rows": [{"f": [{"v": "1"}]}],
+        "totalBytesProcessed": "0",
+        "jobComplete": True,
+        "cacheHit": False,
+    }
+)
+HEADERS = [(b"content-type", b"application/json; charset=UTF-8")]
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["type"] != "http":
+        return
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    orjson.loads(body or b"{}")
+    await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+    await send({"type": "http.response.body", "body": ANSWER})
+
+
+if __name__ == "__main__":
+    import uvicorn
+
+    uvicorn.run(application, port=int(sys.argv[1]), log_level="error", access_log=False)
