@@ -1,7 +1,8 @@
 """Run every benchmark in a process of its own and write one table to docs/benchmarks.md.
 
-``make bench`` runs all; ``python benchmarks/run.py startup queries`` runs some; ``--quick`` uses smaller sizes and writes
-nothing. A benchmark prints one JSON object a line: what, unit, tule, reference, ratio, goal, against. Ratios compare figures
+``make bench`` runs all; ``python benchmarks/run.py startup queries`` runs some; ``--quick`` uses smaller sizes and
+writes nothing. A benchmark prints one JSON object a line: what, unit, tule, reference, ratio, goal, against. Ratios compare
+figures
 of one run on one machine; single figures move with whatever else the machine does.
 """
 
@@ -43,7 +44,11 @@ def figure(value: object) -> str:
 
 
 def format_row(row: dict[str, object]) -> str:
-    cells = [str(row["what"]), str(row.get("unit", "")), *(figure(row.get(key)) for key in ("tule", "reference", "ratio"))]
+    cells = [
+        str(row["what"]),
+        str(row.get("unit", "")),
+        *(figure(row.get(key)) for key in ("tule", "reference", "ratio")),
+    ]
     return "| " + " | ".join([*cells, str(row.get("goal", "")), str(row.get("against", ""))]) + " |"
 
 

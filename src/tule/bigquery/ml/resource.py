@@ -1,0 +1,210 @@
+"""The REST Model resource: what ``models.get`` answers about a trained model.
+
+Field names and spellings follow the BigQuery v2 reference; BigQuery DataFrames rebuilds estimators from
+``trainingRuns[-1].trainingOptions``, so those carry effective values, defaults included.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from tule.bigquery.ml.options import CLASSIFIERS, GLM, KMEANS, MODEL_TYPES, TREES, ModelOptions
+
+# SQL option -> the field of trainingOptions, where it is not the plain camelCase of the name.
+_TRAINING_OPTION = {
+    "input_label_cols": "inputLabelColumns",
+    "l1_reg": "l1Regularization",
+    "l2_reg": "l2Regularization",
+    "min_rel_progress": "minRelativeProgress",
+    "data_split_col": "dataSplitColumn",
+    "optimize_strategy": "optimizationStrategy",
+    "ls_init_learn_rate": "initialLearnRate",
+    "class_weights": "labelClassWeights",
+    "instance_weight_col": "instanceWeightColumn",
+    "kmeans_init_method": "kmeansInitializationMethod",
+    "kmeans_init_col": "kmeansInitializationColumn",
+    "min_tree_child_weight": "minTreeChildWeight",
+    "colsample_bytree": "colsampleBytree",
+    "colsample_bylevel": "colsampleBylevel",
+    "colsample_bynode": "colsampleBynode",
+    "num_parallel_tree": "numParallelTree",
+    "vertex_ai_model_version_aliases": "vertexAiModelVersionAliases",
+    "category_encoding_method": "categoryEncodingMethod",
+}
+_INT64 = frozenset({"max_iterations", "max_tree_depth", "num_clusters", "num_parallel_tree", "min_tree_child_weight"})
+_RENAMED_VALUES = {
+    ("data_split_method", "SEQ"): "SEQUENTIAL",
+    ("kmeans_init_method", "KMEANS++"): "KMEANS_PLUS_PLUS",
+    ("dart_normalize_type", "TREE"): "TREE",
+}
+_UNSAID = frozenset({"model_registry", "vertex_ai_model_id", "vertex_ai_model_version_aliases"})
+
+
+def milliseconds(moment: datetime) -> str:
+    """Milliseconds since 1970 as a decimal string: how the REST API writes times of resources."""
+    return str(int(moment.timestamp() * 1000))
+
+
+def timestamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
+def training_options(options: ModelOptions, effective: Mapping[str, Any]) -> dict[str, Any]:
+    """``trainingOptions`` of one run: ``effective`` are the fitted model's options, which win over the written ones."""
+    body: dict[str, Any] = {}
+    for key, written in options.values.items():
+        value = effective.get(key, written) if key not in ("class_weights", "input_label_cols") else written
+        if value is None or key in _UNSAID:
+            continue
+        if isinstance(value, str):
+            value = _RENAMED_VALUES.get((key, value), value)
+        elif key == "class_weights":
+            value = {label: weight for label, weight in value}
+        elif key in _INT64:
+            value = str(int(value))
+        body[_TRAINING_OPTION.get(key, _camel(key))] = value
+    if options.model_type != KMEANS:
+        body["lossType"] = "MEAN_LOG_LOSS" if options.model_type in CLASSIFIERS else "MEAN_SQUARED_LOSS"
+    if options.model_type in GLM and "optimizationStrategy" in body:
+        body["optimizationStrategy"] = str(effective.get("optimize_strategy", body["optimizationStrategy"]))
+    if options.model_type in TREES and body.get("treeMethod") == "AUTO":
+        body["treeMethod"] = "HIST"
+    return body
+
+
+def number(value: float | None) -> float | str | None:
+    """A JSON number; what JSON cannot say is written as Google's APIs do."""
+    if value is None or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def iteration_results(iterations: Iterable[Any]) -> list[dict[str, Any]]:
+    """``results`` of a training run from the model's history."""
+    rows = []
+    for each in iterations:
+        row: dict[str, Any] = {
+            "index": each.number,
+            "durationMs": str(each.duration_ms),
+            "trainingLoss": number(each.loss),
+            "evalLoss": number(each.eval_loss),
+            "learnRate": number(each.learn_rate),
+        }
+        if each.clusters:
+            row["clusterInfos"] = [
+                {"centroidId": str(c.centroid_id), "clusterRadius": number(c.radius), "clusterSize": str(c.size)}
+                for c in each.clusters
+            ]
+        rows.append({key: value for key, value in row.items() if value is not None})
+    return rows
+
+
+def standard_type(kind: pa.DataType) -> dict[str, Any]:
+    """A StandardSqlDataType for an Arrow type of the training query."""
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return {"typeKind": "ARRAY", "arrayElementType": standard_type(kind.value_type)}
+    if pa.types.is_struct(kind):
+        fields = [{"name": field.name, "type": standard_type(field.type)} for field in kind]
+        return {"typeKind": "STRUCT", "structType": {"fields": fields}}
+    tests = (
+        (pa.types.is_integer, "INT64"),
+        (pa.types.is_floating, "FLOAT64"),
+        (pa.types.is_boolean, "BOOL"),
+        (pa.types.is_date, "DATE"),
+        (pa.types.is_time, "TIME"),
+        (pa.types.is_binary, "BYTES"),
+        (pa.types.is_large_binary, "BYTES"),
+    )
+    for fits, name in tests:
+        if fits(kind):
+            return {"typeKind": name}
+    if pa.types.is_decimal(kind):
+        return {"typeKind": "NUMERIC" if kind.scale <= 9 and kind.precision <= 38 else "BIGNUMERIC"}
+    if pa.types.is_timestamp(kind):
+        return {"typeKind": "TIMESTAMP" if kind.tz else "DATETIME"}
+    return {"typeKind": "STRING"}
+
+
+def columns(fields: Iterable[pa.Field]) -> list[dict[str, Any]]:
+    """``featureColumns`` / ``labelColumns`` entries."""
+    return [{"name": field.name, "type": standard_type(field.type)} for field in fields]
+
+
+def evaluation_metrics(model_type: str, row: Mapping[str, Any], classes: list[Any] | None) -> dict[str, Any]:
+    """``evaluationMetrics`` of a run from the row that ML.EVALUATE gives (see ``functions/evaluate.py``)."""
+    if model_type == KMEANS:
+        body = {"daviesBouldinIndex": row["davies_bouldin_index"], "meanSquaredDistance": row["mean_squared_distance"]}
+        return {"clusteringMetrics": {key: number(value) for key, value in body.items()}}
+    if model_type not in CLASSIFIERS:
+        names = {
+            "meanAbsoluteError": "mean_absolute_error",
+            "meanSquaredError": "mean_squared_error",
+            "meanSquaredLogError": "mean_squared_log_error",
+            "medianAbsoluteError": "median_absolute_error",
+            "rSquared": "r2_score",
+        }
+        return {"regressionMetrics": {key: number(row[name]) for key, name in names.items()}}
+    names = {
+        "precision": "precision",
+        "recall": "recall",
+        "accuracy": "accuracy",
+        "f1Score": "f1_score",
+        "logLoss": "log_loss",
+        "rocAuc": "roc_auc",
+    }
+    aggregate: dict[str, Any] = {key: number(row[name]) for key, name in names.items()}
+    if classes and len(classes) == 2:
+        aggregate["threshold"] = 0.5
+        return {
+            "binaryClassificationMetrics": {
+                "aggregateClassificationMetrics": aggregate,
+                "positiveLabel": label_text(classes[1]),
+                "negativeLabel": label_text(classes[0]),
+            }
+        }
+    return {"multiClassClassificationMetrics": {"aggregateClassificationMetrics": aggregate}}
+
+
+def label_text(value: Any) -> str:
+    """A label as the REST resource and prediction containers write it: ``true``, ``1``, ``Adelie``."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def model_body(
+    *,
+    reference: Mapping[str, str],
+    options: ModelOptions,
+    location: str,
+    features: Iterable[pa.Field],
+    label: pa.Field | None,
+    training_run: Mapping[str, Any],
+    earlier_runs: Iterable[Mapping[str, Any]] = (),
+    transform_columns: Iterable[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """The Model resource without the fields that the record store keeps (times, etag)."""
+    body: dict[str, Any] = {
+        "modelReference": dict(reference),
+        "modelType": MODEL_TYPES[options.model_type],
+        "location": location,
+        "trainingRuns": [*earlier_runs, dict(training_run)],
+        "featureColumns": columns(features),
+    }
+    if label is not None:
+        # The service lists the label under the name of the prediction.
+        predicted = pa.field(f"predicted_{label.name}", label.type)
+        if options.model_type not in CLASSIFIERS:
+            predicted = predicted.with_type(pa.float64())
+        body["labelColumns"] = columns([predicted])
+    if written := [dict(each) for each in transform_columns]:
+        body["transformColumns"] = written
+    return body
