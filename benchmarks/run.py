@@ -1,9 +1,8 @@
 """Run every benchmark in a process of its own and write one table to docs/benchmarks.md.
 
 ``make bench`` runs all; ``python benchmarks/run.py startup queries`` runs some; ``--quick`` uses smaller sizes and
-writes nothing. A benchmark prints one JSON object a line: what, unit, tule, reference, ratio, goal, against. Ratios compare
-figures
-of one run on one machine; single figures move with whatever else the machine does.
+writes nothing. A benchmark prints one JSON object a line: what, unit, tule, reference, ratio, goal, against. Ratios
+compare figures of one run on one machine; single figures move with whatever else the machine does.
 """
 
 from __future__ import annotations

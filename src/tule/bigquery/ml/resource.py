@@ -40,7 +40,6 @@ _INT64 = frozenset({"max_iterations", "max_tree_depth", "num_clusters", "num_par
 _RENAMED_VALUES = {
     ("data_split_method", "SEQ"): "SEQUENTIAL",
     ("kmeans_init_method", "KMEANS++"): "KMEANS_PLUS_PLUS",
-    ("dart_normalize_type", "TREE"): "TREE",
 }
 _UNSAID = frozenset({"model_registry", "vertex_ai_model_id", "vertex_ai_model_version_aliases"})
 
@@ -69,7 +68,7 @@ def training_options(options: ModelOptions, effective: Mapping[str, Any]) -> dic
         if isinstance(value, str):
             value = _RENAMED_VALUES.get((key, value), value)
         elif key == "class_weights":
-            value = {label: weight for label, weight in value}
+            value = dict(value)
         elif key in _INT64:
             value = str(int(value))
         body[_TRAINING_OPTION.get(key, _camel(key))] = value
