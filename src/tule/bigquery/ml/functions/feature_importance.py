@@ -1,0 +1,25 @@
+"""ML.FEATURE_IMPORTANCE: how much the trees use each feature."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from tule.bigquery.ml.functions.function import Answer, Call, Function
+from tule.bigquery.ml.options import TREES
+
+
+def answer(call: Call) -> Answer:
+    rows = call.trained.model.importance()
+    return Answer.of(
+        pa.table(
+            {
+                "feature": pa.array([row.name for row in rows], pa.string()),
+                "importance_weight": pa.array([row.weight for row in rows], pa.int64()),
+                "importance_gain": pa.array([row.gain for row in rows], pa.float64()),
+                "importance_cover": pa.array([row.cover for row in rows], pa.float64()),
+            }
+        )
+    )
+
+
+FUNCTION = Function("FEATURE_IMPORTANCE", answer, TREES)
