@@ -96,7 +96,8 @@ class Argument:
             raise InvalidArgument(
                 f"Argument {key} of ML.{function} must be {words[self.kind]}", given=repr(value), reason="invalidQuery"
             )
-        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
+        size: Any = value
+        if (self.low is not None and size < self.low) or (self.high is not None and size > self.high):
             span = f"at least {self.low:g}" if self.high is None else f"between {self.low:g} and {self.high:g}"
             raise InvalidArgument(f"Argument {key} of ML.{function} must be {span}", given=value, reason="invalidQuery")
         return value
