@@ -8,7 +8,6 @@ no category value can be read as SQL. A model that has no good expression (array
 from __future__ import annotations
 
 import datetime
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -98,7 +97,14 @@ def _score(output: LinearOutput, source: dict[str, exp.Expression]) -> exp.Expre
         if made is None:
             return None
         terms.append(made)
-    return reduce(lambda left, right: exp.Add(this=left, expression=right), terms)
+    return _sum(terms)
+
+
+def _sum(terms: list[exp.Expression]) -> exp.Expression:
+    total, *rest = terms
+    for term in rest:
+        total = exp.Add(this=total, expression=term)
+    return total
 
 
 def _logistic(score: exp.Expression) -> exp.Expression:
@@ -126,8 +132,8 @@ def prediction(
     name = f"predicted_{trained.label}"
     if trained.options.model_type not in CLASSIFIERS:
         return scores, {name: exp.column(f"{SCORE}0")}
-    labels = [literal(each) for each in formula.classes]
-    if any(each is None for each in labels):
+    labels = [made for each in formula.classes if (made := literal(each)) is not None]
+    if len(labels) < len(formula.classes):
         return None
     if formula.link == "logistic":
         positive = _logistic(exp.column(f"{SCORE}0"))
@@ -138,12 +144,10 @@ def prediction(
     else:
         columns = [exp.column(each) for each in scores]
         highest = exp.Greatest(this=columns[0].copy(), expressions=[each.copy() for each in columns[1:]])
-        powers = [
+        powers: list[exp.Expression] = [
             exp.Exp(this=exp.Paren(this=exp.Sub(this=each.copy(), expression=highest.copy()))) for each in columns
         ]
-        total = exp.Paren(
-            this=reduce(lambda a, b: exp.Add(this=a, expression=b), [each.copy() for each in powers])  # type: ignore[arg-type, return-value]
-        )
+        total = exp.Paren(this=reduce(lambda a, b: exp.Add(this=a, expression=b), [each.copy() for each in powers]))
         probabilities = [exp.Div(this=each, expression=total.copy()) for each in powers]
         case = exp.Case(default=labels[-1])
         for column, label in zip(columns[:-1], labels[:-1], strict=True):
@@ -152,7 +156,7 @@ def prediction(
     pairs = [
         exp.Struct(
             expressions=[
-                exp.PropertyEQ(this=exp.to_identifier("label"), expression=label.copy()),  # type: ignore[union-attr]
+                exp.PropertyEQ(this=exp.to_identifier("label"), expression=label.copy()),
                 exp.PropertyEQ(this=exp.to_identifier("prob"), expression=probability.copy()),
             ]
         )

@@ -73,3 +73,5 @@ REFUSED = (
     "ANNOTATE_IMAGE",
     "PROCESS_DOCUMENT",
 )
+
+__all__ = ["FUNCTIONS", "REFUSED", "Answer", "Call", "Function", "Rows", "Trained"]
