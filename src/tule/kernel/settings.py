@@ -1,7 +1,7 @@
 """One typed table of settings, read once.
 
-Each setting is an environment variable ``TULE_<NAME>``; ``tule up --help`` and the docs print this table. Nothing else in
-the package reads the environment for configuration.
+Each setting is an environment variable ``TULE_<NAME>``; ``tule up --help`` and the docs print this table. Nothing else
+in the package reads the environment for configuration.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Settings:
     project: str = _setting("local-project", "project id that credentials made by Tule name")
     location: str = _setting("us-central1", "location used where a client names none")
     host: str = _setting("127.0.0.1", "address to listen on")
-    port: int = _setting(0, "port of the plain and proxy listener; 0 takes a free one, the same again at the next start")
+    port: int = _setting(0, "port of the plain and proxy listener; 0 takes a free one, and the same at later starts")
     tls_port: int = _setting(0, "port of the TLS listener (ALPN: h2 and http/1.1); 0 takes a free one")
     threads: int = _setting(0, "threads of each native pool (BLAS, OpenMP, DuckDB); 0 means one per core")
     memory: str = _setting("1GB", "memory limit of the SQL engine, as DuckDB writes sizes")
-    max_body: int = _setting(100 * 2**20, "largest JSON or protobuf request body, bytes (uploads stream and have no such limit)")
+    max_body: int = _setting(100 * 2**20, "largest JSON or protobuf request body, bytes; uploads stream, unlimited")
     sql: str = _setting("duckdb", "SQL engine: duckdb")
     compute: str = _setting("local", "where jobs run: local")
     offline: bool = _setting(False, "refuse every outbound connection of intercepted commands that is not for Tule")

@@ -1,0 +1,168 @@
+"""The data directory: one place for everything a server keeps, held by one server at a time.
+
+``Home.open`` takes the directory for a server and refuses a second one; ``Home.attach`` is for the command line, which
+reads credentials and addresses beside a running server. Parts of paths are chosen by Tule, never by a user: names map
+to ids and contents to checksums before they come here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from tule.kernel.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from tule.kernel.settings import Settings
+
+_LOCK = "lock"
+
+
+class Home:
+    """A data directory of mode 0700. Files and folders made through it are private to the user."""
+
+    def __init__(self, root: Path, lock: int | None = None) -> None:
+        self.root = root
+        self._lock = lock
+
+    @classmethod
+    def open(cls, settings: Settings) -> Home:
+        """The directory, made where it is missing and locked for this process until ``close`` or the process's end.
+
+        Raises FailedPrecondition naming the holder's pid when another server has it.
+        """
+        root = _private_folder(settings.home)
+        descriptor = os.open(root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            holder = cls(root).holder()
+            who = f"process {holder}" if holder else "another process"
+            raise FailedPrecondition(
+                "A data directory belongs to one server at a time",
+                given=f"{root}, held by {who}",
+                do="use that server, stop it with `tule down`, or choose another directory with --home or TULE_HOME",
+            ) from None
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return cls(root, descriptor)
+
+    @classmethod
+    def attach(cls, settings: Settings) -> Home:
+        """The directory without the lock, for commands that run beside a server."""
+        return cls(_private_folder(settings.home))
+
+    def holder(self) -> int | None:
+        """The pid of the server that holds this directory now, None when no one does."""
+        try:
+            descriptor = os.open(self.root / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            text = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            return int(text) if text.isdigit() else None
+        finally:
+            os.close(descriptor)
+        return None
+
+    @property
+    def held(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._lock is not None
+
+    def path(self, *parts: str) -> Path:
+        """The path of a file in the directory; the folder around it exists afterwards, the file need not."""
+        found = self._join(parts)
+        _private_folder(found.parent)
+        return found
+
+    def folder(self, *parts: str) -> Path:
+        """The path of a folder in the directory, made (mode 0700) where it is missing."""
+        return _private_folder(self._join(parts))
+
+    def _join(self, parts: tuple[str, ...]) -> Path:
+        for part in parts:
+            if "\x00" in part or part.startswith("/") or ".." in part.split("/"):
+                raise InvalidArgument("A path must stay inside the data directory", given=repr(part))
+        return self.root.joinpath(*parts)
+
+    def close(self) -> None:
+        """Give the directory up; idempotent."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _private_folder(path: Path) -> Path:
+    """``path`` as a folder of mode 0700 owned by us."""
+    if path.exists() and not path.is_dir():
+        raise FailedPrecondition("The data directory must be a directory", given=str(path), do="move that file away")
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        about = path.stat()
+    except PermissionError as error:
+        raise PermissionDenied(
+            "The data directory must be writable", given=str(path), do="choose another with --home or TULE_HOME"
+        ) from error
+    if about.st_uid != os.getuid():
+        raise FailedPrecondition(
+            "The data directory must belong to the user who starts Tule",
+            given=f"{path}, owned by uid {about.st_uid}",
+            do="choose another with --home or TULE_HOME",
+        )
+    if stat.S_IMODE(about.st_mode) & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+def write_private(path: Path, content: bytes, *, replace: bool = False) -> bool:
+    """Write ``content`` durably to ``path`` with mode 0600; the file appears whole or not at all.
+
+    Without ``replace`` an existing file stays and False is returned, also when two processes try at once.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            temporary.replace(path)
+        else:
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return True
+
+
+def read_private(path: Path) -> bytes:
+    """The content of a secret file; refused when others may read it or it is not a plain file of ours."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "rb") as file:
+        about = os.fstat(file.fileno())
+        mode = stat.S_IMODE(about.st_mode)
+        if not stat.S_ISREG(about.st_mode) or about.st_uid != os.getuid() or mode & 0o077:
+            raise FailedPrecondition(
+                "A secret must be a plain file that only its owner can read",
+                given=f"{path} with mode {mode:04o}, owned by uid {about.st_uid}",
+                do=f"run `chmod 600 {path}`; if others may have read it, delete it so that a new one is made",
+            )
+        return file.read()
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable (a rename is not, before this)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

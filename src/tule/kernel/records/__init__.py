@@ -1,0 +1,10 @@
+"""The one resource store: Google's messages as JSON under their resource names (https://google.aip.dev 121-136, 160).
+
+No resource is described twice: the body of a record *is* the message, so records need no class per resource.
+"""
+
+from tule.kernel.records.filters import Filter
+from tule.kernel.records.masks import apply_mask
+from tule.kernel.records.store import Page, Record, Records
+
+__all__ = ["Filter", "Page", "Record", "Records", "apply_mask"]
