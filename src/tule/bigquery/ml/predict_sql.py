@@ -147,7 +147,7 @@ def prediction(
         powers: list[exp.Expression] = [
             exp.Exp(this=exp.Paren(this=exp.Sub(this=each.copy(), expression=highest.copy()))) for each in columns
         ]
-        total = exp.Paren(this=reduce(lambda a, b: exp.Add(this=a, expression=b), [each.copy() for each in powers]))
+        total = exp.Paren(this=_sum([each.copy() for each in powers]))
         probabilities = [exp.Div(this=each, expression=total.copy()) for each in powers]
         case = exp.Case(default=labels[-1])
         for column, label in zip(columns[:-1], labels[:-1], strict=True):
