@@ -23,7 +23,7 @@ def _setting(default: Any, help: str) -> Any:
 class Settings:
     """The settings of one server. ``Settings.read()`` takes them from the environment; arguments win over it."""
 
-    home: Path = _setting(Path("~/.tule"), "data directory: records, objects, tables, keys, logs")
+    home: Path = _setting(Path("~/.tule"), "data directory: records, objects, tables, keys, logs")  # noqa: RUF009 (a Path is immutable)
     project: str = _setting("local-project", "project id that credentials made by Tule name")
     location: str = _setting("us-central1", "location used where a client names none")
     host: str = _setting("127.0.0.1", "address to listen on")

@@ -357,7 +357,7 @@ class Records:
                     return int(connection.execute(sa.select(sa.func.count()).where(where)).scalar_one())
             return sum(fits(record) for record in self._all(where))
 
-        return Page(found, pages.token(request, _key(found[-1], fields)) if more else "", count)
+        return Page(list(found), pages.token(request, _key(found[-1], fields)) if more else "", count)
 
     def _all(self, where: sa.ColumnElement[bool]) -> Sequence[Record]:
         with self.reading() as connection:

@@ -1,0 +1,346 @@
+"""Who is calling, and may they: principals, credentials, permissions. Closed by default, on loopback too.
+
+A data directory has one secret token and one service account with an RSA key; whoever can read the directory is its
+owner. Credentials that are understood:
+
+- ``Authorization: Bearer`` with the token, an access token that ``exchange`` issued, or a JWT that the service
+  account's key signed for a Google API (what Google's clients send without asking the token endpoint);
+- ``Proxy-Authorization: Basic`` with user ``tule`` and the token as its password, for the proxy.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import hashlib
+import hmac
+import ipaddress
+import secrets
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from tule.kernel import tokens
+from tule.kernel.clock import Clock
+from tule.kernel.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Unauthenticated, Unimplemented
+from tule.kernel.home import Home, read_private, write_private
+from tule.kernel.iam import Policies
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+TOKEN_ENDPOINT = "https://oauth2.googleapis.com/token"
+_TOKEN_AUDIENCES = (
+    TOKEN_ENDPOINT,
+    "https://www.googleapis.com/oauth2/v4/token",
+    "https://accounts.google.com/o/oauth2/token",
+)
+_ISSUED = "ya29.tule-"
+_LIFETIME = 3600
+_SKEW = 60
+_METADATA_HOSTS = ("metadata.google.internal", "metadata", "169.254.169.254")
+_REMEMBERED = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling. The owner is whoever holds the data directory's own credentials."""
+
+    email: str
+    owner: bool
+
+
+class Access:
+    """The guard of one data directory. Safe to use from any thread."""
+
+    def __init__(
+        self,
+        home: Home,
+        clock: Clock,
+        project: str,
+        *,
+        policies: Policies | None = None,
+        hosts: Iterable[str] = (),
+    ) -> None:
+        """``policies`` say what principals other than the owner may do; without them, nothing. ``hosts`` are names of
+        this server beside the loopback ones."""
+        self._home = home
+        self._clock = clock
+        self._policies = policies
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self.project = project
+        self.email = f"tule@{project}.iam.gserviceaccount.com"
+        self._owner = Principal(self.email, owner=True)
+        self._making_key = threading.Lock()
+        # JWTs whose signature was checked, by digest: clients send the same one for an hour.
+        self._checked: dict[bytes, dict[str, Any]] = {}
+
+    # -- secrets
+
+    @functools.cached_property
+    def token(self) -> str:
+        """The secret of this data directory, 64 hexadecimal digits; made at the first start."""
+        path = self._home.path("credentials", "token")
+        if not path.exists():
+            write_private(path, secrets.token_hex(32).encode() + b"\n")
+        text = read_private(path).decode(errors="replace").strip()
+        if len(text) != 64 or any(letter not in "0123456789abcdef" for letter in text):
+            raise FailedPrecondition(
+                "The token file must hold 64 hexadecimal digits",
+                given=f"{path} with {len(text)} characters",
+                do=f"delete {path}; the next start makes a new token",
+            )
+        return text
+
+    @functools.cached_property
+    def _secret(self) -> bytes:
+        """The key that seals access tokens: a new token makes the old ones void."""
+        return hashlib.sha256(b"tule access tokens/" + self.token.encode()).digest()
+
+    @functools.cached_property
+    def _key(self) -> RSAPrivateKey:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+
+        path = self._home.path("credentials", "service-account.pem")
+        with self._making_key:
+            if not path.exists():
+                made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+                pem = made.private_bytes(
+                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                )
+                write_private(path, pem)
+            try:
+                key = serialization.load_pem_private_key(read_private(path), password=None)
+            except ValueError as error:
+                raise FailedPrecondition(
+                    "The service account's key must be readable", given=path, do=f"delete {path}; a new one is made"
+                ) from error
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise FailedPrecondition("The service account's key must be an RSA key", given=path, do=f"delete {path}")
+        return key
+
+    @functools.cached_property
+    def _key_id(self) -> str:
+        from cryptography.hazmat.primitives import serialization
+
+        public = self._key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        return hashlib.sha1(public, usedforsecurity=False).hexdigest()
+
+    def adc(self) -> dict[str, str]:
+        """The application-default credentials of this data directory, as a key file of a service account."""
+        from cryptography.hazmat.primitives import serialization
+
+        pem = self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return {
+            "type": "service_account",
+            "project_id": self.project,
+            "private_key_id": self._key_id,
+            "private_key": pem.decode(),
+            "client_email": self.email,
+            "client_id": str(int(self._key_id[:16], 16) % 10**21).zfill(21),
+            "auth_uri": "https://accounts.google.com/o/oauth2/auth",
+            "token_uri": TOKEN_ENDPOINT,
+            "auth_provider_x509_cert_url": "https://www.googleapis.com/oauth2/v1/certs",
+            "client_x509_cert_url": f"https://www.googleapis.com/robot/v1/metadata/x509/{quote(self.email, safe='')}",
+            "universe_domain": "googleapis.com",
+        }
+
+    # -- tokens
+
+    def issue(self, email: str | None = None, *, seconds: int = _LIFETIME) -> str:
+        """An access token for ``email`` (default: the owner's account) that is good for ``seconds``."""
+        claims = {"email": email or self.email, "exp": int(self._clock.now().timestamp()) + seconds}
+        return _ISSUED + tokens.seal(self._secret, claims)
+
+    def exchange(self, assertion: str) -> tuple[str, int]:
+        """The token endpoint: an access token, and its lifetime in seconds, for a JWT that the account's key signed."""
+        claims = self._jwt(assertion)
+        if claims.get("aud") not in _TOKEN_AUDIENCES:
+            raise Unauthenticated(
+                f"The audience of an assertion must be {TOKEN_ENDPOINT}", given=repr(claims.get("aud")), do=tokens.RENEW
+            )
+        if "target_audience" in claims:
+            raise Unimplemented("The token endpoint gives access tokens, no identity tokens", given="target_audience")
+        subject = claims.get("sub") or self.email
+        if subject != self.email:
+            raise Unimplemented(
+                "The service account acts for itself only (no domain-wide delegation)", given=f"sub {subject!r}"
+            )
+        return self.issue(), _LIFETIME
+
+    def verify_signature(self, email: str, message: bytes, signature: bytes) -> bool:
+        """Whether the account ``email`` signed ``message`` (RSA PKCS#1 v1.5, SHA-256): for signed URLs."""
+        return email == self.email and tokens.signed_by(self._key.public_key(), message, signature)
+
+    def sign(self, message: bytes) -> bytes:
+        """The account's signature of ``message`` (RSA PKCS#1 v1.5, SHA-256)."""
+        return tokens.sign(self._key, message)
+
+    def _jwt(self, text: str) -> dict[str, Any]:
+        """The claims of a JWT of ours that holds now."""
+        digest = hashlib.sha256(text.encode()).digest()
+        claims = self._checked.get(digest)
+        if claims is None:
+            claims = tokens.read_jwt(text, self._key.public_key(), self._key_id)
+            if claims.get("iss") != self.email:
+                raise Unauthenticated(
+                    f"A signed token must be issued by {self.email}", given=repr(claims.get("iss")), do=tokens.RENEW
+                )
+            if len(self._checked) >= _REMEMBERED:
+                self._checked.clear()
+            self._checked[digest] = claims
+        self._check_times(claims)
+        return claims
+
+    def _check_times(self, claims: dict[str, Any]) -> None:
+        now = self._clock.now().timestamp()
+        expires, issued = claims.get("exp"), claims.get("iat", now)
+        if not isinstance(expires, int | float) or not isinstance(issued, int | float):
+            raise Unauthenticated("A token must say when it was issued and when it expires (iat, exp)", do=tokens.RENEW)
+        if now > expires + _SKEW:
+            raise Unauthenticated(
+                "A token must not be expired",
+                given=f"one that expired {now - expires:.0f} s ago",
+                do="ask for a new one",
+            )
+        if issued > now + _SKEW:
+            raise Unauthenticated(
+                "A token must not come from the future",
+                given=f"one issued {issued - now:.0f} s ahead of this server",
+                do="set the clocks alike",
+            )
+
+    # -- requests
+
+    def principal_for(
+        self, headers: Mapping[str, str], query: Mapping[str, str], *, method: str, host: str, path: str
+    ) -> Principal:
+        """Who sent a request; raises Unauthenticated. Header names are expected in lower case."""
+        given = _header(headers, "authorization")
+        if given:
+            return self._bearer(given)
+        proxy = _header(headers, "proxy-authorization")
+        if proxy:
+            return self._proxy(proxy)
+        raise Unauthenticated(
+            "A request must carry a credential of this data directory",
+            given=f"{method} {host}{path} without one",
+            do=tokens.RENEW,
+        )
+
+    def _bearer(self, given: str) -> Principal:
+        scheme, _, credential = given.partition(" ")
+        credential = credential.strip()
+        if scheme.lower() != "bearer" or not credential:
+            raise Unauthenticated("The Authorization header must be of the form Bearer TOKEN", do=tokens.RENEW)
+        if hmac.compare_digest(credential.encode(), self.token.encode()):
+            return self._owner
+        if credential.startswith(_ISSUED):
+            claims = tokens.unseal(self._secret, credential.removeprefix(_ISSUED))
+            self._check_times(claims)
+            return self._owner if claims["email"] == self.email else Principal(claims["email"], owner=False)
+        if credential.count(".") == 2:
+            claims = self._jwt(credential)
+            audience = claims.get("aud")
+            # With scopes and no audience a client speaks to any Google API.
+            if audience is None and claims.get("scope"):
+                return self._owner
+            if not _google_audience(audience):
+                raise Unauthenticated(
+                    "The audience of a signed token must be a Google API (https://SERVICE.googleapis.com/)",
+                    given=repr(audience),
+                    do=tokens.RENEW,
+                )
+            return self._owner
+        raise Unauthenticated("The token must be one of this data directory", given="another one", do=tokens.RENEW)
+
+    def _proxy(self, given: str) -> Principal:
+        scheme, _, credential = given.partition(" ")
+        try:
+            user, _, password = base64.b64decode(credential.strip(), validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            user, password = "", ""
+        right = hmac.compare_digest(password.encode(), self.token.encode())
+        if scheme.lower() != "basic" or user != "tule" or not right:
+            raise Unauthenticated("The proxy wants the user tule and the token of this data directory", do=tokens.RENEW)
+        return self._owner
+
+    def check(self, principal: Principal, permission: str, resource: str) -> None:
+        """Raises PermissionDenied unless the principal has the permission on the resource or above it."""
+        if principal.owner:
+            return
+        if self._policies is not None and self._policies.test(principal.email, resource, [permission]):
+            return
+        raise PermissionDenied(
+            f"{principal.email} must have the permission {permission}",
+            given=resource or "the whole server",
+            do="let the owner grant a role with setIamPolicy, or use the owner's credentials (`tule env`)",
+        )
+
+    def check_host(self, host: str, origin: str | None) -> None:
+        """Raises PermissionDenied for a Host or Origin of no client of ours: DNS rebinding, pages of other sites."""
+        name, port = split_host(host)
+        if not (_loopback(name) or name in self._hosts or name in _METADATA_HOSTS or _google(name)):
+            raise PermissionDenied(
+                "The Host of a request must be a loopback name, a Google API or a name of this server",
+                given=repr(host[:100]),
+                do="reach the server by 127.0.0.1, or under `tule exec`",
+            )
+        if origin:
+            parts = urlsplit(origin)
+            try:
+                same = parts.scheme in ("http", "https") and parts.port == port and _loopback(parts.hostname or "")
+            except ValueError:
+                same = False
+            if not same or not (_loopback(name) or name in self._hosts):
+                raise PermissionDenied(
+                    "A page may call this server only from its own address", given=f"Origin {origin[:100]!r}"
+                )
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    return headers.get(name) or headers.get(name.title())
+
+
+def split_host(host: str) -> tuple[str, int | None]:
+    """The name and the port of a Host header; raises InvalidArgument.
+
+    >>> split_host("[::1]:8080"), split_host("LocalHost.")
+    (('::1', 8080), ('localhost', None))
+    """
+    try:
+        parts = urlsplit("//" + host)
+        name, port = parts.hostname, parts.port
+    except ValueError:
+        name, port = None, None
+    if not name or parts.path or parts.query or parts.fragment or parts.username is not None:
+        raise InvalidArgument("A request must name its Host as NAME or NAME:PORT", given=repr(host[:100]))
+    return name.rstrip("."), port
+
+
+def _loopback(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _google(name: str) -> bool:
+    return name.endswith(".googleapis.com")
+
+
+def _google_audience(audience: object) -> bool:
+    if not isinstance(audience, str):
+        return False
+    parts = urlsplit(audience)
+    return parts.scheme == "https" and _google(parts.hostname or "")

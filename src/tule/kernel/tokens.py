@@ -1,0 +1,106 @@
+"""Signed tokens: JSON web tokens of a service account's RSA key, and access tokens sealed with a secret of the server.
+
+Only what Google's clients send is understood: RS256 with a string header and JSON claims. Everything else is no token.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from typing import TYPE_CHECKING, Any
+
+from tule.kernel.errors import Unauthenticated
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+_LONGEST = 16_384
+
+
+def encode(raw: bytes) -> str:
+    """base64url without padding."""
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def decode(text: str) -> bytes:
+    """The bytes of base64url text, padded or not; raises ValueError."""
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except binascii.Error as error:
+        raise ValueError(str(error)) from error
+
+
+def seal(secret: bytes, claims: dict[str, Any]) -> str:
+    """Claims and their HMAC-SHA256 as ``claims.mac``."""
+    payload = encode(json.dumps(claims, separators=(",", ":")).encode())
+    return f"{payload}.{encode(_mac(secret, payload))}"
+
+
+def unseal(secret: bytes, text: str) -> dict[str, Any]:
+    """The claims of a sealed token; raises Unauthenticated when the seal is not ours. Times are for the caller."""
+    payload, _, mac = text.partition(".")
+    try:
+        given = decode(mac)
+    except ValueError:
+        given = b""
+    if len(text) > _LONGEST or not hmac.compare_digest(given, _mac(secret, payload)):
+        raise Unauthenticated("An access token must be one that this server issued", do=RENEW)
+    claims: dict[str, Any] = json.loads(decode(payload))
+    return claims
+
+
+RENEW = "run the command under `tule exec`, or take the variables that `tule env` prints"
+
+
+def _mac(secret: bytes, payload: str) -> bytes:
+    return hmac.new(secret, payload.encode(), hashlib.sha256).digest()
+
+
+def read_jwt(text: str, key: RSAPublicKey, key_id: str) -> dict[str, Any]:
+    """The claims of an RS256 JWT signed by ``key``; raises Unauthenticated. Times and audience are for the caller."""
+    try:
+        if len(text) > _LONGEST:
+            raise ValueError("it is too long")
+        head, payload, signature = text.split(".")
+        header, claims = json.loads(decode(head)), json.loads(decode(payload))
+        if not isinstance(header, dict) or not isinstance(claims, dict):
+            raise ValueError("its parts are not JSON objects")
+        # The algorithm is ours to choose: "none" and HMAC with a public key are the classic ways in.
+        if header.get("alg") != "RS256":
+            raise ValueError("its algorithm is not RS256")
+        if header.get("kid") not in (None, key_id):
+            raise ValueError("it was signed by another key")
+        if not signed_by(key, f"{head}.{payload}".encode(), decode(signature)):
+            raise ValueError("its signature is wrong")
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if type(error) is ValueError else "it is malformed"
+        raise Unauthenticated(
+            "A signed token must be an RS256 JWT of the service account that this data directory made",
+            given=f"one where {reason}",
+            do=RENEW,
+        ) from None
+    return claims
+
+
+def signed_by(key: RSAPublicKey, message: bytes, signature: bytes) -> bool:
+    """Whether ``signature`` is the RSA PKCS#1 v1.5 SHA-256 signature of ``message``."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric import padding
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    try:
+        key.verify(signature, message, padding.PKCS1v15(), SHA256())
+    except InvalidSignature:
+        return False
+    return True
+
+
+def sign(key: RSAPrivateKey, message: bytes) -> bytes:
+    """The RSA PKCS#1 v1.5 SHA-256 signature of ``message``."""
+    from cryptography.hazmat.primitives.asymmetric import padding
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    return key.sign(message, padding.PKCS1v15(), SHA256())
