@@ -1,0 +1,490 @@
+"""Jobs: running, waiting, cancelling, the stored history and its recovery after a crash.
+
+A job runs on a thread. What it changed and that it is DONE become visible in one transaction of the record store: its work
+returns an ``Outcome`` whose ``commit`` runs inside that transaction. Work that changes something is recorded before it
+runs, so that a crash leaves a trace to recover from; a SELECT that ends within its request is recorded once, DONE.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tule.bigquery.datasets import milliseconds
+from tule.bigquery.errors import already_exists, invalid, not_found, proto
+from tule.bigquery.references import JobReference
+from tule.kernel.clock import Clock
+from tule.kernel.errors import Aborted, Cancelled, Internal, TuleError
+from tule.kernel.records import Record, Records
+
+KIND = "bigquery#job"
+_RUNNING_KIND = "bigquery#runningJob"
+_LOG = logging.getLogger(__name__)
+KEPT = timedelta(days=180)
+STOPPED = "the server stopped while the job ran; nothing was changed, run it again"
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass
+class Outcome:
+    """What a job's work came to.
+
+    ``statistics`` are merged into the job's; ``private`` is kept with it and never answered; ``commit`` runs inside the
+    transaction that makes the job DONE, ``after`` once that is durable; ``undo`` runs when it failed.
+    """
+
+    statistics: dict[str, Any] = field(default_factory=dict)
+    configuration: dict[str, Any] = field(default_factory=dict)
+    private: dict[str, Any] = field(default_factory=dict)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    result: Any = None
+    commit: Callable[[], None] = _nothing
+    after: Callable[[], None] = _nothing
+    undo: Callable[[], None] = _nothing
+
+
+class Job:
+    """One job while it runs and as long as somebody waits for it."""
+
+    def __init__(
+        self,
+        reference: JobReference,
+        configuration: dict[str, Any],
+        user: str,
+        created: datetime,
+        *,
+        private: dict[str, Any] | None = None,
+        parent: str | None = None,
+    ) -> None:
+        self.reference = reference
+        self.configuration = configuration
+        self.user = user
+        self.created = created
+        self.started: datetime | None = None
+        self.ended: datetime | None = None
+        self.state = "PENDING"
+        self.statistics: dict[str, Any] = {}
+        self.private: dict[str, Any] = dict(private or {})
+        self.error: dict[str, Any] | None = None
+        self.errors: list[dict[str, Any]] = []
+        self.failure: TuleError | None = None
+        self.result: Any = None
+        self.parent = parent
+        self.etag = ""
+        self.stored = False
+        self.lock = threading.Lock()
+        self._done = threading.Event()
+        self._cancelled: TuleError | None = None
+        self._interrupts: list[Callable[[], None]] = []
+
+    @property
+    def kind(self) -> str:
+        """query, load, extract or copy."""
+        return str(self.configuration["jobType"]).lower()
+
+    @property
+    def done(self) -> bool:
+        return self._done.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Block until the job is DONE, at most ``seconds`` of real time; whether it is."""
+        return self._done.wait(max(0.0, seconds))
+
+    def check(self) -> None:
+        """Raise where the job was cancelled: long work calls this between its steps."""
+        if self._cancelled is not None:
+            raise self._cancelled
+
+    def on_cancel(self, interrupt: Callable[[], None]) -> None:
+        """Call ``interrupt`` when the job is cancelled, at once if it was; how an engine's query is broken off."""
+        with self.lock:
+            self._interrupts.append(interrupt)
+            cancelled = self._cancelled is not None
+        if cancelled:
+            interrupt()
+
+    def cancel(self, reason: TuleError) -> None:
+        """Ask the work to stop; idempotent, without effect on a job that is done."""
+        with self.lock:
+            if self._cancelled is not None or self.done:
+                return
+            self._cancelled = reason
+            interrupts = list(self._interrupts)
+        for interrupt in interrupts:
+            interrupt()
+
+    @property
+    def cancelled(self) -> TuleError | None:
+        return self._cancelled
+
+    def finish(self) -> None:
+        self.state = "DONE"
+        self._interrupts.clear()
+        self._done.set()
+
+    def body(self) -> dict[str, Any]:
+        """The REST Job less what every answer adds, with the private part."""
+        status: dict[str, Any] = {"state": self.state}
+        if self.error is not None:
+            status["errorResult"] = self.error
+        if self.errors:
+            status["errors"] = self.errors
+        statistics: dict[str, Any] = {"creationTime": milliseconds(self.created)}
+        if self.started is not None:
+            statistics["startTime"] = milliseconds(self.started)
+        if self.ended is not None:
+            statistics["endTime"] = milliseconds(self.ended)
+            if self.started is not None:
+                statistics["finalExecutionDurationMs"] = str((self.ended - self.started) // timedelta(milliseconds=1))
+        if self.parent:
+            statistics["parentJobId"] = self.parent
+        statistics.update(self.statistics)
+        body = {
+            "jobReference": self.reference.json(),
+            "configuration": self.configuration,
+            "status": status,
+            "statistics": statistics,
+            "user_email": self.user,
+        }
+        if self.private:
+            body["_tule"] = self.private
+        return body
+
+
+Work = Callable[[Job], Outcome]
+
+
+class Jobs:
+    """All jobs. ``workers`` of them run at once, the others wait as PENDING."""
+
+    def __init__(
+        self,
+        records: Records,
+        clock: Clock,
+        *,
+        workers: int = 16,
+        base_url: str = "https://bigquery.googleapis.com/bigquery/v2",
+    ) -> None:
+        self._records = records
+        self._clock = clock
+        self._base_url = base_url
+        self._running: dict[str, Job] = {}
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="bigquery-job")
+        self._stopping = False
+
+    # -- running
+
+    def start(self, job: Job, work: Work, *, record: bool) -> Job:
+        """Run ``work`` on a thread. With ``record`` the job is durable before this returns.
+
+        Raises AlreadyExists for a taken job id.
+        """
+        name = job.reference.name
+        with self._lock:
+            if self._stopping:
+                raise Aborted("The server is stopping", do="start it again and repeat the call")
+            if name in self._running:
+                raise already_exists("Job", job.reference)
+            self._running[name] = job
+        try:
+            if self._records.find(name) is not None:
+                raise already_exists("Job", job.reference)
+            if record:
+                self.persist(job)
+        except BaseException:
+            with self._lock:
+                del self._running[name]
+            raise
+        self._pool.submit(self._run, job, work)
+        return job
+
+    def persist(self, job: Job) -> None:
+        """Make a running job durable, so that its id may be answered; no-op for one that is stored."""
+        with job.lock:
+            if job.stored:
+                return
+            with self._records.transaction():
+                record = self._records.create(KIND, job.reference.name, job.body())
+                self._records.create(_RUNNING_KIND, f"{job.reference.name}/running/1", {"job": job.reference.json()})
+            job.etag, job.stored = record.etag, True
+
+    def _run(self, job: Job, work: Work) -> None:
+        cancel_timer = _nothing
+        outcome: Outcome | None = None
+        try:
+            job.started, job.state = self._clock.now(), "RUNNING"
+            cancel_timer = self._timer(job)
+            job.check()
+            # No look at the cancelling after this: what the work has committed stays done.
+            outcome = work(job)
+        except BaseException as error:  # also SystemExit from a library: the waiting client must get an answer
+            self._failed(job, error)
+        finally:
+            cancel_timer()
+        try:
+            self._end(job, outcome)
+        except BaseException as error:
+            _LOG.exception("The end of job %s could not be recorded", job.reference)
+            self._failed(job, error)
+            try:
+                self._end(job, None)
+            except BaseException:
+                _LOG.exception("Job %s ends without a record", job.reference)
+        finally:
+            with self._lock:
+                self._running.pop(job.reference.name, None)
+            job.finish()
+
+    def _timer(self, job: Job) -> Callable[[], None]:
+        limit = job.configuration.get("jobTimeoutMs")
+        if limit is None:
+            return _nothing
+        reason = Cancelled(f"Job execution was cancelled: Job timed out after {int(limit) / 1000:g}s", reason="stopped")
+        return (
+            self._clock.call_at(self._clock.now() + timedelta(milliseconds=int(limit)), lambda: job.cancel(reason))
+            or _nothing
+        )
+
+    @staticmethod
+    def _failed(job: Job, error: BaseException) -> None:
+        if job.cancelled is not None:
+            # An interrupted engine raises its own error; the cause is the cancelling.
+            error = job.cancelled
+        if not isinstance(error, TuleError):
+            _LOG.error("Job %s failed", job.reference, exc_info=error)
+            error = Internal(
+                f"Job {job.reference} failed inside the server ({type(error).__name__})",
+                do="look into the server's log (tule logs) for this job id",
+                reason="internalError",
+            )
+        job.failure = error
+        job.error = proto(error)
+        job.errors = [job.error]
+
+    def _end(self, job: Job, outcome: Outcome | None) -> None:
+        """Record that the job is DONE, together with what it changed."""
+        failed = job.failure is not None
+        if outcome is not None:
+            job.statistics.update(outcome.statistics)
+            _merge(job.configuration, outcome.configuration)
+            job.private.update(outcome.private)
+            if not failed:
+                job.errors = outcome.errors
+                job.result = outcome.result
+        job.ended = self._clock.now()
+        job.state = "DONE"
+        with job.lock:
+            try:
+                with self._records.transaction():
+                    if outcome is not None and not failed:
+                        outcome.commit()
+                    body = job.body()
+                    if job.stored:
+                        record = self._records.update(job.reference.name, lambda _: body)
+                        self._records.delete(f"{job.reference.name}/running/1")
+                    else:
+                        record = self._records.create(KIND, job.reference.name, body)
+                job.etag, job.stored = record.etag, True
+            except BaseException:
+                if outcome is not None:
+                    outcome.undo()
+                raise
+        if outcome is not None:
+            (outcome.undo if failed else outcome.after)()
+
+    # -- reading
+
+    def find(self, reference: JobReference) -> Job | Record | None:
+        """The running job, or the stored record of one that is done."""
+        with self._lock:
+            running = self._running.get(reference.name)
+        return running or self._records.find(reference.name)
+
+    def look(self, reference: JobReference) -> Job | Record:
+        found = self.find(reference)
+        if found is None:
+            raise not_found("Job", reference)
+        return found
+
+    def get(self, reference: JobReference) -> dict[str, Any]:
+        """The REST Job; raises NotFound."""
+        return self.resource(self.look(reference))
+
+    def resource(self, job: Job | Record) -> dict[str, Any]:
+        """The REST Job of a running or a stored one."""
+        if isinstance(job, Job):
+            with job.lock:
+                body, etag = job.body(), job.etag
+        else:
+            body, etag = job.body, job.etag
+        reference = body["jobReference"]
+        made = {
+            "kind": KIND,
+            "etag": etag,
+            "id": f"{reference['projectId']}:{reference['location']}.{reference['jobId']}",
+            "selfLink": (
+                f"{self._base_url}/projects/{reference['projectId']}/jobs/{reference['jobId']}"
+                f"?location={reference['location']}"
+            ),
+            **{key: value for key, value in body.items() if key != "_tule"},
+        }
+        made["principal_subject"] = f"serviceAccount:{body['user_email']}"
+        made["jobCreationReason"] = {"code": "REQUESTED"}
+        return made
+
+    def list(
+        self,
+        project: str,
+        *,
+        user: str,
+        states: Sequence[str] = (),
+        since: int | None = None,
+        until: int | None = None,
+        parent: str | None = None,
+        full: bool = False,
+        page_size: int = 0,
+        page_token: str = "",
+    ) -> tuple[Sequence[dict[str, Any]], str]:
+        """Jobs of a project, newest first; ``user`` empty means those of all users, times are milliseconds since 1970."""
+        terms = []
+        if states:
+            terms.append("(" + " OR ".join(f'status.state = "{state}"' for state in states) + ")")
+        if user:
+            terms.append(f'user_email = "{user}"')
+        if since is not None:
+            terms.append(f'createTime >= "{_timestamp(since)}"')
+        if until is not None:
+            terms.append(f'createTime <= "{_timestamp(until)}"')
+        # Children of a script are listed only when their parent is named.
+        terms.append(f'statistics.parentJobId = "{parent}"' if parent else "NOT statistics.parentJobId:*")
+        page = self._records.list(
+            KIND,
+            f"projects/{project}",
+            filter=" AND ".join(terms),
+            order_by="create_time desc",
+            page_size=page_size,
+            page_token=page_token,
+        )
+        return [self._short(record, full) for record in page], page.next_page_token
+
+    def _short(self, record: Record, full: bool) -> dict[str, Any]:
+        found = self.find(_reference(record.body))
+        whole = self.resource(record if found is None else found)
+        short = {key: whole[key] for key in ("kind", "id", "jobReference", "status", "statistics", "user_email")}
+        short["state"] = whole["status"]["state"]
+        if "errorResult" in whole["status"]:
+            short["errorResult"] = whole["status"]["errorResult"]
+        short["configuration"] = (
+            whole["configuration"]
+            if full
+            else {key: whole["configuration"][key] for key in ("jobType", "labels") if key in whole["configuration"]}
+        )
+        return short
+
+    def cancel(self, reference: JobReference) -> dict[str, Any]:
+        """Ask a job to stop; answers its state, also for one that was done already."""
+        found = self.look(reference)
+        if isinstance(found, Job):
+            found.cancel(Cancelled("Job execution was cancelled: User requested cancellation", reason="stopped"))
+            found.wait(1.0)
+        return self.get(reference)
+
+    def delete(self, reference: JobReference) -> None:
+        """Remove the metadata of a job that is DONE, and of its children."""
+        found = self.look(reference)
+        if isinstance(found, Job):
+            raise invalid(f"Job {reference} is running and cannot be deleted. Next: cancel it first")
+        with self._records.transaction():
+            for child in self._records.list(
+                KIND, reference.parent, filter=f'statistics.parentJobId = "{reference.job}"'
+            ):
+                self._records.delete(child.name)
+            self._records.delete(reference.name)
+
+    # -- the life of the store
+
+    def recover(self, happened: Callable[[JobReference, dict[str, Any]], Outcome | None]) -> int:
+        """Bring jobs that a crash cut off to a true end; returns how many there were.
+
+        ``happened`` tells from the engine's commit markers whether the effect of a job took place: its Outcome if so.
+        """
+        cut_off = self._records.list(_RUNNING_KIND).records
+        for marker in cut_off:
+            body = marker.body["job"]
+            reference = JobReference(body["projectId"], body["jobId"], body["location"])
+            record = self._records.get(reference.name)
+            outcome = happened(reference, record.body)
+            with self._records.transaction():
+                if outcome is not None:
+                    outcome.commit()
+                self._records.update(reference.name, self._recovered(outcome))
+                self._records.delete(marker.name)
+        return len(cut_off)
+
+    def _recovered(self, outcome: Outcome | None) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        now = milliseconds(self._clock.now())
+
+        def change(body: dict[str, Any]) -> dict[str, Any]:
+            body["status"] = {"state": "DONE"}
+            body["statistics"].setdefault("startTime", body["statistics"]["creationTime"])
+            body["statistics"]["endTime"] = now
+            if outcome is None:
+                # A reason that clients repeat jobs for: nothing happened, so that is safe.
+                error = {"reason": "jobInternalError", "message": f"Job execution was stopped: {STOPPED}"}
+                body["status"] |= {"errorResult": error, "errors": [error]}
+            else:
+                body["statistics"].update(outcome.statistics)
+                _merge(body["configuration"], outcome.configuration)
+            return body
+
+        return change
+
+    def purge(self) -> int:
+        """Forget jobs older than 180 days; returns how many."""
+        before = self._clock.now() - KEPT
+        gone = 0
+        while True:
+            oldest = self._records.list(KIND, order_by="create_time", page_size=500).records
+            old = [record for record in oldest if record.create_time < before]
+            with self._records.transaction():
+                for record in old:
+                    if record.body["status"]["state"] == "DONE":
+                        self._records.delete(record.name)
+                        gone += 1
+            if len(old) < 500:
+                return gone
+
+    def stop(self) -> None:
+        """Cut off what runs, truthfully, and take nothing more."""
+        with self._lock:
+            self._stopping = True
+            running = list(self._running.values())
+        for job in running:
+            job.cancel(Aborted(f"Job execution was stopped: {STOPPED}", reason="jobInternalError"))
+        self._pool.shutdown(wait=True, cancel_futures=False)
+
+
+def _reference(body: dict[str, Any]) -> JobReference:
+    reference = body["jobReference"]
+    return JobReference(reference["projectId"], reference["jobId"], reference["location"])
+
+
+def _merge(into: dict[str, Any], change: dict[str, Any]) -> None:
+    for key, value in change.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _timestamp(ms: int) -> str:
+    return (datetime.fromtimestamp(0, tz=UTC) + timedelta(milliseconds=ms)).isoformat()
