@@ -1,7 +1,7 @@
 """Jailed worker processes, as the server sees them: started, asked, timed, restarted, ended.
 
-The server believes nothing a worker says about itself beyond its answers: what comes back is JSON and plain arrays, sizes
-and times are limited, and a worker that breaks the protocol is killed.
+The server believes nothing a worker says about itself beyond its answers: what comes back is JSON and plain arrays,
+sizes and times are limited, and a worker that breaks the protocol is killed.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Launcher:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="worker-launcher")
 
     def start(self, task: Task, log: Path | None) -> Worker:
-        """A new worker that has opened the model of ``task``; raises what ``Worker`` raises. Its output goes to ``log``."""
+        """A new worker that has opened the model of ``task``; raises what ``Worker`` raises. It prints to ``log``."""
         worker: Worker = self._thread.submit(self._spawn, task, log).result()
         try:
             worker.open()
@@ -106,8 +106,8 @@ class Worker:
     """One jailed process with one model. ``predict`` serves one caller at a time; others wait for the lock.
 
     Every failure is an error that names its cause: FailedPrecondition when the model cannot be opened, InvalidArgument
-    when the model refuses the instances, DeadlineExceeded and Unavailable when the process hangs or dies. After the last
-    two the process is gone (``alive`` is false).
+    when the model refuses the instances, DeadlineExceeded and Unavailable when the process hangs or dies. After the
+    last two the process is gone (``alive`` is false).
     """
 
     def __init__(self, task: Task, log: Path | None, clock: Clock, limits: Limits) -> None:

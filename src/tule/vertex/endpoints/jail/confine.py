@@ -1,9 +1,9 @@
-"""Locks the calling process in: limits, its own network namespace, a read-only view of few folders, a system call filter.
+"""Locks the calling process in: limits, its own network namespace, a read-only view of few folders, a call filter.
 
-Each layer closes what another might leave open; ``confine`` says which ones the machine allowed. The system call filter is
-the one that must hold: without it ``confine`` raises, and no pickle is opened. The others make it narrower where the
-kernel offers them: Landlock hides every file but the installed packages and the model itself, so a model cannot read the
-server's keys.
+Each layer closes what another might leave open; ``confine`` says which ones the machine allowed. The system call filter
+is the one that must hold: without it ``confine`` raises, and no pickle is opened. The others make it narrower where the
+kernel offers them: Landlock hides every file but the installed packages and the model itself, so a model cannot read
+the server's keys.
 
 Everything here is irrevocable for the process and inherited by its threads, so it is called before the first thread.
 """
@@ -74,12 +74,12 @@ def _limit(memory: int) -> None:
 
 
 def _leave_network() -> bool:
-    """A user and a network namespace of one's own: no interface, not even loopback. False where the system forbids it."""
+    """A user and a network namespace of its own, without even a loopback. False where the system forbids it."""
     return bool(_libc().unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0)
 
 
 def _hide_files(readable: Iterable[str]) -> bool:
-    """Landlock: nothing can be written, only what lies beneath ``readable`` can be read. False if the kernel has none."""
+    """Landlock: no writing, reading only beneath ``readable``. False if the kernel has none."""
     libc = _libc()
     version = libc.syscall(_LANDLOCK_CREATE, None, 0, 1)
     if version < 1:

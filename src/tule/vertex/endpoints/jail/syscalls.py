@@ -2,8 +2,8 @@
 
 An allow list: anything that is not named answers "operation not permitted", so a new kernel call is closed until
 somebody opens it. What computing in memory and importing installed packages needs is open: memory, threads, time,
-reading files. Closed are sockets, new processes, other programs, signals to others, and every way of writing or changing
-a file.
+reading files. Closed are sockets, new processes, other programs, signals to others, and every way of writing or
+changing a file.
 
 https://docs.kernel.org/userspace-api/seccomp_filter.html
 """

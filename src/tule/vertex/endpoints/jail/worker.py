@@ -1,11 +1,11 @@
 """The program of a jailed process: opens one user model and predicts with it until the server hangs up.
 
 Run as ``python -m tule.vertex.endpoints.jail.worker PARENT READ WRITE MEMORY DIRECTORY``: the server's process id, two
-pipe handles, bytes of address space, the model's folder. The order matters: tie to the parent, lock in, only then import
-anything large, and only after the first frame open the model.
+pipe handles, bytes of address space, the model's folder. The order matters: tie to the parent, lock in, only then
+import anything large, and only after the first frame open the model.
 
-The system call filter is what stops a model; the audit hook here only remembers what it tried, so that the error can name
-it. A model that tries something forbidden while it is loaded is refused even if it swallowed the refusal.
+The system call filter is what stops a model; the audit hook here only remembers what it tried, so that the error can
+name it. A model that tries something forbidden while it is loaded is refused even if it swallowed the refusal.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tule.vertex.endpoints.jail import frames
@@ -78,20 +79,21 @@ class Model:
         self.loaded = loaded
         self.kind = f"{type(loaded).__module__}.{type(loaded).__qualname__}"
         self._predict = predict
+        self.rows: Callable[[Sequence[Any]], list[Any]] = self._lists
         names = getattr(loaded, "feature_names_in_", None)
         self.feature_names = [str(name) for name in names] if names is not None else None
-        number = getattr(loaded, "n_features_in_", None)
-        self.num_features = int(number) if isinstance(number, int) or hasattr(number, "__int__") else None
+        number: Any = getattr(loaded, "n_features_in_", None)
+        self.num_features: int | None = int(number) if hasattr(number, "__int__") else None
 
     def predict(self, instances: Sequence[Any]) -> list[Any]:
-        answers = _plain(self._predict(self._rows(instances)))
+        answers = _plain(self._predict(self.rows(instances)))
         if not isinstance(answers, list) or len(answers) != len(instances):
             raise Refused(
                 "INTERNAL", f"{self.kind}.predict must answer one value a row; it answered {str(answers)[:200]}"
             )
         return answers
 
-    def _rows(self, instances: Sequence[Any]) -> list[Any]:
+    def _lists(self, instances: Sequence[Any]) -> list[Any]:
         """The instances as lists in the order of the model's features, their number checked."""
         rows: list[Any] = []
         for place, instance in enumerate(instances):
@@ -109,8 +111,8 @@ class Model:
         if self.feature_names is None:
             raise Refused(
                 "INVALID_ARGUMENT",
-                f"This model does not know its feature names, so an instance must be a list; given: an object in instance "
-                f"{place}. Next: send the values in training order",
+                "This model does not know its feature names, so an instance must be a list; given: an object in "
+                f"instance {place}. Next: send the values in training order",
             )
         missing = [name for name in self.feature_names if name not in instance]
         unknown = [name for name in instance if name not in self.feature_names]
@@ -144,7 +146,7 @@ def _plain(value: Any) -> Any:
 
 
 def _matrix(rows: list[Any], names: list[str] | None = None) -> Any:
-    """Rows as the framework takes them: doubles if all are numbers, else objects; a data frame where names are known."""
+    """Rows as the framework takes them: doubles if all are numbers, else objects; a frame where names are known."""
     import numpy
 
     try:
@@ -168,8 +170,8 @@ def _unpickled(path: str) -> Any:
         return joblib.load(path)
     import pickle
 
-    with open(path, "rb") as file:
-        return pickle.load(file)
+    with Path(path).open("rb") as file:
+        return pickle.load(file)  # noqa: S301 - this is the jail
 
 
 def _estimator(path: str) -> Model:
@@ -213,7 +215,7 @@ def _saved_model(directory: str) -> Model:
     """A TensorFlow SavedModel, answered as TensorFlow Serving's row format does."""
     import base64
 
-    import tensorflow
+    import tensorflow  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
     loaded = tensorflow.saved_model.load(directory)
     signature = loaded.signatures.get("serving_default")
@@ -242,13 +244,11 @@ def _saved_model(directory: str) -> Model:
 
     model = Model(loaded, predict)
     model.num_features = None
-    model._rows = list  # type: ignore[method-assign]
+    model.rows = list
     return model
 
 
 def _bundle(directory: str) -> Model:
-    from pathlib import Path
-
     from tule.learn import runtime
 
     return Model(loaded := runtime.load(Path(directory)), loaded.predict)
