@@ -18,6 +18,7 @@ import pyarrow as pa
 from tule.kernel.errors import InvalidArgument
 from tule.learn.data import Batches, missing_column
 from tule.learn.models.base import Model
+from tule.learn.sampling import RowSample
 
 EXACT_ROWS = 1 << 20
 _BINS = 1 << 20
@@ -94,71 +95,6 @@ class Evaluator:
         raise NotImplementedError
 
 
-class RowSample:
-    """An even sample of row numbers that is the same for the same row order: rows whose hash falls under a threshold.
-
-    Holds at most ``limit`` rows: when it would pass, the threshold halves. ``take(count)`` says which of the next
-    ``count`` rows are in; ``keep`` says which of the rows already held stay after a halving (None: all).
-    """
-
-    def __init__(self, limit: int, seed: int = 0) -> None:
-        self._limit = limit
-        self._seed = np.uint64((seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) & 0xFFFFFFFFFFFFFFFF)
-        self._next = 0
-        self._hashes = np.empty(0, np.uint64)
-        self.level = 0
-        """The sample holds about 1 row in 2**level."""
-
-    def __len__(self) -> int:
-        return len(self._hashes)
-
-    def take(self, count: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """(positions among the next ``count`` rows that are in, positions to keep in what was held before them + them)."""
-        hashes = _mixed(np.arange(self._next, self._next + count, dtype=np.uint64) ^ self._seed)
-        self._next += count
-        if self.level:
-            taken = np.flatnonzero(hashes < self._bound())
-        else:
-            taken = np.arange(count)
-        self._hashes = np.concatenate([self._hashes, hashes[taken]])
-        kept: np.ndarray | None = None
-        while len(self._hashes) > self._limit:
-            self.level += 1
-            stays = np.flatnonzero(self._hashes < self._bound())
-            kept = stays if kept is None else kept[stays]
-            self._hashes = self._hashes[stays]
-        return taken, kept
-
-    def _bound(self) -> np.uint64:
-        return np.uint64(1 << (64 - self.level))
-
-
-def _mixed(numbers: np.ndarray) -> np.ndarray:
-    """splitmix64: row numbers to well spread 64-bit words."""
-    with np.errstate(over="ignore"):
-        z = numbers + np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return np.asarray(z ^ (z >> np.uint64(31)))
-
-
-class Sampled:
-    """A bounded even sample of float64 values (exact while they fit)."""
-
-    def __init__(self, limit: int = EXACT_ROWS) -> None:
-        self._rows = RowSample(limit)
-        self._values = np.empty(0)
-
-    def add(self, values: np.ndarray) -> None:
-        taken, kept = self._rows.take(len(values))
-        self._values = np.concatenate([self._values, values[taken]])
-        if kept is not None:
-            self._values = self._values[kept]
-
-    def values(self) -> np.ndarray:
-        return self._values
-
-
 class Regression(Evaluator):
     """Errors of a regression, with means shifted by the first label so that large offsets lose no digits."""
 
@@ -167,7 +103,7 @@ class Regression(Evaluator):
         self._count = 0
         self._shift = 0.0
         self._sums = np.zeros(6)
-        self._errors = Sampled()
+        self._errors = RowSample(EXACT_ROWS)
 
     def add(self, model: Model, batch: pa.RecordBatch) -> None:
         predicted = model.predict(batch).column("prediction").to_numpy()
@@ -246,8 +182,8 @@ class Classification(Evaluator):
         if size == 2:
             self._ranks[0].add(probabilities[rows, 1], actual[rows] == 1)
         else:
-            for at, rank in enumerate(self._ranks):
-                rank.add(probabilities[rows, at], actual[rows] == at)
+            for place, rank in enumerate(self._ranks):
+                rank.add(probabilities[rows, place], actual[rows] == place)
 
     def _codes(self, labels: pa.Array | pa.ChunkedArray) -> np.ndarray:
         if isinstance(labels, pa.ChunkedArray):
@@ -264,7 +200,7 @@ class Classification(Evaluator):
         per_class = matrix.sum(axis=1)
         if len(self._classes) == 2:
             hits, flagged, real = int(matrix[1, 1]), int(matrix[:, 1].sum() + missed[1]), int(per_class[1])
-            precision = hits / flagged if flagged else math.nan
+            precision: float = hits / flagged if flagged else math.nan
             recall = hits / real if real else math.nan
             f1 = 2 * hits / (flagged + real) if flagged + real else math.nan
             seen = int(per_class.sum())

@@ -39,7 +39,7 @@ _NAMES: dict[pa.DataType, str] = {kind: name for name, kind in _PLAIN.items()}
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type that a bundle records: dictionary, large and view variants, odd units and zones become the common form."""
+    """The type that a bundle records: dictionary, large and view variants, odd units and zones become one form."""
     if pa.types.is_dictionary(kind):
         return plain_type(kind.value_type)
     if isinstance(kind, pa.BaseExtensionType):

@@ -20,8 +20,17 @@ from tule.learn.models.base import (
     Weight,
 )
 from tule.learn.models.expression import LinearExpression, LinearOutput, Term
+from tule.learn.models.glm import LinearModel, LogisticModel
+from tule.learn.models.linear import LinearOptions, fit_linear
+from tule.learn.models.logistic import LogisticOptions, fit_logistic
 
-FAMILIES: dict[str, Family] = {}
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family("linear_regression", "regression", LinearOptions, LinearModel, fit_linear),
+        Family("logistic_regression", "classification", LogisticOptions, LogisticModel, fit_logistic),
+    )
+}
 
 __all__ = [
     "FAMILIES",

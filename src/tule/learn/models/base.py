@@ -26,7 +26,7 @@ from tule.learn.schema import Signature
 if typing.TYPE_CHECKING:
     from tule.learn.metrics import Evaluator
 
-Rows = pa.Table | pa.RecordBatch
+Rows: typing.TypeAlias = pa.Table | pa.RecordBatch
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Cluster:
 class Iteration:
     """One line of training history. ``loss`` is without penalties: mean squared error, log loss, squared distance.
 
-    ``number`` counts from 0 (trees: from 1). ``duration_ms`` is real time. ``eval_loss`` is None without evaluation rows.
+    ``number`` counts from 0 (trees: from 1). ``duration_ms`` is real time. ``eval_loss`` is None without
+    evaluation rows.
     """
 
     number: int
@@ -235,8 +236,8 @@ class Model(ABC):
 
         Regression: ``prediction`` float64. Classification: ``label`` (the label column's type) and ``probabilities``
         fixed_size_list<float64>[number of classes] in the order of ``classes``; ``threshold`` is compared with the
-        positive class's probability (``>=``) of a binary model and not used otherwise. K-means: ``centroid_id`` int64 and
-        ``distances`` list<struct<centroid_id int64, distance float64>>, the min(5, k) nearest, ascending.
+        positive class's probability (``>=``) of a binary model and not used otherwise. K-means: ``centroid_id`` int64
+        and ``distances`` list<struct<centroid_id int64, distance float64>>, the min(5, k) nearest, ascending.
         """
 
     def explain(self, rows: Rows, *, threshold: float = 0.5) -> pa.Table:
@@ -302,7 +303,15 @@ class Family:
     """"regression", "classification" or "clustering"."""
     options: type[Options]
     model: type[Model]
-    _fit: Callable[..., Model]
+    train: Callable[[Any], Model]
+    """Fits a checked ``FitRequest``; callers use ``fit``."""
+    weighted: bool = False
+    """Whether rows may carry an instance weight."""
+
+    @property
+    def family_text(self) -> str:
+        """The name in words."""
+        return self.name.replace("_", " ")
 
     def fit(
         self,
@@ -330,7 +339,7 @@ class Family:
         named, ResourceExhausted when categories pass their bound, and what ``progress`` raises.
         """
         from tule.kernel.clock import RealClock
-        from tule.learn.models.fitting import prepare
+        from tule.learn.models.fitting import one_blas_thread, prepare
 
         request = prepare(
             self,
@@ -346,7 +355,8 @@ class Family:
             progress=progress,
             clock=clock or RealClock(),
         )
-        return self._fit(request)
+        with one_blas_thread():
+            return self.train(request)
 
 
 def batches_of(rows: Rows) -> Iterator[pa.RecordBatch]:

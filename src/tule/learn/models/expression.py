@@ -25,8 +25,8 @@ class Term:
     ``path``: the input column, then the struct field if any. ``part``: one of PARTS for a timestamp, else None.
     ``kind``: numeric (weight, mean), category (weights keyed by the Python value of the column's type or None for
     NULL; for a timestamp part by int), multi (array of categories: weights of its distinct values are added; a NULL
-    array adds nothing), vector (array of numbers: ``vector[i]`` times element i, a NULL array counts as ``vector_mean``),
-    sparse (array of (index, value) pairs: ``vector[index]`` times value).
+    array adds nothing), vector (array of numbers: ``vector[i]`` times element i, a NULL array counts as
+    ``vector_mean``), sparse (array of (index, value) pairs: ``vector[index]`` times value).
     """
 
     feature: str

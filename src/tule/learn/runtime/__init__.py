@@ -26,19 +26,20 @@ class Runtime(Protocol):
     def predict(self, instances: Sequence[Instance]) -> list[dict[str, Any]]:
         """One answer per instance, as exported BigQuery ML models answer.
 
-        An instance is an object by input column, or a list in the signature's order. Values: numbers, strings, booleans,
-        null, lists, objects for structs; DATE, DATETIME, TIME and TIMESTAMP as ISO text; BYTES as base64 text or
-        ``{"b64": text}``; numeric text is taken as a number; every value may be wrapped in a list of one. A missing key is
-        an InvalidArgument naming column and row.
+        An instance is an object by input column, or a list in the signature's order. Values: numbers, strings,
+        booleans, null, lists, objects for structs; dates and times as ISO text; BYTES as base64 text or
+        ``{"b64": text}``; numeric text is taken as a number; every value may be wrapped in a list of one. A missing
+        key is an InvalidArgument naming column and row.
 
         Regression: ``{"predicted_<label>": [x]}``. Classification: ``{"predicted_<label>": [value], "<label>_probs":
         [...], "<label>_values": [...]}``, classes descending as ML.PREDICT lists them; values as JSON. K-means:
-        ``{"NEAREST_CENTROID_ID": [id], "CENTROID_IDS": [...], "CENTROID_DISTANCES": [...]}``, all clusters, nearest first.
+        ``{"NEAREST_CENTROID_ID": [id], "CENTROID_IDS": [...], "CENTROID_DISTANCES": [...]}``, all clusters,
+        nearest first.
         """
 
     def explain(self, instances: Sequence[Instance]) -> list[dict[str, Any]]:
         """``{"baseline": float, "prediction": float, "attributions": {feature: float}, "error": 0.0, "label": value}``
-        per instance; ``label`` (the predicted class) for classifiers only; numbers as ``Model.explain`` defines them."""
+        per instance; ``label`` (the predicted class) for classifiers only; numbers as ``Model.explain`` says."""
 
 
 class Plan(Protocol):
