@@ -1,0 +1,1 @@
+"""Google's wire: two carriers over one handler table. Knows no behaviour and no product."""
