@@ -3,8 +3,10 @@
     bundle.json     everything readable: family, signature, options, history, statistics, the SHA-256 of the others
     arrays.npz      the numbers (loaded with allow_pickle=False)
     model.ubj       boosted trees only: xgboost's own format
+    timings.json    how long each iteration took: the only bytes that differ between two trainings with one seed, and
+                    therefore the only ones that carry no checksum
 
-The same model saves to the same bytes. A directory appears whole or not at all.
+A directory appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ FORMAT = "tule-bundle"
 VERSION = 1
 MANIFEST = "bundle.json"
 ARRAYS = "arrays.npz"
+TIMINGS = "timings.json"
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def save(
         "num_rows": model.num_rows,
         "skipped_rows": model.skipped_rows,
         "notes": model.notes,
-        "iterations": [asdict(item) for item in model.iterations],
+        "iterations": [{**asdict(item), "duration_ms": 0} for item in model.iterations],
         "statistics": [asdict(item) for item in model.statistics],
         "metrics": dict(metrics or {}),
         "provenance": dict(provenance or {}),
@@ -100,6 +103,7 @@ def save(
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())},
     }
     contents[MANIFEST] = orjson.dumps(_packed(manifest), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+    contents[TIMINGS] = orjson.dumps([item.duration_ms for item in model.iterations])
     directory.parent.mkdir(parents=True, exist_ok=True)
     temporary = directory.with_name(f".{directory.name}.{secrets.token_hex(8)}")
     temporary.mkdir()
@@ -138,6 +142,8 @@ def read(directory: Path) -> Manifest:
                 do="load it with the version that saved it, or train again",
             )
         text = _unpacked(text)
+        for item, duration in zip(text["iterations"], _durations(directory), strict=False):
+            item["duration_ms"] = duration
         return Manifest(
             family=text["family"],
             signature=Signature.from_json(text["signature"]),
@@ -160,6 +166,13 @@ def read(directory: Path) -> Manifest:
         raise DataLoss(
             f"{MANIFEST} must be what Tule wrote", given=f"damaged in {directory.name}", do="restore it or train again"
         ) from error
+
+
+def _durations(directory: Path) -> list[int]:
+    try:
+        return [int(item) for item in orjson.loads((directory / TIMINGS).read_bytes())]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def load(directory: Path) -> Model:

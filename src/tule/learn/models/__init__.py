@@ -23,12 +23,17 @@ from tule.learn.models.expression import LinearExpression, LinearOutput, Term
 from tule.learn.models.glm import LinearModel, LogisticModel
 from tule.learn.models.linear import LinearOptions, fit_linear
 from tule.learn.models.logistic import LogisticOptions, fit_logistic
+from tule.learn.models.trees import TreeClassifier, TreeClassifierOptions, TreeOptions, TreeRegressor, fit_trees
 
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         Family("linear_regression", "regression", LinearOptions, LinearModel, fit_linear),
         Family("logistic_regression", "classification", LogisticOptions, LogisticModel, fit_logistic),
+        Family("boosted_tree_regressor", "regression", TreeOptions, TreeRegressor, fit_trees, weighted=True),
+        Family(
+            "boosted_tree_classifier", "classification", TreeClassifierOptions, TreeClassifier, fit_trees, weighted=True
+        ),
     )
 }
 
