@@ -408,6 +408,19 @@ class Pool:
         finally:
             self._give(worker)
 
+    def resize(self, least: int, most: int) -> None:
+        """Hold at least and at most so many workers from now on; missing ones start beside the caller."""
+        with self._changed:
+            self._least, self._most = max(1, least), max(1, least, most)
+            surplus: list[Worker] = []
+            while self._total > self._most and self._idle:
+                surplus.append(self._idle.pop())
+                self._total -= 1
+            for _ in range(self._least - self._total):
+                self._grow_quietly()
+        for worker in surplus:
+            worker.close()
+
     def close(self) -> None:
         with self._changed:
             self._closed = True
@@ -485,12 +498,12 @@ class Pool:
 
     def _give(self, worker: Worker) -> None:
         with self._changed:
-            if worker.alive and not self._closed:
+            if worker.alive and not self._closed and self._total <= self._most:
                 self._idle.append(worker)
                 self._changed.notify()
                 return
             self._total -= 1
-            if not self._closed:
+            if not self._closed and not worker.alive:
                 self.restarts += 1
                 if self._total < self._least:
                     self._grow_quietly()

@@ -1,7 +1,7 @@
 """Models, their versions and aliases.
 
 A model is one record (kind ``Model``) whose body is the message of its default version, so that lists and filters see
-what ``ListModels`` answers. Each version is a record (kind ``ModelVersion``, name ``.../models/M@3``) with its own message
+what ``ListModels`` answers. Each version is a record (kind ``ModelVersion``, name ``.../models/M@3``) with its message
 and, under ``_tule``, its stored artifact. What belongs to the model as a whole (aliases, model labels, the next version
 number) is kept under ``_tule`` of the model's record. Every change rewrites the model's record in the same transaction.
 
