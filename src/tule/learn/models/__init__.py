@@ -21,6 +21,7 @@ from tule.learn.models.base import (
 )
 from tule.learn.models.expression import LinearExpression, LinearOutput, Term
 from tule.learn.models.glm import LinearModel, LogisticModel
+from tule.learn.models.kmeans import KMeansModel, KMeansOptions, fit_kmeans
 from tule.learn.models.linear import LinearOptions, fit_linear
 from tule.learn.models.logistic import LogisticOptions, fit_logistic
 from tule.learn.models.trees import TreeClassifier, TreeClassifierOptions, TreeOptions, TreeRegressor, fit_trees
@@ -34,6 +35,7 @@ FAMILIES: dict[str, Family] = {
         Family(
             "boosted_tree_classifier", "classification", TreeClassifierOptions, TreeClassifier, fit_trees, weighted=True
         ),
+        Family("kmeans", "clustering", KMeansOptions, KMeansModel, fit_kmeans),
     )
 }
 

@@ -503,7 +503,7 @@ def _quantised(columns: TreeColumns, source: Source, reference: Any) -> Any:
     """An xgboost.QuantileDMatrix over the passes of a source."""
     import xgboost
 
-    class Reader(xgboost.DataIter):  # type: ignore[misc]
+    class Reader(xgboost.DataIter):
         def __init__(self) -> None:
             self._open: Iterator[Any] = iter(())
             super().__init__(release_data=True)

@@ -114,6 +114,28 @@ class Block:
                 part[column] = np.bincount(item.indices, weights=entries, minlength=last - first)
         return answer
 
+    def group_sums(self, groups: np.ndarray, count: int) -> np.ndarray:
+        """(count, D) sums of the rows of each group; ``groups`` (n,) holds numbers below ``count``."""
+        layout = self.layout
+        answer = np.zeros((count, layout.width))
+        member = np.zeros((self.rows, count))
+        member[np.arange(self.rows), groups] = 1.0
+        answer[:, : layout.dense] = member.T @ self.dense
+        for code, (first, last) in zip(self.codes, layout.code_ranges(), strict=True):
+            add_pairs(answer[:, first:last], groups, code, None)
+        for item, (first, last) in zip(self.ragged, layout.ragged_ranges(), strict=True):
+            add_pairs(answer[:, first:last], groups[item.rows()], item.indices, item.values)
+        return answer
+
+    def squares(self) -> np.ndarray:
+        """(n,) squared lengths of the rows."""
+        answer = np.einsum("ij,ij->i", self.dense, self.dense)
+        for code in self.codes:
+            answer += code >= 0
+        for item in self.ragged:
+            answer += np.bincount(item.rows(), weights=item.values**2, minlength=self.rows)
+        return answer
+
     def gram(self, weights: np.ndarray | None = None) -> np.ndarray:
         """X' diag(weights) X, (D, D), symmetric; weights must not be negative."""
         layout = self.layout
