@@ -5,6 +5,7 @@ owner. Credentials that are understood:
 
 - ``Authorization: Bearer`` with the token, an access token that ``exchange`` issued, or a JWT that the service
   account's key signed for a Google API (what Google's clients send without asking the token endpoint);
+- an address that the service account signed (``signed_urls``), for the one request it names;
 - ``Proxy-Authorization: Basic`` with user ``tule`` and the token as its password, for the proxy.
 """
 
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from tule.kernel import tokens
+from tule.kernel import signed_urls, tokens
 from tule.kernel.clock import Clock
 from tule.kernel.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Unauthenticated, Unimplemented
 from tule.kernel.home import Home, read_private, write_private
@@ -227,6 +228,8 @@ class Access:
         given = _header(headers, "authorization")
         if given:
             return self._bearer(given)
+        if signed_urls.is_signed(query):
+            return self._signed(headers, query, method=method, host=host, path=path)
         proxy = _header(headers, "proxy-authorization")
         if proxy:
             return self._proxy(proxy)
@@ -261,6 +264,18 @@ class Access:
                 )
             return self._owner
         raise Unauthenticated("The token must be one of this data directory", given="another one", do=tokens.RENEW)
+
+    def _signed(
+        self, headers: Mapping[str, str], query: Mapping[str, str], *, method: str, host: str, path: str
+    ) -> Principal:
+        claim = signed_urls.read(headers, query, method=method, host=host, path=path, now=self._clock.now())
+        if any(self.verify_signature(claim.email, message, claim.signature) for message in claim.messages):
+            return self._owner
+        raise Unauthenticated(
+            f"A signed URL must be signed by {self.email} for this very request",
+            given=f"{method} {path} signed as {claim.email[:100]}",
+            do="use the method, headers and parameters that were signed, with the credentials of this data directory",
+        )
 
     def _proxy(self, given: str) -> Principal:
         scheme, _, credential = given.partition(" ")
