@@ -119,8 +119,8 @@ STANDARD = ("get", "list", "create", "update", "delete")
 class Collection:
     """A kind of resource with its standard methods (AIP 131-135), stored as records.
 
-    ``type``: the message's name, ``Endpoint``. ``pattern``: of its resource name. ``permission``: prefix of the methods'
-    permissions. ``executes``, ``stores``: fields of the resource for create and update. ``methods``: which of the
+    ``type``: the message's name, ``Endpoint``. ``pattern``: of its resource name. ``permission``: prefix of the
+    methods' permissions. ``executes``, ``stores``: fields of the resource for create and update. ``methods``: which of the
     standard methods the door has without writing them.
     """
 

@@ -1,0 +1,221 @@
+"""The one handler table: every method of every door, found by gRPC path or by HTTP verb, host and path.
+
+Doors are built when they are first needed, so that a server starts without any API's messages.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tule.kernel.access import Access, Principal
+from tule.kernel.errors import NotFound, Unimplemented
+from tule.wire import transcode
+from tule.wire.door import BoundRoute, Door, match
+from tule.wire.mixins import mixin_handlers
+from tule.wire.receipts import message_paths
+from tule.wire.service import Call, FastPath, Handler, Platform, Service
+from tule.wire.surfaces import HttpRule, Surface
+
+_REGION = re.compile(r"^(?:[a-z]+-[a-z]+\d+|us|eu)-(?=[a-z])")
+
+
+@dataclass(frozen=True)
+class Api:
+    """A gapic API: the packages that describe it and the Google host that serves it."""
+
+    host: str
+    packages: tuple[str, ...]
+
+
+class Once:
+    """A factory that runs once, on the first call of any thread."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: Any = None
+
+    def __call__(self) -> Any:
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+
+class HandlerTable:
+    """Services and doors by how clients ask for them. Registration happens in ``app.py``, before the server listens."""
+
+    def __init__(self, platform: Platform, access: Access) -> None:
+        self.platform = platform
+        self.access = access
+        self._surfaces: dict[str, Surface] = {}
+        self._apis: list[Api] = []
+        self._services: dict[tuple[str, str], Once] = {}
+        self._doors: list[tuple[frozenset[str], tuple[str, ...], Once]] = []
+        self._lock = threading.RLock()
+        self._handlers: dict[tuple[str, str], dict[str, Handler]] = {}
+
+    # -- registration
+
+    def add_api(self, host: str, packages: tuple[str, ...]) -> None:
+        """Serve a gapic API on ``host`` and its regional names; methods without a door answer UNIMPLEMENTED."""
+        self._apis.append(Api(host, packages))
+        for package in packages:
+            self._surfaces[package] = Surface(package)
+
+    def add_service(self, packages: tuple[str, ...], service: str, make: Callable[[], Service]) -> None:
+        """Let the door that ``make`` builds answer ``service`` of these packages (of an API added before)."""
+        once = Once(make)
+        for package in packages:
+            self._services[(package, service)] = once
+
+    def add_door(self, hosts: tuple[str, ...], prefixes: tuple[str, ...], make: Callable[[], Door]) -> None:
+        """Let a JSON door answer these hosts, and on loopback names the paths with these prefixes."""
+        self._doors.append((frozenset(hosts), prefixes, Once(make)))
+
+    # -- gapic
+
+    def by_grpc_path(self, path: str) -> Handler:
+        """The handler of ``/package.Service/Method``; Unimplemented names a method that has none."""
+        if handler := self._mixins.get(path):
+            return handler
+        service, _, method = path.strip("/").rpartition("/")
+        package_name, _, name = service.rpartition(".")
+        for package, surface in self._surfaces.items():
+            if surface.proto_package == package_name and name in surface.services:
+                handler = self._service_handlers(package, name).get(path)
+                if handler is not None:
+                    return handler
+                raise unimplemented(f"{name}.{method}")
+        raise Unimplemented(f"Tule does not serve {service or path}", do="see docs/coverage.md for what it serves")
+
+    def by_http(self, host: str, verb: str, path: str) -> tuple[Handler, HttpRule, dict[str, str]]:
+        """The handler, rule and path fields of a REST call."""
+        for package in self._packages(host, path):
+            surface = self._surfaces[package]
+            registered = [name for name in surface.services if (package, name) in self._services]
+            for name in registered:
+                for handler in self._service_handlers(package, name).values():
+                    for rule in handler.method.http:
+                        if (found := rule.match(verb, path)) is not None:
+                            return handler, rule, found
+        if self._packages(host, path):
+            for handler in self._mixins.values():
+                for rule in handler.method.http:
+                    if (found := rule.match(verb, path)) is not None:
+                        self._load_types(host, path)
+                        return handler, rule, found
+        for package in self._packages(host, path):
+            surface = self._surfaces[package]
+            for name in surface.services:
+                for method in surface.service(name).methods.values():
+                    if any(rule.match(verb, path) is not None for rule in method.http):
+                        raise unimplemented(f"{name}.{method.name}")
+        raise NotFound(
+            f"There is no method at {verb} {path}", given=f"host {host}", do="check the path and its version"
+        )
+
+    def _packages(self, host: str, path: str) -> list[str]:
+        """The packages that a REST call may belong to: by host, and by the version that the path begins with."""
+        name = _REGION.sub("", host)
+        google = host.endswith(".googleapis.com")
+        version = path.split("/")[1] if path.count("/") else ""
+        return [
+            package
+            for api in self._apis
+            if api.host == name or not google
+            for package in api.packages
+            if package.rsplit("_", 1)[-1] == version
+        ]
+
+    def _load_types(self, host: str, path: str) -> None:
+        """Import the messages of an API before one of its stored operations is read."""
+        for package in self._packages(host, path):
+            self.load_types(package)
+
+    def load_types(self, package: str) -> None:
+        for name in self._surfaces[package].services:
+            if (package, name) in self._services:
+                self._service_handlers(package, name)
+
+    def load_types_of(self, type_url: str) -> None:
+        """Import the package that a stored ``@type`` belongs to."""
+        full = type_url.rpartition("/")[2]
+        for package, surface in self._surfaces.items():
+            if full.startswith(surface.proto_package + "."):
+                self.load_types(package)
+
+    def _service_handlers(self, package: str, name: str) -> dict[str, Handler]:
+        key = (package, name)
+        with self._lock:
+            if key not in self._handlers:
+                make = self._services.get(key)
+                self._handlers[key] = make().handlers(self._surfaces[package]) if make is not None else {}
+            return self._handlers[key]
+
+    @functools.cached_property
+    def _mixins(self) -> dict[str, Handler]:
+        return mixin_handlers(self.platform, self)
+
+    def invoke(self, handler: Handler, message: Any, principal: Principal, **about: Any) -> Any:
+        """Check permission and receipt, then call the door; the one way in of both carriers."""
+        transcode.resolve_projects(message, self.platform.projects.resolve)
+        if project := transcode.project_of(message):
+            self.platform.projects.resolve(project)
+        self.access.check(principal, handler.permission, next(transcode.resource_names(message), ""))
+        handler.receipt.check(handler.method.name, message_paths(message))
+        call = Call(principal, handler.method, self.platform, **about)
+        kind = handler.method.request
+        request = kind.wrap(message) if hasattr(kind, "wrap") else message
+        return handler.call(request, call)
+
+    def all_handlers(self) -> Iterator[Handler]:
+        """Every handler of every registered service; loads all packages. For the docs."""
+        for package, name in self._services:
+            yield from self._service_handlers(package, name).values()
+
+    # -- JSON doors
+
+    def door_route(self, host: str, verb: str, path: str) -> tuple[Door, BoundRoute, dict[str, str]] | None:
+        """The JSON route of a call; None when no door has such a path."""
+        google = host.endswith(".googleapis.com") or host == "metadata.google.internal"
+        for hosts, prefixes, once in self._doors:
+            if (host in hosts) if google else path.startswith(prefixes):
+                door = once()
+                found = match(_routes(door), verb, path)
+                if found is not None:
+                    return door, *found
+        return None
+
+    def door_for(self, host: str, path: str) -> Door | None:
+        """The door of a host (or path on loopback) whatever the route: it words the errors."""
+        for hosts, prefixes, once in self._doors:
+            if host in hosts or (not host.endswith(".googleapis.com") and path.startswith(prefixes)):
+                door: Door = once()
+                return door
+        return None
+
+    def all_doors(self) -> Iterator[Door]:
+        for _, _, once in self._doors:
+            yield once()
+
+    # -- the short way
+
+    def fast(self, package: str, service: str) -> dict[str, FastPath]:
+        """The fast paths of a service; builds the door."""
+        make = self._services.get((package, service))
+        return dict(make().fast) if make is not None else {}
+
+
+@functools.lru_cache(maxsize=64)
+def _routes(door: Door) -> list[BoundRoute]:
+    return door.routes()
+
+
+def unimplemented(method: str) -> Unimplemented:
+    return Unimplemented(f"Tule does not do {method} yet", do="see docs/coverage.md for what it does")

@@ -1,0 +1,135 @@
+"""The running server: two listeners, uvicorn's protocol on the event loop, gRPC behind a private socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tule.kernel.errors import FailedPrecondition
+from tule.wire.front import ConnectHandler, Front, TlsContexts
+from tule.wire.grpc import Grpc
+from tule.wire.rest import Rest
+
+_LOG = logging.getLogger(__name__)
+_BACKLOG = 1024
+
+
+class Server:
+    """Runs in a thread of its own; ``start`` returns when both ports accept connections."""
+
+    def __init__(
+        self,
+        rest: Rest,
+        make_grpc: Callable[[Path], Grpc],
+        *,
+        tls: TlsContexts,
+        connect: ConnectHandler,
+        host: str,
+        port: int,
+        tls_port: int,
+    ) -> None:
+        self._rest = rest
+        self._make_grpc = make_grpc
+        self._tls = tls
+        self._connect = connect
+        self._host = host
+        # A Unix socket's path is short by law of the kernel, a data directory's need not be.
+        self._private = Path(tempfile.mkdtemp(prefix="tule-"))
+        self._sockets = (_listener(host, port), _listener(host, tls_port))
+        self.port: int = self._sockets[0].getsockname()[1]
+        self.tls_port: int = self._sockets[1].getsockname()[1]
+        self._ready = threading.Event()
+        self._stop: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="wire", daemon=True)
+
+    def start(self) -> None:
+        self._grpc = self._make_grpc(self._private / "grpc")
+        self._grpc.start()
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Take no more requests, let those in flight end for a moment, close."""
+        if self._loop is not None and self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(10)
+        self._grpc.stop()
+        self._rest.close()
+        shutil.rmtree(self._private, ignore_errors=True)
+
+    def _run(self) -> None:
+        import uvloop
+
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve())
+        except BaseException as error:
+            self._failure = error
+            _LOG.exception("The server's event loop ended")
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        import uvicorn
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+        from uvicorn.server import ServerState
+
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        config = uvicorn.Config(
+            self._rest, access_log=False, log_config=None, lifespan="off", server_header=False, ws="none",
+            timeout_keep_alive=75,
+        )  # fmt: skip
+        config.load()
+        state = ServerState()
+
+        def make_http() -> Any:
+            return HttpToolsProtocol(config=config, server_state=state, app_state={})
+
+        front = Front(make_http, self._private / "grpc", tls=self._tls, connect=self._connect)
+        for listener in self._sockets:
+            front.listen(listener)
+        ticking = self._loop.create_task(_tick(state, config))
+        self._ready.set()
+        await self._stop.wait()
+        front.close()
+        ticking.cancel()
+        for connection in list(state.connections):
+            connection.shutdown()
+        if state.tasks:
+            await asyncio.wait(list(state.tasks), timeout=3)
+
+
+async def _tick(state: Any, config: Any) -> None:
+    """Keep the Date header of answers: what uvicorn's own main loop does."""
+    from email.utils import formatdate
+
+    while True:
+        state.default_headers = [(b"date", formatdate(usegmt=True).encode()), *config.encoded_headers]
+        await asyncio.sleep(1)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise FailedPrecondition(
+            f"The port {port} of {host} must be free", given=str(error), do="choose another with --port, or 0"
+        ) from None
+    made.listen(_BACKLOG)
+    return made
