@@ -1,0 +1,101 @@
+"""Routes of projects and datasets. https://cloud.google.com/bigquery/docs/reference/rest/v2/datasets"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tule.bigquery.api.routes import etag, flag, page, precondition, served
+from tule.bigquery.references import DatasetReference
+from tule.bigquery.warehouse import Warehouse
+from tule.wire.door import Reply, Request
+
+_EXECUTED = (
+    "datasetReference.*",
+    "labels.*",
+    "location",
+    "defaultTableExpirationMs",
+    "access.*",
+    # Sent back by clients from an earlier answer.
+    "kind",
+    "etag",
+    "id",
+    "selfLink",
+    "creationTime",
+    "lastModifiedTime",
+    "type",
+)
+_STORED = ("friendlyName", "description", "storageBillingModel")
+_DATASET = "/projects/{project}/datasets/{dataset}"
+
+
+def reference(request: Request) -> DatasetReference:
+    return DatasetReference(request.params["project"], request.params["dataset"])
+
+
+class DatasetRoutes:
+    """projects.* and datasets.*"""
+
+    warehouse: Warehouse
+
+    @served("GET", "/projects", permission="bigquery.projects.list", executes=("maxResults", "pageToken"))
+    def list_projects(self, request: Request) -> dict[str, Any]:
+        projects, token = self.warehouse.projects(**page(request))
+        made: dict[str, Any] = {"kind": "bigquery#projectList", "projects": projects, "totalItems": len(projects)}
+        return made | ({"nextPageToken": token} if token else {})
+
+    @served("GET", "/projects/{project}/serviceAccount", permission="bigquery.projects.get")
+    def get_service_account(self, request: Request) -> dict[str, Any]:
+        return {
+            "kind": "bigquery#getServiceAccountResponse",
+            "email": self.warehouse.service_account(request.params["project"]),
+        }
+
+    @served(
+        "GET",
+        "/projects/{project}/datasets",
+        permission="bigquery.datasets.list",
+        executes=("all", "filter", "maxResults", "pageToken"),
+    )
+    def list_datasets(self, request: Request) -> dict[str, Any]:
+        found, token = self.warehouse.datasets.list(
+            request.params["project"],
+            filter=request.query.get("filter", ""),
+            all=flag(request, "all"),
+            **page(request),
+        )
+        made: dict[str, Any] = {"kind": "bigquery#datasetList", "datasets": list(found)}
+        return made | ({"nextPageToken": token} if token else {})
+
+    @served(
+        "POST",
+        "/projects/{project}/datasets",
+        permission="bigquery.datasets.create",
+        executes=_EXECUTED,
+        stores=_STORED,
+    )
+    def insert_dataset(self, request: Request) -> dict[str, Any]:
+        return self.warehouse.datasets.insert(request.params["project"], request.json())
+
+    @served("GET", _DATASET, permission="bigquery.datasets.get", executes=("datasetView",))
+    def get_dataset(self, request: Request) -> dict[str, Any]:
+        found = self.warehouse.datasets.get(reference(request))
+        if request.query.get("datasetView") == "METADATA":
+            found.pop("access", None)
+        return found
+
+    @served("PATCH", _DATASET, permission="bigquery.datasets.update", executes=_EXECUTED, stores=_STORED)
+    def patch_dataset(self, request: Request) -> dict[str, Any] | Reply:
+        return precondition(
+            lambda: self.warehouse.datasets.patch(reference(request), request.json(), etag=etag(request))
+        )
+
+    @served("PUT", _DATASET, permission="bigquery.datasets.update", executes=_EXECUTED, stores=_STORED)
+    def update_dataset(self, request: Request) -> dict[str, Any] | Reply:
+        return precondition(
+            lambda: self.warehouse.datasets.update(reference(request), request.json(), etag=etag(request))
+        )
+
+    @served("DELETE", _DATASET, permission="bigquery.datasets.delete", executes=("deleteContents",))
+    def delete_dataset(self, request: Request) -> Reply:
+        self.warehouse.delete_dataset(reference(request), contents=flag(request, "deleteContents"))
+        return Reply(204)

@@ -1,0 +1,302 @@
+"""Routes of jobs, queries and uploads. https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tule.bigquery.api.routes import flag, number, page, served
+from tule.bigquery.api.tables import row_format
+from tule.bigquery.errors import invalid, not_implemented
+from tule.bigquery.formats.sources import Source
+from tule.bigquery.references import JobReference
+from tule.bigquery.warehouse import Warehouse
+from tule.wire.door import Reply, Request, route
+from tule.wire.receipts import Receipt, json_paths
+
+_SCHEMA_AND_LAYOUT = (
+    "timePartitioning.type",
+    "timePartitioning.field",
+    "rangePartitioning.*",
+    "clustering.fields",
+    "schemaUpdateOptions",
+)
+_QUERY = (
+    "query",
+    "useLegacySql",
+    "defaultDataset.*",
+    "destinationTable.*",
+    "createDisposition",
+    "writeDisposition",
+    "queryParameters.*",
+    "parameterMode",
+    "useQueryCache",
+    "maximumBytesBilled",
+    "createSession",
+    "connectionProperties.*",
+    *_SCHEMA_AND_LAYOUT,
+)
+# All queries run at once, results may be of any size and are nested: these change nothing here.
+_QUERY_STORED = ("priority", "allowLargeResults", "flattenResults", "preserveNulls")
+_LOAD = (
+    "sourceUris",
+    "schema.*",
+    "destinationTable.*",
+    "destinationTableProperties.friendlyName",
+    "destinationTableProperties.description",
+    "destinationTableProperties.labels.*",
+    "createDisposition",
+    "writeDisposition",
+    "nullMarker",
+    "nullMarkers",
+    "fieldDelimiter",
+    "skipLeadingRows",
+    "encoding",
+    "quote",
+    "maxBadRecords",
+    "allowQuotedNewlines",
+    "sourceFormat",
+    "allowJaggedRows",
+    "ignoreUnknownValues",
+    "autodetect",
+    "useAvroLogicalTypes",
+    "parquetOptions.enableListInference",
+    "jsonExtension",
+    *_SCHEMA_AND_LAYOUT,
+)
+_EXTRACT = (
+    "sourceTable.*",
+    "sourceModel.*",
+    "destinationUri",
+    "destinationUris",
+    "printHeader",
+    "fieldDelimiter",
+    "destinationFormat",
+    "compression",
+    "useAvroLogicalTypes",
+)
+_COPY = (
+    "sourceTable.*",
+    "sourceTables.*",
+    "destinationTable.*",
+    "createDisposition",
+    "writeDisposition",
+    "operationType",
+)
+
+
+def _under(kind: str, fields: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"configuration.{kind}.{field}" for field in fields)
+
+
+INSERT_EXECUTES = (
+    "kind",
+    "id",
+    "selfLink",
+    "etag",
+    "status.*",
+    "statistics.*",
+    "user_email",
+    "jobReference.*",
+    "configuration.jobType",
+    "configuration.dryRun",
+    "configuration.jobTimeoutMs",
+    *_under("query", _QUERY),
+    *_under("load", _LOAD),
+    *_under("extract", _EXTRACT),
+    *_under("copy", _COPY),
+)
+INSERT_STORES = ("configuration.labels.*", *_under("query", _QUERY_STORED))
+_FORMAT = ("formatOptions.useInt64Timestamp", "formatOptions.timestampOutputFormat")
+_JOBS = "/projects/{project}/jobs"
+_JOB = _JOBS + "/{job}"
+
+
+def _checked(body: dict[str, Any]) -> dict[str, Any]:
+    """The job of an upload, which the carrier could not check: its receipt is that of ``insert_job``."""
+    Receipt(INSERT_EXECUTES, INSERT_STORES).check("insert_job", json_paths(body))
+    return body
+
+
+def reference(request: Request) -> JobReference:
+    location = request.query.get("location") or "US"
+    return JobReference(request.params["project"], request.params["job"], location)
+
+
+class JobRoutes:
+    """jobs.*, and the two ways to upload a file with a load job."""
+
+    warehouse: Warehouse
+
+    @served("POST", _JOBS, permission="bigquery.jobs.create", executes=INSERT_EXECUTES, stores=INSERT_STORES)
+    def insert_job(self, request: Request) -> dict[str, Any]:
+        return self.warehouse.insert_job(request.params["project"], request.json(), request.principal)
+
+    @served(
+        "GET",
+        _JOBS,
+        permission="bigquery.jobs.list",
+        executes=(
+            "allUsers",
+            "maxResults",
+            "minCreationTime",
+            "maxCreationTime",
+            "pageToken",
+            "projection",
+            "stateFilter",
+            "parentJobId",
+        ),
+    )
+    def list_jobs(self, request: Request) -> dict[str, Any]:
+        states = [each.upper() for each in request.query_list("stateFilter")]
+        if wrong := [each for each in states if each not in ("DONE", "PENDING", "RUNNING")]:
+            raise invalid(f"stateFilter must be done, pending or running; given: {wrong[0]!r}", location="stateFilter")
+        found, token = self.warehouse.jobs.list(
+            request.params["project"],
+            user="" if flag(request, "allUsers") else request.principal.email,
+            states=states,
+            since=number(request, "minCreationTime"),
+            until=number(request, "maxCreationTime"),
+            parent=request.query.get("parentJobId"),
+            full=request.query.get("projection", "minimal").lower() == "full",
+            **page(request),
+        )
+        made: dict[str, Any] = {"kind": "bigquery#jobList", "etag": "", "jobs": list(found)}
+        return made | ({"nextPageToken": token} if token else {})
+
+    @served("GET", _JOB, permission="bigquery.jobs.get", executes=("location", "projection"))
+    def get_job(self, request: Request) -> dict[str, Any]:
+        return self.warehouse.jobs.get(reference(request))
+
+    @served(
+        "POST", _JOB + "/cancel", permission="bigquery.jobs.update", executes=("location", "projection", "jobReference.*")
+    )
+    def cancel_job(self, request: Request) -> dict[str, Any]:
+        job = self.warehouse.jobs.cancel(reference(request))
+        return {"kind": "bigquery#jobCancelResponse", "job": job}
+
+    @served("DELETE", _JOB + "/delete", permission="bigquery.jobs.delete", executes=("location",))
+    def delete_job(self, request: Request) -> Reply:
+        self.warehouse.delete_job(reference(request))
+        return Reply(204)
+
+    # -- queries
+
+    @served(
+        "POST",
+        "/projects/{project}/queries",
+        permission="bigquery.jobs.create",
+        executes=(
+            "query",
+            "kind",
+            "maxResults",
+            "defaultDataset.*",
+            "timeoutMs",
+            "dryRun",
+            "useQueryCache",
+            "useLegacySql",
+            "parameterMode",
+            "queryParameters.*",
+            "location",
+            "maximumBytesBilled",
+            "requestId",
+            "createSession",
+            "connectionProperties.*",
+            "jobTimeoutMs",
+            "jobCreationMode",
+            "queryResultsFormat",
+            "arrowSerializationOptions.bufferCompression",
+            "arrowSerializationOptions.picosTimestampPrecision",
+            *_FORMAT,
+        ),
+        stores=("labels.*", "preserveNulls"),
+    )
+    def query(self, request: Request) -> dict[str, Any]:
+        return self.warehouse.query(request.params["project"], request.json(), request.principal)
+
+    @served(
+        "GET",
+        "/projects/{project}/queries/{job}",
+        permission="bigquery.jobs.get",
+        executes=("location", "maxResults", "pageToken", "startIndex", "timeoutMs", *_FORMAT),
+    )
+    def get_query_results(self, request: Request) -> dict[str, Any]:
+        return self.warehouse.query_results(
+            reference(request),
+            count=number(request, "maxResults"),
+            start=number(request, "startIndex"),
+            page_token=request.query.get("pageToken", ""),
+            timeout_ms=number(request, "timeoutMs", 10_000) or 0,
+            format=row_format(request),
+            # This client takes rows in the answer that it waits with, and then asks for nothing more.
+            eager="gl-python" in request.headers.get("x-goog-api-client", ""),
+        )
+
+    # -- uploads
+
+    @route(
+        "POST",
+        "/upload/bigquery/v2/projects/{project}/jobs",
+        permission="bigquery.jobs.create",
+        executes=("name",),
+        streams=True,
+    )
+    @route(
+        "POST",
+        "/resumable/upload/bigquery/v2/projects/{project}/jobs",
+        permission="bigquery.jobs.create",
+        executes=("name",),
+        streams=True,
+    )
+    def upload(self, request: Request) -> dict[str, Any] | Reply:
+        kind = request.query.get("uploadType", "resumable" if request.path.startswith("/resumable") else "")
+        project, uploads = request.params["project"], self.warehouse.uploads
+        if kind == "multipart":
+            body, path = uploads.multipart(request.headers.get("content-type", ""), request.chunks())
+            return self._load(project, body, request, Source("upload", path))
+        if kind == "resumable":
+            body = _checked(request.json())
+            upload = uploads.begin(project, request.principal.email, body)
+            location = f"{request.base_url}{request.path}?uploadType=resumable&upload_id={upload}"
+            return Reply(200, {}, {"Location": location, "X-GUploader-UploadID": upload})
+        raise not_implemented(f"uploadType={kind or 'none'}", do="use uploadType=multipart or uploadType=resumable")
+
+    @route(
+        "PUT",
+        "/upload/bigquery/v2/projects/{project}/jobs",
+        permission="bigquery.jobs.create",
+        streams=True,
+    )
+    @route(
+        "PUT",
+        "/resumable/upload/bigquery/v2/projects/{project}/jobs",
+        permission="bigquery.jobs.create",
+        streams=True,
+    )
+    def upload_chunk(self, request: Request) -> dict[str, Any] | Reply:
+        project, uploads = request.params["project"], self.warehouse.uploads
+        upload = request.query.get("upload_id", "")
+        if uploads.user(project, upload) != request.principal.email:
+            raise invalid("An upload belongs to the caller who began it")
+        progress = uploads.receive(project, upload, request.headers.get("content-range", ""), request.chunks())
+        if not progress.complete:
+            headers = {"Range": f"bytes=0-{progress.received - 1}"} if progress.received else {}
+            return Reply(308, None, headers)
+        body, _, path = uploads.take(project, upload)
+        return self._load(project, body, request, Source("upload", path))
+
+    @route(
+        "DELETE",
+        "/upload/bigquery/v2/projects/{project}/jobs",
+        permission="bigquery.jobs.create",
+        streams=True,
+    )
+    def abandon_upload(self, request: Request) -> Reply:
+        self.warehouse.uploads.abandon(request.params["project"], request.query.get("upload_id", ""))
+        return Reply(499)
+
+    def _load(self, project: str, body: dict[str, Any], request: Request, source: Source) -> dict[str, Any]:
+        try:
+            return self.warehouse.insert_job(project, _checked(body), request.principal, upload=source)
+        except BaseException:
+            source.path.unlink(missing_ok=True)
+            raise

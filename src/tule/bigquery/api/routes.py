@@ -1,0 +1,63 @@
+"""What the routes of the BigQuery door share: both spellings of paths, and the reading of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tule.bigquery.errors import PreconditionFailed, invalid
+from tule.wire.door import Reply, Request, route
+from tule.wire.errors import discovery_body
+
+PREFIXES = ("/bigquery/v2", "")
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def served(verb: str, template: str, **declared: Any) -> Callable[[Method], Method]:
+    """``route`` under ``/bigquery/v2`` and, for clients that leave that out, without it."""
+
+    def mark(function: Method) -> Method:
+        for prefix in PREFIXES:
+            function = route(verb, prefix + template, **declared)(function)
+        return function
+
+    return mark
+
+
+def flag(request: Request, name: str, default: bool = False) -> bool:
+    """A boolean query parameter."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if text.lower() not in ("true", "false"):
+        raise invalid(f"{name} must be true or false; given: {text!r}", location=name)
+    return text.lower() == "true"
+
+
+def number(request: Request, name: str, default: int | None = None) -> int | None:
+    """A query parameter that is a whole number, not negative."""
+    text = request.query.get(name)
+    if text is None or text == "":
+        return default
+    if not (text.isascii() and text.isdigit()):
+        raise invalid(f"{name} must be a whole number; given: {text!r}", location=name)
+    return int(text)
+
+
+def page(request: Request) -> dict[str, Any]:
+    """``maxResults`` and ``pageToken`` as the lists of the room take them."""
+    return {"page_size": number(request, "maxResults", 0), "page_token": request.query.get("pageToken", "")}
+
+
+def etag(request: Request) -> str | None:
+    """The etag of ``If-Match``."""
+    text = request.headers.get("if-match", "").strip()
+    return None if text in ("", "*") else text.strip('"')
+
+
+def precondition(answer: Callable[[], dict[str, Any]]) -> dict[str, Any] | Reply:
+    """``answer()``, or status 412 where the etag was stale: the one code that BigQuery has and google.rpc has not."""
+    try:
+        return answer()
+    except PreconditionFailed as error:
+        return Reply(412, discovery_body(error, http=412))
