@@ -15,17 +15,17 @@ import pyarrow as pa
 from tule.kernel.errors import FailedPrecondition
 from tule.learn.explain.linear import attributions
 from tule.learn.metrics import Classification, Evaluator, Regression
-from tule.learn.models.base import AdvancedWeight, Model, Rows, Weight, batches_of
+from tule.learn.models.base import AdvancedWeight, Rows, Weight, batches_of
 from tule.learn.models.expression import LinearExpression, LinearOutput, Term
-from tule.learn.schema import Field, Signature
-from tule.learn.transforms import Encoding, Kind
+from tule.learn.models.supervised import Explained, Supervised, choose, classified
+from tule.learn.transforms import Block, Encoding, Kind
 from tule.learn.transforms.encoding import NULL_CATEGORY
 from tule.learn.transforms.features import value_of
 
 INTERCEPT = "__INTERCEPT__"
 
 
-class GeneralizedLinearModel(Model):
+class GeneralizedLinearModel(Supervised):
     """What linear and logistic regression share."""
 
     link: ClassVar[str] = "identity"
@@ -64,13 +64,13 @@ class GeneralizedLinearModel(Model):
         self._owners = encoding.owners()
         self._means = encoding.column_means(self.num_rows, scaled=False)
 
-    @property
-    def features(self) -> list[str]:
-        return [feature.name for feature in self.encoding.features]
+    def block(self, batch: pa.RecordBatch) -> Block:
+        """Encoded rows of a batch, numbers in their own units."""
+        return self.encoding.encode(batch, scaled=False)
 
-    def scores(self, batch: pa.RecordBatch) -> np.ndarray:
-        """(n, K) scores of a batch."""
-        return self.encoding.encode(batch, scaled=False).times(self.raw_coef) + self.raw_intercept
+    def scores(self, block: Block) -> np.ndarray:
+        """(n, K) scores of encoded rows."""
+        return block.times(self.raw_coef) + self.raw_intercept
 
     def weights(self, *, standardize: bool = False) -> list[Weight]:
         coef, intercept = (self.coef, self.intercept) if standardize else (self.raw_coef, self.raw_intercept)
@@ -213,8 +213,7 @@ class GeneralizedLinearModel(Model):
             link = "softmax" if self.raw_coef.shape[1] > 1 else "logistic"
         return LinearExpression(link, tuple(self.classes or ()), tuple(outputs))
 
-    def _attributions(self, batch: pa.RecordBatch, score: int) -> np.ndarray:
-        block = self.encoding.encode(batch, scaled=False)
+    def _attributions(self, block: Block, score: int) -> np.ndarray:
         return attributions(block, self.raw_coef[:, score], self._means, self._owners, len(self.features))
 
     def baselines(self) -> np.ndarray:
@@ -246,17 +245,14 @@ class LinearModel(GeneralizedLinearModel):
     family = "linear_regression"
 
     def predict(self, rows: Rows, *, threshold: float = 0.5) -> pa.Table:
-        parts = [self.scores(batch)[:, 0] for batch in batches_of(rows)]
+        parts = [self.scores(self.block(batch))[:, 0] for batch in batches_of(rows)]
         return pa.table({"prediction": pa.chunked_array(parts, pa.float64())})
 
-    def explain(self, rows: Rows, *, threshold: float = 0.5) -> pa.Table:
-        parts = []
-        baseline = float(self.baselines()[0])
-        for batch in batches_of(rows):
-            shares = self._attributions(batch, 0)
-            predictions = baseline + shares.sum(axis=1)
-            parts.append(explained({"prediction": pa.array(predictions)}, shares, baseline, predictions))
-        return pa.Table.from_batches(parts, explained_schema(Field("prediction", pa.float64()), len(self.features)))
+    def explain_block(self, block: Block, threshold: float = 0.5) -> Explained:
+        baseline = np.full(block.rows, self.baselines()[0])
+        shares = self._attributions(block, 0)
+        values = baseline + shares.sum(axis=1)
+        return Explained(values, None, shares, baseline, values)
 
     def evaluator(self, threshold: float) -> Evaluator:
         assert self.signature.label is not None
@@ -268,39 +264,28 @@ class LogisticModel(GeneralizedLinearModel):
 
     family = "logistic_regression"
 
-    def probabilities(self, batch: pa.RecordBatch) -> np.ndarray:
+    def probabilities(self, block: Block) -> np.ndarray:
         """(n, number of classes)"""
-        return probabilities_of(self.scores(batch))
+        return probabilities_of(self.scores(block))
 
     def predict(self, rows: Rows, *, threshold: float = 0.5) -> pa.Table:
-        return classified(
-            [self.probabilities(batch) for batch in batches_of(rows)], self.signature, self.classes or [], threshold
-        )
+        parts = [self.probabilities(self.block(batch)) for batch in batches_of(rows)]
+        return classified(parts, self.signature, self.classes or [], threshold)
 
-    def explain(self, rows: Rows, *, threshold: float = 0.5) -> pa.Table:
-        assert self.classes is not None and self.signature.label is not None
-        parts = []
+    def explain_block(self, block: Block, threshold: float = 0.5) -> Explained:
+        probabilities = self.probabilities(block)
+        chosen = choose(probabilities, threshold)
         baselines = self.baselines()
-        for batch in batches_of(rows):
-            probabilities = self.probabilities(batch)
-            chosen = choose(probabilities, threshold)
-            if len(baselines) == 1:
-                sign = np.where(chosen == 1, 1.0, -1.0)
-                shares = self._attributions(batch, 0) * sign[:, None]
-                baseline = sign * baselines[0]
-            else:
-                shares = np.empty((batch.num_rows, len(self.features)))
-                for score in np.unique(chosen):
-                    rows_of = chosen == score
-                    shares[rows_of] = self._attributions(batch.filter(pa.array(rows_of)), int(score))
-                baseline = baselines[chosen]
-            labels = pa.array(self.classes, self.signature.label.type).take(pa.array(chosen))
-            own = probabilities[np.arange(len(chosen)), chosen]
-            answer = {"label": labels, "probability": pa.array(own)}
-            parts.append(explained(answer, shares, baseline, baseline + shares.sum(axis=1)))
-        return pa.Table.from_batches(
-            parts, explained_schema(Field("label", self.signature.label.type), len(self.features))
-        )
+        if len(baselines) == 1:
+            sign = np.where(chosen == 1, 1.0, -1.0)
+            shares, baseline = self._attributions(block, 0) * sign[:, None], sign * baselines[0]
+        else:
+            shares, baseline = np.empty((block.rows, len(self.features))), baselines[chosen]
+            for score in np.unique(chosen):
+                own = chosen == score
+                shares[own] = self._attributions(block, int(score))[own]
+        own_probability = probabilities[np.arange(len(chosen)), chosen]
+        return Explained(own_probability, chosen, shares, baseline, baseline + shares.sum(axis=1))
 
     def evaluator(self, threshold: float) -> Evaluator:
         return Classification(self, threshold)
@@ -314,66 +299,3 @@ def probabilities_of(scores: np.ndarray) -> np.ndarray:
         return np.column_stack([1.0 - positive, positive])
     shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
-
-
-def choose(probabilities: np.ndarray, threshold: float) -> np.ndarray:
-    """The place of the predicted class: by the threshold for two classes, the most probable otherwise."""
-    if probabilities.shape[1] == 2:
-        return (probabilities[:, 1] >= threshold).astype(np.int64)
-    return probabilities.argmax(axis=1)
-
-
-def classified(parts: list[np.ndarray], signature: Signature, classes: list[Any], threshold: float) -> pa.Table:
-    """The answer of a classifier's ``predict`` from probabilities (n, classes) of each batch."""
-    assert signature.label is not None
-    kind = signature.label.type
-    values = pa.array(classes, kind)
-    labels = [values.take(pa.array(choose(part, threshold))) for part in parts]
-    lists = [pa.FixedSizeListArray.from_arrays(pa.array(part.reshape(-1)), len(classes)) for part in parts]
-    return pa.table(
-        {
-            "label": pa.chunked_array(labels, kind),
-            "probabilities": pa.chunked_array(lists, pa.list_(pa.float64(), len(classes))),
-        }
-    )
-
-
-def explained(
-    answer: dict[str, pa.Array], shares: np.ndarray, baseline: float | np.ndarray, values: np.ndarray
-) -> pa.RecordBatch:
-    """One batch of an ``explain`` answer."""
-    count = len(values)
-    return pa.record_batch(
-        {
-            **answer,
-            "attributions": pa.FixedSizeListArray.from_arrays(
-                pa.array(np.ascontiguousarray(shares).reshape(-1)), shares.shape[1]
-            ),
-            "baseline": pa.array(np.broadcast_to(np.asarray(baseline, float), count).copy()),
-            "prediction_value": pa.array(values),
-            "approximation_error": pa.array(np.zeros(count)),
-        }
-    )
-
-
-def explained_schema(answer: Field, features: int) -> pa.Schema:
-    """The schema of ``explain``: a prediction, or a label with its probability."""
-    first = [pa.field(answer.name, answer.type)]
-    if answer.name == "label":
-        first.append(pa.field("probability", pa.float64()))
-    return pa.schema(
-        [
-            *first,
-            pa.field("attributions", pa.list_(pa.float64(), features)),
-            pa.field("baseline", pa.float64()),
-            pa.field("prediction_value", pa.float64()),
-            pa.field("approximation_error", pa.float64()),
-        ]
-    )
-
-
-def prediction_fields(classes: list[Any] | None, label: Field) -> tuple[Field, ...]:
-    """The outputs of a supervised model's ``predict``."""
-    if classes is None:
-        return (Field("prediction", pa.float64()),)
-    return (Field("label", label.type), Field("probabilities", pa.list_(pa.float64())))

@@ -21,7 +21,8 @@ from tule.learn.models import solvers
 from tule.learn.models.base import Iteration, Options, option
 from tule.learn.models.descent import Quadratic, descend
 from tule.learn.models.fitting import FitRequest, Source, feature_statistics, supervised_source
-from tule.learn.models.glm import LinearModel, prediction_fields
+from tule.learn.models.glm import LinearModel
+from tule.learn.models.supervised import prediction_fields
 from tule.learn.schema import Signature
 from tule.learn.transforms import Encoding, Kind, Survey
 from tule.learn.transforms.survey import GramSums

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from tule.kernel.errors import InvalidArgument, ResourceExhausted
 from tule.learn.metrics import Classification, Evaluator, Regression
-from tule.learn.models.base import Importance, Iteration, Model, Options, Rows, batches_of, option
+from tule.learn.models.base import Importance, Iteration, Options, Rows, batches_of, option
 from tule.learn.models.fitting import (
     FitRequest,
     Source,
@@ -26,9 +26,9 @@ from tule.learn.models.fitting import (
     stalled,
 )
 from tule.learn.models.fitting import Rows as EncodedRows
-from tule.learn.models.glm import choose, classified, explained, explained_schema, prediction_fields
 from tule.learn.models.sparse import to_csr
-from tule.learn.schema import Field, Signature
+from tule.learn.models.supervised import Explained, Supervised, choose, classified, prediction_fields
+from tule.learn.schema import Signature
 from tule.learn.transforms import Block, Encoding, Survey
 from tule.learn.transforms.labels import class_codes, label_numbers
 
@@ -134,7 +134,7 @@ class TreeColumns:
         return np.clip(joined, -_FLOAT32_MAX, _FLOAT32_MAX)
 
 
-class TreeModel(Model):
+class TreeModel(Supervised):
     """Fitted boosted trees."""
 
     def __init__(self, common: Mapping[str, Any], columns: TreeColumns, booster: bytes) -> None:
@@ -159,20 +159,16 @@ class TreeModel(Model):
         # Loading forgets parameters that are not the model's own.
         self.booster.set_param({"nthread": thread_count()})
 
-    @property
-    def features(self) -> list[str]:
-        return [feature.name for feature in self.encoding.features]
-
-    def raw(self, batch: pa.RecordBatch) -> np.ndarray:
+    def raw(self, block: Block) -> np.ndarray:
         """xgboost's own prediction: (n,) float32, or (n, classes) when there are more than two."""
-        matrix = self.columns.matrix(self.encoding.encode(batch, scaled=False))
+        matrix = self.columns.matrix(block)
         return np.asarray(self.booster.inplace_predict(matrix, validate_features=False))
 
-    def contributions(self, batch: pa.RecordBatch) -> np.ndarray:
+    def contributions(self, block: Block) -> np.ndarray:
         """Tree SHAP values per feature, then the bias: (n, features + 1) or (n, classes, features + 1)."""
         import xgboost
 
-        matrix = self.columns.matrix(self.encoding.encode(batch, scaled=False))
+        matrix = self.columns.matrix(block)
         found = self.booster.predict(xgboost.DMatrix(matrix), pred_contribs=True, strict_shape=True)
         owners = np.append(self.columns.owners(), len(self.features))
         shares = np.zeros((*found.shape[:2], len(self.features) + 1))
@@ -221,16 +217,14 @@ class TreeRegressor(TreeModel):
     family = "boosted_tree_regressor"
 
     def predict(self, rows: Rows, *, threshold: float = 0.5) -> pa.Table:
-        parts = [self.raw(batch).astype(np.float64) for batch in batches_of(rows)]
+        blocks = (self.encoding.encode(batch, scaled=False) for batch in batches_of(rows))
+        parts = [self.raw(block).astype(np.float64) for block in blocks]
         return pa.table({"prediction": pa.chunked_array(parts, pa.float64())})
 
-    def explain(self, rows: Rows, *, threshold: float = 0.5) -> pa.Table:
-        parts = []
-        for batch in batches_of(rows):
-            shares = self.contributions(batch)[:, 0]
-            answer = {"prediction": pa.array(self.raw(batch).astype(np.float64))}
-            parts.append(explained(answer, shares[:, :-1], shares[:, -1], shares.sum(axis=1)))
-        return pa.Table.from_batches(parts, explained_schema(Field("prediction", pa.float64()), len(self.features)))
+    def explain_block(self, block: Block, threshold: float = 0.5) -> Explained:
+        shares = self.contributions(block)[:, 0]
+        values = self.raw(block).astype(np.float64)
+        return Explained(values, None, shares[:, :-1], shares[:, -1], shares.sum(axis=1))
 
     def evaluator(self, threshold: float) -> Evaluator:
         assert self.signature.label is not None
@@ -242,33 +236,25 @@ class TreeClassifier(TreeModel):
 
     family = "boosted_tree_classifier"
 
-    def probabilities(self, batch: pa.RecordBatch) -> np.ndarray:
+    def probabilities(self, block: Block) -> np.ndarray:
         """(n, number of classes) float64"""
-        return class_probabilities(self.raw(batch))
+        return class_probabilities(self.raw(block))
 
     def predict(self, rows: Rows, *, threshold: float = 0.5) -> pa.Table:
-        parts = [self.probabilities(batch) for batch in batches_of(rows)]
+        blocks = (self.encoding.encode(batch, scaled=False) for batch in batches_of(rows))
+        parts = [self.probabilities(block) for block in blocks]
         return classified(parts, self.signature, self.classes or [], threshold)
 
-    def explain(self, rows: Rows, *, threshold: float = 0.5) -> pa.Table:
-        assert self.classes is not None and self.signature.label is not None
-        kind = self.signature.label.type
-        parts = []
-        for batch in batches_of(rows):
-            probabilities = self.probabilities(batch)
-            chosen = choose(probabilities, threshold)
-            every = np.arange(len(chosen))
-            shares = self.contributions(batch)
-            if shares.shape[1] == 1:
-                own = shares[:, 0] * np.where(chosen == 1, 1.0, -1.0)[:, None]
-            else:
-                own = shares[every, chosen]
-            answer = {
-                "label": pa.array(self.classes, kind).take(pa.array(chosen)),
-                "probability": pa.array(probabilities[every, chosen]),
-            }
-            parts.append(explained(answer, own[:, :-1], own[:, -1], own.sum(axis=1)))
-        return pa.Table.from_batches(parts, explained_schema(Field("label", kind), len(self.features)))
+    def explain_block(self, block: Block, threshold: float = 0.5) -> Explained:
+        probabilities = self.probabilities(block)
+        chosen = choose(probabilities, threshold)
+        every = np.arange(len(chosen))
+        shares = self.contributions(block)
+        if shares.shape[1] == 1:
+            own = shares[:, 0] * np.where(chosen == 1, 1.0, -1.0)[:, None]
+        else:
+            own = shares[every, chosen]
+        return Explained(probabilities[every, chosen], chosen, own[:, :-1], own[:, -1], own.sum(axis=1))
 
     def evaluator(self, threshold: float) -> Evaluator:
         return Classification(self, threshold)
