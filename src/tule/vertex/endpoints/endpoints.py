@@ -92,8 +92,8 @@ class Endpoints:
 
     # -- the endpoint itself
 
-    def create(self, parent: str, message: Mapping[str, Any], endpoint_id: str = "") -> dict[str, Any]:
-        """Store a new endpoint; it takes no traffic until a model is deployed."""
+    def check_new(self, parent: str, message: Mapping[str, Any], endpoint_id: str = "") -> None:
+        """Raise what is wrong with a new endpoint before it is made."""
         if not message.get("displayName"):
             raise InvalidArgument("An endpoint must have a display name", given="none", do="set endpoint.display_name")
         if endpoint_id and not _ENDPOINT_ID.fullmatch(endpoint_id):
@@ -108,10 +108,17 @@ class Endpoints:
                 given=f"traffic_split {message['trafficSplit']}",
                 do="set the split with the first deployment",
             )
+        _seconds(message.get("clientConnectionConfig", {}))
+        if endpoint_id and self._records.find(f"{parent}/endpoints/{endpoint_id}"):
+            raise AlreadyExists("The endpoint id must be free", given=f"{parent}/endpoints/{endpoint_id}")
+
+    def create(self, parent: str, message: Mapping[str, Any], endpoint_id: str = "") -> dict[str, Any]:
+        """Store a new endpoint; it takes no traffic until a model is deployed."""
+        self.check_new(parent, message, endpoint_id)
         key = endpoint_id or numeric_id()
         body = {name: value for name, value in message.items() if name not in ("name", "etag")}
         record = self._records.create("Endpoint", f"{parent}/endpoints/{key}", {**body, "endpoint": key})
-        self._publish(record.name)
+        self._records.after_commit(lambda: self._publish(record.name))
         return self.message(record)
 
     def update(self, name: str, changes: Mapping[str, Any], fields: Collection[str], etag: str = "") -> dict[str, Any]:
@@ -207,7 +214,9 @@ class Endpoints:
         folder.mkdir(mode=0o700)
         replica = None
         try:
-            serving, replica = self._replicas.prepare(version, folder, Serving("", "", least=least, most=most))
+            logs = not message.get("disableContainerLogging", False)
+            want = Serving("", "", least=least, most=most, logs=logs)
+            serving, replica = self._replicas.prepare(version, folder, want)
             progress.report(90, "routing traffic", deploymentStage="FINISHING_UP")
             with self._records.transaction():
                 record = self._endpoint(name)

@@ -7,7 +7,7 @@ is predicted inside the server. Everything else runs in jailed worker processes 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,6 +56,8 @@ class Serving:
     """For a worker: how it opens the file."""
     least: int = 1
     most: int = 1
+    logs: bool = True
+    """Whether what a worker prints is kept."""
     notes: list[str] = field(default_factory=list)
     """Warnings of the libraries that opened the model (version skew), and what confined it."""
 
@@ -156,7 +158,7 @@ class LocalReplicas:
             return self._prepare_bundle(version, directory, folder, want)
         loader = _LOADERS[version.artifact.format]
         task = _task(directory, loader, version)
-        worker = self._launcher.start(task, folder / "worker-0.log")
+        worker = self._launcher.start(task, folder / "worker-0.log" if want.logs else None)
         try:
             serving, replica = self._choose(worker, task, folder, want, loader)
         except BaseException:
@@ -173,8 +175,7 @@ class LocalReplicas:
             # Somebody uploaded it: data only, but a damaged one must crash a worker and not the server.
             self._launcher.start(Task("bundle", directory, directory), folder / "worker-0.log").close()
         replica = self._bundle(directory)
-        serving = Serving("bundle", "it is data only, so it is answered in the server", "", want.least, want.most)
-        return serving, replica
+        return replace(want, mode="bundle", reason="it is data only, so it is answered in the server"), replica
 
     def _choose(self, worker: Worker, task: Task, folder: Path, want: Serving, loader: str) -> tuple[Serving, Replica]:
         """In the server if the model's numbers alone give the same answers, else in workers."""
@@ -189,9 +190,9 @@ class LocalReplicas:
             if difference is None:
                 mode = "booster" if loader == "booster" else "plan"
                 why = f"its {loaded.kind} became arrays that answered {plans.ROWS} rows exactly as the model itself"
-                return Serving(mode, why, loader, want.least, want.most, notes), InProcess(found)
+                return replace(want, mode=mode, reason=why, loader=loader, notes=notes), InProcess(found)
             why = f"the arrays of its {loaded.kind} answered differently ({difference}), so it runs in a jailed process"
-        serving = Serving("worker", why, loader, want.least, want.most, notes)
+        serving = replace(want, mode="worker", reason=why, loader=loader, notes=notes)
         pool = self._pool(task, folder, serving)
         pool.start(worker)
         return serving, InWorkers(pool)
@@ -233,7 +234,7 @@ class LocalReplicas:
         return Pool(
             self._launcher,
             task,
-            lambda number: folder / f"worker-{number % 10}.log",
+            lambda number: folder / f"worker-{number % 10}.log" if serving.logs else None,
             least=serving.least,
             most=serving.most,
         )

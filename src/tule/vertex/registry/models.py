@@ -136,17 +136,21 @@ class Models:
         parent_model: str = "",
         model_id: str = "",
         report: Callable[[int, str], None] = lambda percent, stage: None,
+        finish: Callable[[Version], None] = lambda version: None,
     ) -> Version:
-        """Store a new model, or a new version of ``parent_model``; the files are copied and checked first."""
+        """Store a new model, or a new version of ``parent_model``; the files are copied and checked first.
+
+        ``finish`` gets the version inside the transaction that makes it.
+        """
         image_uri = message.get("containerSpec", {}).get("imageUri", "")
         image = runtime_of(image_uri) if image_uri else None
-        self._check_new(parent, message, parent_model, model_id)
+        self.check_new(parent, message, parent_model, model_id)
         artifact = None
         if source is not None:
             report(10, "copying the artifact files")
             artifact = self.artifacts.store(source, image)
         report(90, "registering the version")
-        return self._add(parent, message, artifact, parent_model=parent_model, model_id=model_id)
+        return self._add(parent, message, artifact, parent_model=parent_model, model_id=model_id, finish=finish)
 
     def register(
         self,
@@ -159,7 +163,7 @@ class Models:
         name = f"{parent}/models/{model_id}"
         MODEL.parse(name)
         known = self._records.find(name) is not None
-        self._check_new(parent, message, name if known else "", "" if known else model_id)
+        self.check_new(parent, message, name if known else "", "" if known else model_id)
         artifact = self.artifacts.adopt(directory)
         return self._add(
             parent, message, artifact, parent_model=name if known else "", model_id="" if known else model_id
@@ -173,11 +177,11 @@ class Models:
             for key, value in source.message.items()
             if key not in ("name", "versionId", "versionAliases", "etag", "deployedModels") and "Time" not in key
         }
-        self._check_new(parent, message, parent_model, model_id)
+        self.check_new(parent, message, parent_model, model_id)
         artifact = self.artifacts.copy(source.artifact) if source.artifact else None
         return self._add(parent, message, artifact, parent_model=parent_model, model_id=model_id)
 
-    def _check_new(self, parent: str, message: Mapping[str, Any], parent_model: str, model_id: str) -> None:
+    def check_new(self, parent: str, message: Mapping[str, Any], parent_model: str, model_id: str) -> None:
         if not message.get("displayName"):
             raise InvalidArgument("A model must have a display name", given="none", do="set model.display_name")
         if len(message["displayName"]) > 128:
@@ -209,7 +213,14 @@ class Models:
                 )
 
     def _add(
-        self, parent: str, message: Mapping[str, Any], artifact: Artifact | None, *, parent_model: str, model_id: str
+        self,
+        parent: str,
+        message: Mapping[str, Any],
+        artifact: Artifact | None,
+        *,
+        parent_model: str,
+        model_id: str,
+        finish: Callable[[Version], None] = lambda version: None,
     ) -> Version:
         body = {
             key: value
@@ -230,17 +241,20 @@ class Models:
                 number = str(head.body[_PRIVATE]["next"])
                 body["versionId"] = number
                 body[_PRIVATE] = {"artifact": artifact.to_json() if artifact else None, "labels": labels}
+                body = _labelled(body, head.body[_PRIVATE]["labels"])
                 self._records.create("ModelVersion", f"{head.name}@{number}", body, parent=head.name)
                 first = not head.body[_PRIVATE]["aliases"]
                 taken = dict.fromkeys([*aliases, *([DEFAULT] if first else [])], number)
                 head = self._change_head(
                     head, next=int(number) + 1, aliases={**head.body[_PRIVATE]["aliases"], **taken}
                 )
+                version = self._version(head, number)
+                finish(version)
         except BaseException:
             if artifact is not None:
                 self.artifacts.remove(artifact.id)
             raise
-        return self._version(head, number)
+        return version
 
     # -- changes
 
@@ -266,17 +280,16 @@ class Models:
             values = {field: changes.get(field) for field in fields}
             if wanted:
                 number = self._resolve(head, wanted)
-                self._change_version(f"{plain}@{number}", values)
+                self._change_version(f"{plain}@{number}", values, head.body[_PRIVATE]["labels"])
             else:
-                labels = values.pop("labels", None)
+                labels = dict((values.pop("labels") or {}) if "labels" in fields else head.body[_PRIVATE]["labels"])
                 for record in self._records.list("ModelVersion", plain):
-                    self._change_version(record.name, values)
-                if "labels" in fields:
-                    head = self._change_head(head, labels=dict(labels or {}))
-            head = self._change_head(head)
+                    self._change_version(record.name, values, labels)
+                head = self._change_head(head, labels=labels)
+            self._change_head(head)
         return self.message(name if wanted else plain)
 
-    def _change_version(self, name: str, values: Mapping[str, Any]) -> None:
+    def _change_version(self, name: str, values: Mapping[str, Any], model_labels: Mapping[str, str]) -> None:
         def change(body: dict[str, Any]) -> dict[str, Any]:
             for field, value in values.items():
                 if field == "labels":
@@ -287,7 +300,7 @@ class Models:
                     raise InvalidArgument("A model must have a display name", given="an empty one")
                 else:
                     body.pop(field, None)
-            return body
+            return _labelled(body, model_labels)
 
         self._records.update(name, change)
 
@@ -485,9 +498,6 @@ class Models:
         private = head.body[_PRIVATE]
         message = {key: value for key, value in record.body.items() if key != _PRIVATE}
         number = record.body["versionId"]
-        labels = {**private["labels"], **record.body[_PRIVATE]["labels"]}
-        if labels:
-            message["labels"] = labels
         return {
             **message,
             "name": head.name,
@@ -503,12 +513,16 @@ class Models:
         """Write the model's record anew: its own values, and the message of its (perhaps other) default version."""
         kept = {**head.body[_PRIVATE], **private}
         default = self._records.get(f"{head.name}@{kept['aliases'][DEFAULT]}")
-        labels = {**kept["labels"], **default.body[_PRIVATE]["labels"]}
         body = {key: value for key, value in default.body.items() if key != _PRIVATE}
         keys = {key: head.body[key] for key in _FILTER_KEYS}
-        return self._records.update(
-            head.name, lambda _: {**body, **({"labels": labels} if labels else {}), **keys, _PRIVATE: kept}
-        )
+        return self._records.update(head.name, lambda _: {**body, **keys, _PRIVATE: kept})
+
+
+def _labelled(body: dict[str, Any], model_labels: Mapping[str, str]) -> dict[str, Any]:
+    """A version's body with the labels it is seen with: its own over the model's."""
+    labels = {**model_labels, **body[_PRIVATE]["labels"]}
+    rest = {key: value for key, value in body.items() if key != "labels"}
+    return {**rest, "labels": labels} if labels else rest
 
 
 def _check_aliases(aliases: Sequence[str]) -> None:
