@@ -175,6 +175,10 @@ class Tunnel:
             name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
         }
 
+    async def take_head(self) -> None:
+        """Read the head of a request that was only looked at so far."""
+        await asyncio.get_running_loop().sock_recv(self._sock, len(self.head))
+
     async def accept(self) -> None:
         """Open the tunnel and serve its content here."""
         await self._send(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -221,7 +225,7 @@ async def peek(sock: socket.socket, most: int, enough: Callable[[bytes], bool]) 
     seen = b""
     while True:
         ready = loop.create_future()
-        loop.add_reader(sock.fileno(), lambda: ready.done() or ready.set_result(None))
+        loop.add_reader(sock.fileno(), _wake, ready)
         try:
             await ready
         finally:
@@ -233,6 +237,11 @@ async def peek(sock: socket.socket, most: int, enough: Callable[[bytes], bool]) 
         if len(seen) == before:
             # The socket stays readable while the rest is on its way.
             await asyncio.sleep(0.005)
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 class Inside(asyncio.Protocol):
