@@ -153,7 +153,7 @@ class TreeModel(Supervised):
             setattr(self, name, common[name])
         self.columns = columns
         self.encoding = columns.encoding
-        self._file = booster
+        self.file = booster
         self.booster = xgboost.Booster(params={"nthread": thread_count()})
         self.booster.load_model(bytearray(booster))
         # Loading forgets parameters that are not the model's own.
@@ -196,7 +196,7 @@ class TreeModel(Supervised):
     def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
         state, arrays = self.encoding.to_parts()
         arrays |= {f"targets/{at}": table for at, table in enumerate(self.columns.targets)}
-        return {"encoding": state, "method": self.columns.method}, arrays, {"model.ubj": self._file}
+        return {"encoding": state, "method": self.columns.method}, arrays, {"model.ubj": self.file}
 
     @classmethod
     def from_parts(

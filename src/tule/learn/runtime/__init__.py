@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tule.learn.schema import Signature
+if TYPE_CHECKING:
+    from tule.learn.schema import Signature
 
 Instance = Mapping[str, Any] | Sequence[Any]
 

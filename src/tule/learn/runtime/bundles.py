@@ -1,0 +1,188 @@
+"""A bundle compiled for serving."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tule.kernel.errors import Unimplemented
+from tule.learn import bundle
+from tule.learn.models.base import Model
+from tule.learn.models.glm import GeneralizedLinearModel, probabilities_of
+from tule.learn.models.kmeans import KMeansModel, exact_distances
+from tule.learn.models.supervised import Supervised
+from tule.learn.models.trees import TreeModel, class_probabilities
+from tule.learn.runtime.boosters import BoosterPredictor
+from tule.learn.runtime.instances import InstanceReader
+from tule.learn.transforms import Block
+from tule.learn.transforms.features import text_of
+
+
+def compile_bundle(directory: Path) -> BundleRuntime:
+    """Load and verify a bundle, and compile its model."""
+    return BundleRuntime(bundle.load(directory))
+
+
+class BundleRuntime:
+    """A fitted model ready to serve; see ``tule.learn.runtime.Runtime``."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.family = model.family
+        self.signature = model.signature
+        self._answer = _compile(model)
+        encoding = model.encoding  # type: ignore[attr-defined]
+        self._read = InstanceReader(model.signature, encoding).block
+
+    def predict(self, instances: Sequence[Any]) -> list[dict[str, Any]]:
+        """One answer per instance. Lists inside answers are shared between rows: do not change them."""
+        return self._answer(self._read(instances)) if instances else []
+
+    def explain(self, instances: Sequence[Any]) -> list[dict[str, Any]]:
+        """Attributions per instance."""
+        model = self.model
+        if not isinstance(model, Supervised):
+            raise Unimplemented(f"A {self.family} model has no feature attributions", do="explain a supervised model")
+        if not instances:
+            return []
+        found = model.explain_block(self._read(instances))
+        names = model.features
+        answers: list[dict[str, Any]] = []
+        for at in range(len(found.values)):
+            answer: dict[str, Any] = {
+                "baseline": float(found.baseline[at]),
+                "prediction": float(found.totals[at]),
+                "attributions": dict(zip(names, found.shares[at].tolist(), strict=True)),
+                "error": 0.0,
+            }
+            if found.chosen is not None and model.classes is not None:
+                answer["label"] = json_value(model.classes[found.chosen[at]])
+            answers.append(answer)
+        return answers
+
+
+def json_value(value: Any) -> Any:
+    """A label as JSON: numbers, booleans and strings are themselves, all else its text."""
+    return value if isinstance(value, (bool, int, float, str)) else text_of(value)
+
+
+def _compile(model: Model) -> Callable[[Block], list[dict[str, Any]]]:
+    label = model.signature.label.name if model.signature.label is not None else ""
+    if isinstance(model, GeneralizedLinearModel):
+        scores = _scores(model)
+        if model.classes is None:
+            return lambda block: _numbers(scores(block)[:, 0], label)
+        if len(model.classes) == 2:
+            binary = _binary(model.classes, label)
+            return lambda block: binary(scores(block)[:, 0])
+        several = _several(model.classes, label)
+        return lambda block: several(probabilities_of(scores(block)))
+    if isinstance(model, TreeModel):
+        predict, matrix = _trees(model), model.columns.matrix
+        if model.classes is None:
+            return lambda block: _numbers(predict(matrix(block)).astype(np.float64), label)
+        several = _several(model.classes, label)
+        return lambda block: several(class_probabilities(predict(matrix(block))))
+    assert isinstance(model, KMeansModel)
+    return _clusters(model)
+
+
+def _scores(model: GeneralizedLinearModel) -> Callable[[Block], np.ndarray]:
+    """(n, K) scores, with the tables of categories cut out and closed by a zero row beforehand."""
+    layout = model.encoding.layout
+    if layout.ragged:
+        return model.scores
+    dense = np.ascontiguousarray(model.raw_coef[: layout.dense])
+    zero = np.zeros((1, model.raw_coef.shape[1]))
+    tables = [np.concatenate([model.raw_coef[first:last], zero]) for first, last in layout.code_ranges()]
+    intercept = model.raw_intercept
+
+    def scores(block: Block) -> np.ndarray:
+        found: np.ndarray = block.dense @ dense
+        for table, code in zip(tables, block.codes, strict=True):
+            found += table[code]
+        found += intercept
+        return found
+
+    return scores
+
+
+def _numbers(values: np.ndarray, label: str) -> list[dict[str, Any]]:
+    name = f"predicted_{label}"
+    return [{name: [value]} for value in values.tolist()]
+
+
+def _binary(classes: list[Any], label: str) -> Callable[[np.ndarray], list[dict[str, Any]]]:
+    """Answers from log-odds of the second class."""
+    predicted, probs, values = f"predicted_{label}", f"{label}_probs", f"{label}_values"
+    lower, upper = json_value(classes[0]), json_value(classes[1])
+    both, low, high = [upper, lower], [lower], [upper]
+    exp = math.exp
+
+    def answer(scores: np.ndarray) -> list[dict[str, Any]]:
+        found = []
+        for score in scores.tolist():
+            # exp overflows past 709; the probability is 0 to double precision there.
+            positive = 1.0 / (1.0 + exp(-score)) if score > -700.0 else 0.0 if score == score else score
+            found.append(
+                {
+                    predicted: high if positive >= 0.5 else low,
+                    probs: [positive, 1.0 - positive],
+                    values: both,
+                }
+            )
+        return found
+
+    return answer
+
+
+def _several(classes: list[Any], label: str) -> Callable[[np.ndarray], list[dict[str, Any]]]:
+    """Answers from probabilities (n, classes); classes are listed in descending order."""
+    predicted, probs, values = f"predicted_{label}", f"{label}_probs", f"{label}_values"
+    texts = [json_value(value) for value in classes]
+    descending = texts[::-1]
+
+    def answer(probabilities: np.ndarray) -> list[dict[str, Any]]:
+        if len(texts) == 2:
+            chosen = (probabilities[:, 1] >= 0.5).astype(int).tolist()
+        else:
+            chosen = probabilities.argmax(axis=1).tolist()
+        return [
+            {predicted: [texts[place]], probs: row, values: descending}
+            for place, row in zip(chosen, probabilities[:, ::-1].tolist(), strict=True)
+        ]
+
+    return answer
+
+
+def _trees(model: TreeModel) -> Callable[[Any], np.ndarray]:
+    if model.columns.sparse:
+        return lambda matrix: np.asarray(model.booster.inplace_predict(matrix, validate_features=False))
+    import xgboost
+
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(model.file))
+    return BoosterPredictor(booster).predict
+
+
+def _clusters(model: KMeansModel) -> Callable[[Block], list[dict[str, Any]]]:
+    encoding, centers, cosine = model.encoding, model.centers, model.cosine
+    numbers = len(encoding.numbers)
+
+    def answer(block: Block) -> list[dict[str, Any]]:
+        dense = block.dense
+        dense[:, :numbers] -= encoding.centers
+        dense[:, :numbers] /= encoding.scales
+        distances = exact_distances(block, centers, cosine)
+        order = np.argsort(distances, axis=1, kind="stable")
+        ordered = np.take_along_axis(distances, order, axis=1)
+        return [
+            {"NEAREST_CENTROID_ID": [ids[0]], "CENTROID_IDS": ids, "CENTROID_DISTANCES": values}
+            for ids, values in zip((order + 1).tolist(), ordered.tolist(), strict=True)
+        ]
+
+    return answer

@@ -1,0 +1,60 @@
+"""Instances of foreign models as a matrix. Imports little: the jailed worker loads it too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tule.kernel.errors import InvalidArgument
+
+
+def matrix_of(instances: Sequence[Any], width: int, names: Sequence[str] | None) -> np.ndarray:
+    """Instances as float64 (n, width); null becomes NaN. Objects need the model's feature names."""
+    rows: list[Any] = []
+    for at, instance in enumerate(instances):
+        if isinstance(instance, Mapping):
+            if names is None:
+                raise InvalidArgument(
+                    f"Instance {at} must be a list: the model has no feature names",
+                    given="an object",
+                    do=f"send {width} numbers in training order",
+                )
+            try:
+                rows.append([instance[name] for name in names])
+            except KeyError as error:
+                from tule.learn.data import missing_column
+
+                text = missing_column(str(error.args[0]), [str(key) for key in instance]).message
+                raise InvalidArgument(f"Instance {at}: {text}") from None
+        else:
+            rows.append(instance)
+    try:
+        found = np.array(rows, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        found = None
+    if found is None or found.ndim != 2 or found.shape[1] != width:
+        raise _shape_error(rows, width)
+    return found
+
+
+def _shape_error(rows: Sequence[Any], width: int) -> InvalidArgument:
+    for at, row in enumerate(rows):
+        if not isinstance(row, (list, tuple)):
+            return InvalidArgument(
+                f"Instance {at} must be a list of {width} numbers", given=type(row).__name__, do="send [[...], ...]"
+            )
+        if len(row) != width:
+            return InvalidArgument(
+                f"Instance {at} must have {width} numbers, one a feature", given=len(row), do="check the columns"
+            )
+        for place, value in enumerate(row):
+            try:
+                if value is not None and np.ndim(float(value)) == 0:
+                    continue
+            except (TypeError, ValueError, OverflowError):
+                return InvalidArgument(
+                    f"Instance {at}: value {place} must be a number", given=repr(value)[:100], do="encode it first"
+                )
+    return InvalidArgument(f"Instances must be lists of {width} numbers", given="another shape")
