@@ -55,7 +55,9 @@ def test_a_second_server_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
     assert holder.stdout is not None and holder.stdin is not None
     assert holder.stdout.readline() == "held\n"
     settings = Settings(home=tmp_path)
-    with pytest.raises(FailedPrecondition, match=f"one server at a time; given: .* held by process {holder.pid}.*tule down"):
+    with pytest.raises(
+        FailedPrecondition, match=f"one server at a time; given: .* held by process {holder.pid}.*tule down"
+    ):
         Home.open(settings)
     assert Home.attach(settings).holder() == holder.pid
     # A killed server leaves no lock behind.
