@@ -284,7 +284,7 @@ class Access:
         except (binascii.Error, UnicodeDecodeError):
             user, password = "", ""
         right = hmac.compare_digest(password.encode(), self.token.encode())
-        if scheme.lower() != "basic" or user != "tule" or not right:
+        if scheme.lower() != "basic" or user.partition("+")[0] != "tule" or not right:
             raise Unauthenticated("The proxy wants the user tule and the token of this data directory", do=tokens.RENEW)
         return self._owner
 

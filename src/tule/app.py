@@ -1,0 +1,177 @@
+"""The wiring: builds every object and passes it in. Only the command line imports this module.
+
+``build`` opens the data directory and knows every door; a room's own modules are imported when it is first asked for, so
+that a server is ready in about a second and small while idle.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tule.engines.local import LocalRunner
+from tule.kernel.access import Access
+from tule.kernel.clock import Clock, RealClock
+from tule.kernel.home import Home
+from tule.kernel.iam import Policies
+from tule.kernel.jobs import Jobs
+from tule.kernel.journal import Journal
+from tule.kernel.operations import Operations
+from tule.kernel.projects import Projects
+from tule.kernel.records import Records
+from tule.kernel.settings import Settings
+from tule.wire.grpc import Grpc
+from tule.wire.handlers import HandlerTable
+from tule.wire.intercept.ca import CertificateAuthority
+from tule.wire.intercept.proxy import Proxy
+from tule.wire.rest import Rest
+from tule.wire.server import Server
+from tule.wire.service import Platform
+
+if TYPE_CHECKING:
+    from tule.wire.door import Door
+
+_LOG = logging.getLogger(__name__)
+
+VERTEX = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
+_PREDICT = r"/v1/(?P<name>projects/[^/]+/locations/[^/]+/endpoints/[^/:]+):predict"
+
+# Pools of native libraries read these once, when they are loaded.
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "ARROW_NUM_THREADS",
+)
+
+
+class App:
+    """One server over one data directory."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or RealClock()
+        self.threads = settings.threads or len(os.sched_getaffinity(0))
+        for name in _THREAD_VARIABLES:
+            os.environ.setdefault(name, str(self.threads))
+        self.home = Home.open(settings)
+        self._closing: list[Callable[[], Any]] = [self.home.close]
+        try:
+            self._open()
+        except BaseException:
+            self._close()
+            raise
+
+    def _open(self) -> None:
+        settings, clock = self.settings, self.clock
+        self.records = Records(f"sqlite:///{self.home.path('tule.db')}", clock)
+        self._closing.append(self.records.close)
+        self.journal = Journal(self.records)
+        self.operations = Operations(self.records, self.journal, clock)
+        self._closing.append(self.operations.close)
+        self.jobs = Jobs(self.records, LocalRunner(self.home.folder("jobs"), clock), clock)
+        self._closing.append(self.jobs.close)
+        self.projects = Projects(self.records)
+        self.policies = Policies(self.records)
+        hosts = () if settings.host in ("127.0.0.1", "localhost", "::1") else (settings.host,)
+        self.access = Access(self.home, clock, settings.project, policies=self.policies, hosts=hosts)
+        self.authority = CertificateAuthority(self.home, clock)
+        self.platform = Platform(self.records, self.operations, self.projects, self.policies)
+        self.table = HandlerTable(self.platform, self.access)
+        for wire in (_interception, _storage, _resource_manager, _bigquery, _vertex):
+            wire(self)
+        self.jobs.recover()
+        self.operations.recover()
+        self.server = Server(
+            Rest(
+                self.table,
+                self.access,
+                max_body=settings.max_body,
+                fast=((_PREDICT, VERTEX[0], "PredictionService", "predict"),),
+            ),
+            lambda socket: Grpc(self.table, self.access, socket, max_body=settings.max_body),
+            tls=self.authority.context,
+            connect=Proxy(self.access, offline=settings.offline),
+            host=settings.host,
+            port=settings.port,
+            tls_port=settings.tls_port,
+        )
+
+    def on_stop(self, action: Callable[[], Any]) -> None:
+        """Run ``action`` when the server stops, before what was opened earlier is closed."""
+        self._closing.append(action)
+
+    def start(self) -> None:
+        """Return when both ports accept connections; secrets and certificates that clients read exist by then."""
+        _ = self.access.token
+        self.server.start()
+
+    def stop(self) -> None:
+        """Let requests in flight end, then close everything. Idempotent."""
+        self.server.stop()
+        self._close()
+
+    def _close(self) -> None:
+        while self._closing:
+            try:
+                self._closing.pop()()
+            except Exception:
+                _LOG.exception("A part of the server could not be closed")
+
+    # -- rooms, built when they are first needed
+
+    @cached_property
+    def objects(self) -> Any:
+        from tule.kernel.objects import Objects
+
+        return Objects(self.home, self.records, self.clock)
+
+
+def build(settings: Settings, clock: Clock | None = None) -> App:
+    """Everything of one server, not yet listening. Raises FailedPrecondition when the data directory is in use."""
+    return App(settings, clock)
+
+
+def _interception(app: App) -> None:
+    def tokens() -> Door:
+        from tule.wire.intercept.oauth import TokenEndpoint
+
+        return TokenEndpoint(app.access)
+
+    def metadata() -> Door:
+        from tule.wire.intercept.metadata_server import MetadataServer
+
+        return MetadataServer(app.access, location=app.settings.location)
+
+    app.table.add_door(("oauth2.googleapis.com", "accounts.google.com"), ("/token", "/o/oauth2/token"), tokens)
+    app.table.add_door(("metadata.google.internal", "metadata", "169.254.169.254"), ("/computeMetadata/",), metadata)
+
+
+def _storage(app: App) -> None: ...
+
+
+def _resource_manager(app: App) -> None: ...
+
+
+def _bigquery(app: App) -> None: ...
+
+
+def _vertex(app: App) -> None: ...
+
+
+def credentials_file(app: App) -> Path:
+    """The application-default credentials of this data directory, as a file (mode 0600)."""
+    import json
+
+    from tule.kernel.home import write_private
+
+    path = app.home.path("credentials", "adc.json")
+    content = json.dumps(app.access.adc(), indent=2).encode()
+    if not path.exists() or path.read_bytes() != content:
+        write_private(path, content, replace=True)
+    return path
