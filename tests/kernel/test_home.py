@@ -94,7 +94,7 @@ def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
 def test_one_of_another_user_is_refused(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     os.chown(tmp_path / "home", 12345, 12345)
-    with pytest.raises(FailedPrecondition, match="must belong to the user.*uid 12345"):
+    with pytest.raises(FailedPrecondition, match=r"must belong to the user.*uid 12345"):
         Home.open(Settings(home=tmp_path / "home"))
 
 

@@ -242,7 +242,7 @@ class Access:
     def _bearer(self, given: str) -> Principal:
         scheme, _, credential = given.partition(" ")
         credential = credential.strip()
-        if scheme.lower() != "bearer" or not credential:
+        if scheme.lower() != "bearer" or not credential or not credential.isascii():
             raise Unauthenticated("The Authorization header must be of the form Bearer TOKEN", do=tokens.RENEW)
         if hmac.compare_digest(credential.encode(), self.token.encode()):
             return self._owner
