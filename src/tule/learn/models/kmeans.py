@@ -28,6 +28,7 @@ from tule.learn.transforms.survey import row_blocks
 NEAREST = 5
 _EXACT_DISTANCES = 4096
 _DISTANCE_SAMPLE = 1 << 18
+_SMALL = 100_000
 DISTANCES = pa.list_(pa.struct([pa.field("centroid_id", pa.int64()), pa.field("distance", pa.float64())]))
 
 
@@ -235,6 +236,9 @@ def exact_distances(block: Block, centers: np.ndarray, cosine: bool) -> np.ndarr
     """(n, k) distances by differences, so that a row that equals a centroid is at 0 exactly."""
     if cosine:
         return _cosine(block, centers, np.sqrt(block.squares()))
+    if block.layout.dense == block.layout.width and block.rows * centers.size <= _SMALL:
+        apart = block.dense[:, None, :] - centers
+        return np.asarray(np.sqrt(np.einsum("ijk,ijk->ij", apart, apart)))
     answer = np.empty((block.rows, len(centers)))
     for at, center in enumerate(centers):
         answer[:, at] = _squared_to(block, center)

@@ -29,7 +29,7 @@ from tule.learn.models.fitting import Rows as EncodedRows
 from tule.learn.models.sparse import to_csr
 from tule.learn.models.supervised import Explained, Supervised, choose, classified, prediction_fields
 from tule.learn.schema import Signature
-from tule.learn.transforms import Block, Encoding, Survey
+from tule.learn.transforms import Block, Encoding, Layout, Survey
 from tule.learn.transforms.labels import class_codes, label_numbers
 
 WIDE = 512
@@ -114,24 +114,26 @@ class TreeColumns:
         return np.concatenate([own[: layout.dense], categories, own[layout.dense + sum(layout.codes) :]])
 
     def matrix(self, block: Block) -> Any:
-        """float32 (n, W): an array, or CSR when sparse. Numbers past the range of float32 are cut to it."""
+        """float32 (n, W): an array, or CSR when sparse. Numbers past the range of float32 become infinite, which splits
+        compare as they would the number."""
         if self.sparse:
             return to_csr(block)
-        if self.method == "ONE_HOT_ENCODING":
-            with np.errstate(over="ignore"):
-                return np.ascontiguousarray(np.clip(block.to_dense(np.float32), -_FLOAT32_MAX, _FLOAT32_MAX))
-        parts = [block.dense]
-        for at, code in enumerate(block.codes):
-            if self.method == "LABEL_ENCODING":
-                known = len(self.encoding.categories[at].texts)
-                parts.append(np.where((code >= 0) & (code < known), code + 1, 0)[:, None])
-            else:
-                parts.append(self.targets[at][code])
-        rest = Block(type(block.layout)(0, (), block.layout.ragged), np.empty((block.rows, 0)), (), block.ragged)
-        parts.append(rest.to_dense())
         with np.errstate(over="ignore"):
-            joined = np.concatenate(parts, axis=1).astype(np.float32)
-        return np.clip(joined, -_FLOAT32_MAX, _FLOAT32_MAX)
+            if block.layout.dense == block.layout.width:
+                return np.ascontiguousarray(block.dense, np.float32)
+            if self.method == "ONE_HOT_ENCODING":
+                return np.ascontiguousarray(block.to_dense(np.float32))
+            parts = [block.dense]
+            for at, code in enumerate(block.codes):
+                if self.method == "LABEL_ENCODING":
+                    known = len(self.encoding.categories[at].texts)
+                    parts.append(np.where((code >= 0) & (code < known), code + 1, 0)[:, None])
+                else:
+                    parts.append(self.targets[at][code])
+            if block.ragged:
+                rest = Block(Layout(0, (), block.layout.ragged), np.empty((block.rows, 0)), (), block.ragged)
+                parts.append(rest.to_dense())
+            return np.concatenate(parts, axis=1).astype(np.float32)
 
 
 class TreeModel(Supervised):
@@ -169,6 +171,8 @@ class TreeModel(Supervised):
         import xgboost
 
         matrix = self.columns.matrix(block)
+        if isinstance(matrix, np.ndarray):
+            matrix = np.clip(matrix, -_FLOAT32_MAX, _FLOAT32_MAX)  # a DMatrix refuses infinity
         found = self.booster.predict(xgboost.DMatrix(matrix), pred_contribs=True, strict_shape=True)
         owners = np.append(self.columns.owners(), len(self.features))
         shares = np.zeros((*found.shape[:2], len(self.features) + 1))

@@ -132,10 +132,10 @@ def compile_booster(path: Path) -> BoosterPlan:
     try:
         booster.load_model(bytearray(path.read_bytes()) if start[:1] == b"{" else str(path))
     except (xgboost.core.XGBoostError, ValueError, UnicodeDecodeError) as error:
-        reason = str(error).strip().splitlines()
+        lines = [line.strip() for line in str(error).split("Stack trace:")[0].splitlines() if line.strip()]
         raise InvalidArgument(
             "A booster file must be one that xgboost can read",
-            given=f"{path.name}: {next((line for line in reversed(reason) if line.strip()), 'unknown')[:300]}",
+            given=f"{path.name}: {lines[-1][:300] if lines else 'no reason given'}",
             do="save it again with Booster.save_model of xgboost 1.0 or later",
         ) from None
     return BoosterPlan(booster)
