@@ -1,0 +1,5 @@
+"""``python -m tule.cli`` is the ``tule`` program."""
+
+from tule.cli import main
+
+main()

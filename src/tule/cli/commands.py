@@ -1,0 +1,246 @@
+"""The commands. Each imports what it needs when it runs: ``tule --help`` and ``tule status`` answer at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tule.kernel.settings import Settings
+
+if TYPE_CHECKING:
+    from tule.cli.running import Runtime
+    from tule.wire.intercept.environment import Target
+
+program = typer.Typer(
+    name="tule",
+    help="Google Cloud's machine-learning stack on machines you own.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+HomeOption = Annotated[Path | None, typer.Option("--home", help="Data directory (TULE_HOME, ~/.tule).")]
+ProjectOption = Annotated[str | None, typer.Option("--project", help="Project id (TULE_PROJECT).")]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Refuse connections that are not for Google's APIs.")]
+
+
+def _settings(home: Path | None, **given: Any) -> Settings:
+    return Settings.read(home=home, **given)
+
+
+@program.command()
+def up(
+    home: HomeOption = None,
+    project: ProjectOption = None,
+    port: Annotated[int | None, typer.Option(help="Port of the plain and proxy listener; 0 takes a free one.")] = None,
+    tls_port: Annotated[int | None, typer.Option(help="Port of the TLS listener; 0 takes a free one.")] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when ready; log to HOME/logs/server.log.")
+    ] = False,
+    offline: OfflineOption = False,
+    until_closed: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Start the server of a data directory."""
+    from tule.cli import running
+
+    settings = _settings(home, project=project, port=port, tls_port=tls_port, offline=offline or None)
+    if detach:
+        arguments = [
+            f"--{name}={value}"
+            for name, value in (("project", project), ("port", port), ("tls-port", tls_port))
+            if value
+        ]
+        runtime, _ = running.start_server(settings, [*arguments, *(["--offline"] if offline else [])])
+        print(_ready_line(runtime, settings))
+        return
+    from tule.cli.serving import serve
+
+    serve(settings, until_closed=until_closed)
+
+
+def _ready_line(runtime: Runtime, settings: Settings) -> str:
+    return (
+        f"Tule is ready at {runtime.url} (TLS: https://{runtime.host}:{runtime.tls_port}), "
+        f"project {runtime.project}, data in {settings.home}"
+    )
+
+
+@program.command()
+def down(home: HomeOption = None) -> None:
+    """Stop the server of a data directory."""
+    from tule.cli import running
+
+    settings = _settings(home)
+    runtime = running.find_runtime(settings)
+    if runtime is None:
+        print(f"No server is running on {settings.home}")
+        return
+    running.stop_server(runtime, settings)
+    print(f"Stopped the server on {settings.home}")
+
+
+@program.command()
+def status(
+    home: HomeOption = None, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """Say whether a server is ready: exit code 0 when it is, 3 when not."""
+    from tule.cli import running
+
+    settings = _settings(home)
+    runtime = running.find_runtime(settings)
+    if as_json:
+        from dataclasses import asdict
+
+        body = {"ready": runtime is not None, "home": str(settings.home), **(asdict(runtime) if runtime else {})}
+        print(json.dumps(body))
+    elif runtime is None:
+        print(f"No server is running on {settings.home}. Next: tule up --detach")
+    else:
+        print(f"{_ready_line(runtime, settings)}, pid {runtime.pid}, since {runtime.started}")
+    raise typer.Exit(0 if runtime else 3)
+
+
+@program.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def exec(
+    context: typer.Context,
+    home: HomeOption = None,
+    project: ProjectOption = None,
+    offline: OfflineOption = False,
+) -> None:
+    """Run a command whose Google clients land here: tule exec -- python train.py"""
+    if not context.args:
+        print("tule: exec needs a command. Next: tule exec -- python train.py", file=sys.stderr)
+        raise typer.Exit(2)
+    from tule.wire.intercept.environment import environment
+
+    with _server(_settings(home, project=project), project) as target:
+        made = environment(target, os.environ, offline=offline)
+        raise typer.Exit(_run(context.args, made))
+
+
+@contextmanager
+def _server(settings: Settings, project: str | None) -> Iterator[Target]:
+    """The running server of the data directory, or one that lives as long as this command."""
+    from tule.cli import running
+
+    runtime = running.find_runtime(settings)
+    if runtime is not None:
+        yield running.target_of(settings, runtime, project)
+        return
+    arguments = [f"--project={project}"] if project else []
+    runtime, process = running.start_server(settings, arguments, die_with_parent=True)
+    try:
+        yield running.target_of(settings, runtime, project)
+    finally:
+        running.stop_server(runtime, settings)
+        process.wait(10)
+
+
+def _run(command: list[str], environ: dict[str, str]) -> int:
+    """Run a command in the foreground; signals go to it, its exit code is ours."""
+    try:
+        child = subprocess.Popen(command, env=environ)
+    except FileNotFoundError:
+        print(f"tule: {command[0]} must be a program; given: {shlex.join(command)}", file=sys.stderr)
+        return 127
+    except PermissionError:
+        print(f"tule: {command[0]} must be executable; given: {shlex.join(command)}", file=sys.stderr)
+        return 126
+    passed = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {each: signal.signal(each, lambda number, _: child.send_signal(number)) for each in passed}
+    try:
+        code = child.wait()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    return 128 - code if code < 0 else code
+
+
+@program.command()
+def env(
+    home: HomeOption = None,
+    project: ProjectOption = None,
+    offline: OfflineOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of shell exports.")] = False,
+) -> None:
+    """Print the variables under which Google's clients land here: eval "$(tule env)" """
+    from tule.cli import running
+    from tule.wire.intercept.environment import UNSET, variables
+
+    settings = _settings(home, project=project)
+    target = running.target_of(settings, running.need_runtime(settings), project)
+    made = variables(target, os.environ, offline=offline)
+    if as_json:
+        print(json.dumps(made, indent=2))
+        return
+    print("unset " + " ".join(UNSET))
+    for name, value in made.items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+@program.command()
+def sql(
+    query: Annotated[str | None, typer.Argument(help="GoogleSQL; without it, a shell.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="Run the statements of a file.")] = None,
+    output: Annotated[str, typer.Option("--format", help="table, json or csv.")] = "table",
+    home: HomeOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Run GoogleSQL, or open a shell with history and progress."""
+    from tule.cli.sql import FORMATS, Client, Shell, run_text
+
+    if output not in FORMATS:
+        print(f"tule: --format must be one of {', '.join(FORMATS)}; given: {output}", file=sys.stderr)
+        raise typer.Exit(2)
+    settings = _settings(home, project=project)
+    with _server(settings, project) as target, Client(target) as client:
+        if file is not None:
+            query = file.read_text()
+        if query is not None:
+            raise typer.Exit(run_text(client, query, output))
+        Shell(client, settings.home / "sql_history").run()
+
+
+@program.command()
+def logs(
+    home: HomeOption = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the log grows.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 100,
+) -> None:
+    """Print the server's log."""
+    from tule.cli.tail import follow_file, last_lines
+
+    settings = _settings(home)
+    path = settings.home / "logs" / "server.log"
+    if not path.exists():
+        print(f"tule: there is no log yet at {path}. Next: tule up --detach", file=sys.stderr)
+        raise typer.Exit(1)
+    for line in last_lines(path, lines):
+        print(line)
+    if follow:
+        follow_file(path)
+
+
+@program.command()
+def demo(home: HomeOption = None) -> None:
+    """From a table to a served model on real flights, by Google's own clients, in a data directory of its own."""
+    import tempfile
+
+    from tule.wire.intercept.environment import environment
+
+    with tempfile.TemporaryDirectory(prefix="tule-demo-") as temporary:
+        settings = _settings(home or Path(temporary))
+        with _server(settings, None) as target:
+            code = _run([sys.executable, "-m", "tule.cli.demo_flights"], environment(target, os.environ))
+    raise typer.Exit(code)
