@@ -1,0 +1,120 @@
+"""The port behind which tables live and SQL runs.
+
+An engine holds *physical tables* in one database a project. Their names are chosen by the caller (``t_<hex>``), never by
+a user. SQL text given to it is in its own dialect (``dialect`` names the rules that ``bigquery.sql`` applies before) and
+refers to physical tables as ``relation(project, table)`` prints them. Values in and out are Arrow; types that Arrow
+cannot tell are told by field metadata (see ``types.py``).
+
+What every engine promises, and ``tests/contracts`` checks:
+
+- A session is used by one thread at a time; sessions of different threads work at once. ``interrupt`` may come from any
+  thread and stops the running statement within seconds, which then raises ``kernel.errors.Cancelled``.
+- Inside ``transaction`` all changes appear together or not at all, and reads see one snapshot; they are durable when the
+  block ends. A change that lost against another one raises ``Aborted``.
+- ``mark`` inside a transaction is visible to ``marked`` if and only if that transaction was committed, also after a crash.
+- Rows come out as the query orders them; batches are made while they are read, in constant memory.
+- Wrong SQL, casts, overflow and division raise ``InvalidArgument`` with reason ``invalidQuery`` and BigQuery's wording,
+  without physical names; no other exception of the engine's library gets out.
+- SQL cannot read or write files, load extensions or change settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from tule.bigquery.types import Field
+
+
+@dataclass(frozen=True)
+class Result:
+    """Rows of a query: read ``batches`` to the end or ``close`` the session's use of it."""
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+    def table(self) -> pa.Table:
+        return pa.Table.from_batches(list(self.batches), self.schema)
+
+
+class Session(Protocol):
+    """One line of work with the engine: a connection with its temporary tables."""
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> Result:
+        """Run a statement that answers rows. Parameters are bound (``$name`` or ``?``), never spliced: Python values."""
+
+    def execute(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> int:
+        """Run a statement that changes something; the number of rows it changed (0 for DDL)."""
+
+    def schema(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> pa.Schema:
+        """The columns of a query without running it."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All changes of the block together."""
+
+    def create(self, project: str, table: str, fields: Sequence[Field]) -> None:
+        """Make an empty physical table."""
+
+    def create_as(self, project: str, table: str, sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> int:
+        """Make a physical table of a query's rows; their number."""
+
+    def append(self, project: str, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+        """Add rows by column name; missing columns become NULL. Their number."""
+
+    def temporary(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str:
+        """A table of this session alone, as a relation to be used in its SQL; gone when the session closes."""
+
+    def temporary_as(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> str:
+        """A table of this session alone, made of a query's rows."""
+
+    def drop(self, project: str, table: str) -> None:
+        """Remove a physical table if it is there."""
+
+    def mark(self, project: str, job: str, note: str) -> None:
+        """Write down that ``job`` took effect, with a note of at most 64 KiB, inside the current transaction."""
+
+    def interrupt(self) -> None:
+        """Stop the statement that runs now, if any."""
+
+    def close(self) -> None:
+        """Give back what the session holds; idempotent."""
+
+
+class QueryEngine(Protocol):
+    """An engine of one server."""
+
+    dialect: str
+
+    def session(self) -> Session:
+        """A new session."""
+
+    def relation(self, project: str, table: str) -> str:
+        """How SQL of this engine's dialect names a physical table."""
+
+    def tables(self, project: str) -> set[str]:
+        """All physical tables of a project."""
+
+    def projects(self) -> set[str]:
+        """All projects that have a database."""
+
+    def fields(self, project: str, table: str) -> list[Field]:
+        """The columns of a physical table."""
+
+    def statistics(self, project: str, table: str) -> tuple[int, int]:
+        """(rows, bytes as BigQuery counts them: 8 a number, text by its length + 2, and so on)."""
+
+    def marked(self, project: str, job: str) -> str | None:
+        """The note of a job that took effect, None when it did not."""
+
+    def forget(self, project: str, jobs: Iterable[str]) -> None:
+        """Remove marks that are no longer needed."""
+
+    def checkpoint(self) -> None:
+        """Bring write-ahead logs into the database files."""
+
+    def close(self) -> None:
+        """Close all databases; idempotent."""
