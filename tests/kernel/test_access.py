@@ -105,10 +105,8 @@ def test_anything_else_is_nobody_and_told_what_to_do(access: Access, given: str)
     assert access.token not in refused.value.message
 
 
-@pytest.mark.parametrize(
-    ("content", "rule"), [(b"short\n", "64 hexadecimal digits"), (b"x" * 64, "64 hexadecimal digits")]
-)
-def test_a_broken_token_file_is_refused(tmp_path: Path, clock: VirtualClock, content: bytes, rule: str) -> None:
+@pytest.mark.parametrize("content", [b"short\n", b"x" * 64])
+def test_a_broken_token_file_is_refused(tmp_path: Path, clock: VirtualClock, content: bytes) -> None:
     path = tmp_path / "credentials" / "token"
     path.parent.mkdir(mode=0o700)
     path.write_bytes(content)

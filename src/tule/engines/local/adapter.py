@@ -79,7 +79,8 @@ class LocalRunner:
                     start_new_session=True,
                 )
             self._launchers[handle] = launcher
-        self._tell(launcher, job)
+            # Before anyone else can have the pipe: a kill must be the second line.
+            self._tell(launcher, job)
         return handle
 
     def _environment(self, spec: JobSpec, handle: str) -> dict[str, str]:
