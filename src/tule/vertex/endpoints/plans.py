@@ -8,7 +8,7 @@ exactly the answers that the model itself gives in its jail.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ ROWS = 600
 
 _ALONE = 40
 _DESCRIPTION, _ARRAYS = "plan.json", "plan.npz"
+BOOSTER = "model.ubj"
+"""A booster that came out of a pickle, beside the deployment."""
+_DEEPEST = 10_000
 
 
 def from_worker(worker: Worker, folder: Path) -> Any | str:
@@ -33,12 +36,16 @@ def from_worker(worker: Worker, folder: Path) -> Any | str:
     found = worker.plan()
     if isinstance(found, str):
         return found
+    if isinstance(found, bytes):
+        write_private(folder / BOOSTER, found, replace=True)
+        return booster(folder / BOOSTER)
     description, arrays = found
     try:
+        _check_depths(description)
         plan = runtime.plan_from_arrays({**description, "arrays": arrays})
     except TuleError as error:
         return error.message
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         # What a jailed process sends is as untrusted as the model.
         return f"its description is not a plan: {type(error).__name__}"
     packed = io.BytesIO()
@@ -46,6 +53,13 @@ def from_worker(worker: Worker, folder: Path) -> Any | str:
     write_private(folder / _ARRAYS, packed.getvalue(), replace=True)
     write_private(folder / _DESCRIPTION, orjson.dumps(description, option=orjson.OPT_SERIALIZE_NUMPY), replace=True)
     return plan
+
+
+def _check_depths(description: Mapping[str, Any]) -> None:
+    """Trees are walked as deep as the description says, so a false depth would keep the server busy for ever."""
+    for step in description["steps"]:
+        if not 0 <= int(step.get("depth", 0)) <= _DEEPEST:
+            raise ValueError("depth")
 
 
 def load(folder: Path) -> Any:

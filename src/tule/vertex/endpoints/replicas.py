@@ -182,13 +182,18 @@ class LocalReplicas:
         loaded = worker.loaded
         assert loaded is not None
         notes = _notes(loaded)
-        found = plans.booster(task.path) if loader == "booster" else plans.from_worker(worker, folder)
+        if loader == "booster":
+            # The library reads and predicts in the jail first: a file that crashes it must not crash the server.
+            worker.predict([[0.0] * (loaded.num_features or 0)])
+            found = plans.booster(task.path)
+        else:
+            found = plans.from_worker(worker, folder)
         if isinstance(found, str):
             why = f"its {loaded.kind} has no data-only form ({found}), so it runs in a jailed process"
         else:
             difference = plans.difference(found, worker)
             if difference is None:
-                mode = "booster" if loader == "booster" else "plan"
+                mode = "booster" if loader == "booster" or (folder / plans.BOOSTER).exists() else "plan"
                 why = f"its {loaded.kind} became arrays that answered {plans.ROWS} rows exactly as the model itself"
                 return replace(want, mode=mode, reason=why, loader=loader, notes=notes), InProcess(found)
             why = f"the arrays of its {loaded.kind} answered differently ({difference}), so it runs in a jailed process"
@@ -206,7 +211,8 @@ class LocalReplicas:
             return InProcess(plans.load(folder))
         task = _task(directory, serving.loader, version)
         if serving.mode == "booster":
-            found = plans.booster(task.path)
+            own = folder / plans.BOOSTER
+            found = plans.booster(own if own.exists() else task.path)
             if isinstance(found, str):
                 raise FailedPrecondition("The booster must still open", given=found, do="deploy the model again")
             return InProcess(found)

@@ -197,14 +197,16 @@ class Worker:
             raise self._broken("its answer is not one prediction per instance")
         raise self._predict_failure(message)
 
-    def plan(self) -> tuple[dict[str, Any], dict[str, Any]] | str:
-        """The model as a description and arrays (never pickled objects), or why it has no such form."""
+    def plan(self) -> tuple[dict[str, Any], dict[str, Any]] | bytes | str:
+        """The model as a description and arrays, or as xgboost's own file; or why it has no such form."""
         import numpy
 
         with self._lock:
             message, data = self._ask({"op": "plan"}, self._limits.load_seconds, "compile")
         if not message.get("ok"):
             return str(message.get("error", "unknown"))
+        if message.get("booster"):
+            return data
         try:
             with numpy.load(io.BytesIO(data), allow_pickle=False) as packed:
                 return dict(message["plan"]), {name: packed[name] for name in packed.files}
@@ -337,10 +339,15 @@ def _where(trace: str) -> str:
     return f" at {places[-1]}" if places else ""
 
 
+# Which kernels numeric libraries choose: the same on both sides, or equal models round differently.
+_KERNELS = ("OPENBLAS_CORETYPE", "MKL_CBWR", "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES")
+
+
 def _environment(threads: int) -> dict[str, str]:
-    """Nothing of the server's environment but where packages are installed."""
+    """Nothing of the server's environment but where packages are installed and how they compute."""
     number = str(threads)
     return {
+        **{name: os.environ[name] for name in _KERNELS if name in os.environ},
         "PATH": "/usr/bin:/bin",
         "LC_ALL": "C.UTF-8",
         "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),

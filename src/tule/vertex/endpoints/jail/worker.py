@@ -322,7 +322,13 @@ class Worker:
 
         from tule.learn.runtime.estimators import sklearn_plan
 
-        plan = dict(sklearn_plan(self._loaded().loaded))
+        model = self._loaded()
+        if model.kind.startswith("xgboost.") and model.kind.endswith(".Booster"):
+            return {"ok": True, "booster": True}, bytes(model.loaded.save_raw("ubj"))
+        found = sklearn_plan(model.loaded)
+        if found is None:
+            raise Refused("UNIMPLEMENTED", "it is not made of linear models, trees and scalers alone")
+        plan = dict(found)
         arrays = plan.pop("arrays")
         packed = io.BytesIO()
         numpy.savez(packed, allow_pickle=False, **arrays)
