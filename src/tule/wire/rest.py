@@ -277,7 +277,8 @@ class Exchange:
         if query.get("alt", "json") not in ("json", "sse"):
             raise Unimplemented(f"Tule does not answer in alt={query['alt']}", do="use alt=json")
         body = b"".join(self._limited())
-        message = transcode.request_message(handler.method, rule, fields, self.query, body)
+        kind = self.headers.get("content-type", "")
+        message = transcode.request_message(handler.method, rule, fields, self.query, body, kind)
         result = table.invoke(handler, message, principal, host=host, headers=self.headers)
         integers = query.get("$alt", "").endswith("enum-encoding=int")
         if handler.method.streaming == UNARY:

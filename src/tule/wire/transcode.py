@@ -10,18 +10,30 @@ import orjson
 
 from tule.kernel.errors import InvalidArgument
 from tule.kernel.operations import Operation
+from tule.wire.door import Reply
 from tule.wire.surfaces import HttpRule, Method, pb, pb_class
 
 
 def request_message(
-    method: Method, rule: HttpRule, path_fields: dict[str, str], query: Iterable[tuple[str, str]], body: bytes
+    method: Method,
+    rule: HttpRule,
+    path_fields: dict[str, str],
+    query: Iterable[tuple[str, str]],
+    body: bytes,
+    content_type: str = "",
 ) -> Any:
-    """The request message of an HTTP call; raises InvalidArgument naming the field or the position that is wrong."""
+    """The request message of an HTTP call; raises InvalidArgument naming the field or the position that is wrong.
+
+    A request with a google.api.HttpBody takes the body as it is, with its ``content_type``.
+    """
     from google.protobuf import json_format
 
     kind = pb_class(method.request)
     made: dict[str, Any] = {}
-    if rule.body and body.strip():
+    raw = _raw_field(kind) if rule.body == "*" else ""
+    if raw:
+        pass
+    elif rule.body and body.strip():
         try:
             value = orjson.loads(body)
         except orjson.JSONDecodeError as error:
@@ -43,7 +55,18 @@ def request_message(
         message = json_format.ParseDict(made, kind())
     except json_format.ParseError as error:
         raise InvalidArgument(f"The request must be a {kind.DESCRIPTOR.name}", given=str(error)) from None
+    if raw:
+        getattr(message, raw).data = body
+        getattr(message, raw).content_type = content_type
     return message
+
+
+def _raw_field(kind: Any) -> str:
+    """The request's field that is a google.api.HttpBody, '' if it has none."""
+    for field in kind.DESCRIPTOR.fields:
+        if field.message_type is not None and field.message_type.full_name == "google.api.HttpBody":
+            return str(field.name)
+    return ""
 
 
 def _put(target: dict[str, Any], path: str, value: Any, *, repeated: bool) -> None:
@@ -144,6 +167,9 @@ def response_message(method: Method, result: Any) -> Any:
     kind = pb_class(method.response)
     if result is None:
         return kind()
+    if isinstance(result, Reply):
+        # A raw answer; its headers have no place in gRPC.
+        return kind(content_type=result.headers.get("Content-Type", ""), data=result.body)
     if isinstance(result, dict):
         if kind.DESCRIPTOR.full_name == "google.longrunning.Operation" and "@type" not in result:
             raise TypeError(f"{method.full_name} is long-running: answer with call.start(...)")

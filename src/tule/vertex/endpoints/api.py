@@ -14,6 +14,7 @@ from tule.vertex.endpoints.explaining import Explainer
 from tule.vertex.endpoints.replicas import replica_counts
 from tule.vertex.endpoints.router import SMALL_BODY, Deployed, Router, check_parameters, encode, instances_of
 from tule.vertex.messages import finisher, masked_fields, metadata, read_masked, to_json
+from tule.wire.door import Reply
 from tule.wire.service import Call, FastPath, FastRequest, Platform, Service, rpc
 from tule.wire.surfaces import pb, pb_class
 
@@ -235,9 +236,8 @@ class PredictionService(Service):
                 "The prebuilt runtimes read JSON", given=f"content type {kind}", do="send application/json"
             )
         body, deployed = self._router.predict_json(message.endpoint, message.http_body.data)
-        for name, value in raw_headers(message.endpoint, deployed).items():
-            call.response_headers[name] = value
-        return pb_class(call.method.response)(content_type="application/json", data=body)
+        headers = {"Content-Type": "application/json", **raw_headers(message.endpoint, deployed)}
+        return Reply(200, body, headers)
 
     @rpc(
         permission="aiplatform.endpoints.explain", executes=("endpoint", "instances", "parameters", "deployed_model_id")
