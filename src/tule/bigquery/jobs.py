@@ -38,7 +38,7 @@ class Outcome:
     """What a job's work came to.
 
     ``statistics`` are merged into the job's; ``private`` is kept with it and never answered; ``commit`` runs inside the
-    transaction that makes the job DONE, ``after`` once that is durable; ``undo`` runs when it failed.
+    transaction that makes the job DONE, ``after`` once that is durable; ``undo`` runs when it failed, ``release`` always.
     """
 
     statistics: dict[str, Any] = field(default_factory=dict)
@@ -49,6 +49,7 @@ class Outcome:
     commit: Callable[[], None] = _nothing
     after: Callable[[], None] = _nothing
     undo: Callable[[], None] = _nothing
+    release: Callable[[], None] = _nothing
 
 
 class Job:
@@ -240,6 +241,8 @@ class Jobs:
             except BaseException:
                 _LOG.exception("Job %s ends without a record", job.reference)
         finally:
+            if outcome is not None:
+                outcome.release()
             with self._lock:
                 self._running.pop(job.reference.name, None)
             job.finish()
@@ -249,10 +252,7 @@ class Jobs:
         if limit is None:
             return _nothing
         reason = Cancelled(f"Job execution was cancelled: Job timed out after {int(limit) / 1000:g}s", reason="stopped")
-        return (
-            self._clock.call_at(self._clock.now() + timedelta(milliseconds=int(limit)), lambda: job.cancel(reason))
-            or _nothing
-        )
+        return self._clock.call_at(self._clock.now() + timedelta(milliseconds=int(limit)), lambda: job.cancel(reason))
 
     @staticmethod
     def _failed(job: Job, error: BaseException) -> None:

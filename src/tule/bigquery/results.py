@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import os
 import re
 import secrets
@@ -186,9 +187,7 @@ def job_of(table: TableReference) -> JobReference | None:
     name = table.table.removeprefix("anon")
     if _HEX.fullmatch(name):
         cut = (0, 8, 12, 16, 20, 32)
-        return JobReference(table.project, "-".join(name[a:b] for a, b in zip(cut, cut[1:], strict=False)))
+        return JobReference(table.project, "-".join(name[a:b] for a, b in itertools.pairwise(cut)))
     if name.startswith("_"):
-        return JobReference(
-            table.project, re.sub(r"__|_d", lambda found: "_" if found[0] == "__" else "-", name[1:])
-        )
+        return JobReference(table.project, re.sub(r"__|_d", lambda found: "_" if found[0] == "__" else "-", name[1:]))
     return None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from tule.bigquery.warehouse import Warehouse
+
 from tule.bigquery.api.routes import flag, number, page, served
 from tule.bigquery.api.tables import row_format
 from tule.bigquery.errors import invalid, not_implemented
 from tule.bigquery.formats.sources import Source
 from tule.bigquery.references import JobReference
-from tule.bigquery.warehouse import Warehouse
 from tule.wire.door import Reply, Request, route
 from tule.wire.receipts import Receipt, json_paths
 
@@ -168,7 +169,10 @@ class JobRoutes:
         return self.warehouse.jobs.get(reference(request))
 
     @served(
-        "POST", _JOB + "/cancel", permission="bigquery.jobs.update", executes=("location", "projection", "jobReference.*")
+        "POST",
+        _JOB + "/cancel",
+        permission="bigquery.jobs.update",
+        executes=("location", "projection", "jobReference.*"),
     )
     def cancel_job(self, request: Request) -> dict[str, Any]:
         job = self.warehouse.jobs.cancel(reference(request))

@@ -62,7 +62,9 @@ def _field(name: str, schema: Any, logical: bool, path: str) -> dict[str, Any]:
         inner = _field(name, schema["items"], logical, path)
         return {**inner, "mode": "REPEATED"}
     if isinstance(schema, dict) and schema.get("type") == "record":
-        inner_fields = [_field(each["name"], each["type"], logical, f"{path}.{each['name']}") for each in schema["fields"]]
+        inner_fields = [
+            _field(each["name"], each["type"], logical, f"{path}.{each['name']}") for each in schema["fields"]
+        ]
         return {"name": name, "type": "RECORD", "mode": mode, "fields": inner_fields}
     kind = schema.get("type") if isinstance(schema, dict) else schema
     logical_type = schema.get("logicalType") if isinstance(schema, dict) else None
@@ -160,8 +162,7 @@ def _single(value: Any, field: Field) -> Any:
     if field.type == "STRUCT":
         return {each.name: _value(_get(value, each.name), each) for each in field.fields}
     if isinstance(value, datetime):
-        micros = (value - (_EPOCH if value.tzinfo else _NAIVE_EPOCH)) // _MICROSECOND
-        return micros
+        return (value - (_EPOCH if value.tzinfo else _NAIVE_EPOCH)) // _MICROSECOND
     if isinstance(value, date):
         return (value - date(1970, 1, 1)).days
     if isinstance(value, time):

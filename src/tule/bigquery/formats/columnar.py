@@ -81,7 +81,7 @@ def fitted(batch: pa.RecordBatch, fields: Sequence[Field], source: str, row: int
     for each in fields:
         at = places.get(each.name.lower())
         if at is None:
-            columns.append(pa.nulls(batch.num_rows, each.arrow.type))
+            columns.append(missing(batch.num_rows, each.arrow.type))
             continue
         values = batch.column(at)
         try:
@@ -104,21 +104,22 @@ def fitted(batch: pa.RecordBatch, fields: Sequence[Field], source: str, row: int
 def cast(values: pa.Array, target: pa.DataType) -> pa.Array:
     """``values`` as ``target`` where nothing is lost but precision below a microsecond; raises ArrowInvalid otherwise."""
     kind = values.type
-    if kind.equals(target) or pa.types.is_null(kind):
-        return values if kind.equals(target) else pa.nulls(len(values), target)
+    if (kind.equals(target) and not pa.types.is_nested(kind)) or pa.types.is_null(kind):
+        return values if kind.equals(target) else missing(len(values), target)
     if pa.types.is_dictionary(kind):
         return cast(values.dictionary_decode(), target)
     if isinstance(values, pa.ExtensionArray):
         return cast(values.storage, target)
     if _is_list(kind) and pa.types.is_list(target):
+        # Without the mask: a NULL array is an empty one in BigQuery.
         inner = cast(values.values, target.value_type)
-        return pa.ListArray.from_arrays(values.offsets.cast(pa.int32()), inner, type=target, mask=_nulls(values))
+        return pa.ListArray.from_arrays(values.offsets.cast(pa.int32()), inner, type=target)
     if pa.types.is_struct(kind) and pa.types.is_struct(target):
         names = {field.name.lower(): index for index, field in enumerate(kind)}
         children = [
             cast(values.field(names[field.name.lower()]), field.type)
             if field.name.lower() in names
-            else pa.nulls(len(values), field.type)
+            else missing(len(values), field.type)
             for field in target
         ]
         return pa.StructArray.from_arrays(children, fields=list(target), mask=_nulls(values))
@@ -130,6 +131,15 @@ def cast(values: pa.Array, target: pa.DataType) -> pa.Array:
             values = values.cast(pa.timestamp(kind.unit))
         return pc.cast(values, target, safe=False)
     return pc.cast(values, target)
+
+
+def missing(count: int, kind: pa.DataType) -> pa.Array:
+    """What a column that a row lacks holds: NULL, or an empty array."""
+    if pa.types.is_list(kind):
+        return pa.ListArray.from_arrays(
+            pa.array([0] * (count + 1), pa.int32()), pa.nulls(0, kind.value_type), type=kind
+        )
+    return pa.nulls(count, kind)
 
 
 def _nulls(values: pa.Array) -> pa.Array | None:

@@ -103,7 +103,8 @@ def _typed(
     bad: BadRecords,
     options: CsvOptions,
 ) -> pa.RecordBatch:
-    columns, wrong = [], {}
+    columns: list[pa.Array] = []
+    wrong: dict[int, tuple[str, str]] = {}
     for text, each in zip(texts, fields, strict=True):
         values, failed = column(text, each)
         if each.mode == "REQUIRED" and values.null_count:

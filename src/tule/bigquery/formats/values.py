@@ -11,8 +11,8 @@ import binascii
 import math
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from datetime import date, time
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any
 
 import orjson
@@ -21,10 +21,7 @@ import pyarrow.compute as pc
 
 from tule.bigquery.types import Field
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NAIVE_EPOCH = datetime(1970, 1, 1)
 _EPOCH_DAY = date(1970, 1, 1)
-_MICROSECOND = timedelta(microseconds=1)
 _INT64 = re.compile(r"[+-]?\d+")
 _DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 _TIME = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6})\d*)?")
@@ -34,6 +31,8 @@ _MOMENT = re.compile(
 )
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
+# Enough digits for BIGNUMERIC: the default context would round to 28.
+_WIDE = Context(prec=90, rounding=ROUND_HALF_UP)
 _LIMITS = {"NUMERIC": (9, Decimal(10) ** 29), "BIGNUMERIC": (38, Decimal("5.8e38"))}
 
 
@@ -81,8 +80,10 @@ def decimal(text: str, kind: str = "NUMERIC") -> Decimal:
         raise ValueError("not a decimal number") from None
     if not number.is_finite() or abs(number) >= limit:
         raise ValueError(f"out of the range of {kind}")
-    # Enough digits for the widest type: the default context would round to 28.
-    return _WIDE.quantize(number, Decimal(1).scaleb(-scale)) if -number.as_tuple().exponent > scale else number
+    exponent = number.as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > scale:
+        return number.quantize(Decimal(1).scaleb(-scale), context=_WIDE)
+    return number
 
 
 def day(text: str) -> int:
@@ -147,20 +148,6 @@ def json_text(text: str) -> str:
 def _same(text: str) -> str:
     return text
 
-
-class _Wide:
-    """Decimal arithmetic with enough digits for BIGNUMERIC."""
-
-    def __init__(self) -> None:
-        from decimal import Context
-
-        self._context = Context(prec=90, rounding=ROUND_HALF_UP)
-
-    def quantize(self, number: Decimal, unit: Decimal) -> Decimal:
-        return number.quantize(unit, context=self._context)
-
-
-_WIDE = _Wide()
 
 TEXT: dict[str, Callable[[str], Any]] = {
     "INT64": integer,

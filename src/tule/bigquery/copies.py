@@ -1,0 +1,97 @@
+"""Copy jobs: the rows of one or several tables into another.
+
+https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationTableCopy
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from tule.bigquery import schemas
+from tule.bigquery.destinations import Destination, WriteLocks, check_dispositions
+from tule.bigquery.errors import invalid, not_implemented
+from tule.bigquery.jobs import Job, Outcome
+from tule.bigquery.physical import Physical
+from tule.bigquery.references import TableReference
+from tule.bigquery.schemas import JsonField
+from tule.bigquery.tables import Tables, physical_of
+
+
+@dataclass(frozen=True)
+class CopyPlan:
+    """A copy job, checked."""
+
+    sources: tuple[TableReference, ...]
+    reference: TableReference
+    config: Mapping[str, Any]
+
+
+class Copies:
+    """Runs copy jobs."""
+
+    def __init__(self, tables: Tables, physical: Physical, locks: WriteLocks) -> None:
+        self._tables = tables
+        self._physical = physical
+        self._locks = locks
+
+    def plan(self, project: str, config: Mapping[str, Any]) -> CopyPlan:
+        """The job as it will run; raises for what is wrong before anything is read."""
+        operation = config.get("operationType") or "COPY"
+        if operation not in ("COPY", "OPERATION_TYPE_UNSPECIFIED"):
+            raise not_implemented(f"operationType {operation} (snapshots, clones and restores)", do="use COPY")
+        given = config.get("sourceTables") or ([config["sourceTable"]] if config.get("sourceTable") else [])
+        if not given:
+            raise invalid("Required parameter is missing: configuration.copy.sourceTables")
+        check_dispositions(config)
+        return CopyPlan(
+            tuple(TableReference.read(each, project, "configuration.copy.sourceTable") for each in given),
+            TableReference.read(config.get("destinationTable"), project, "configuration.copy.destinationTable"),
+            config,
+        )
+
+    def run(self, job: Job, plan: CopyPlan) -> Outcome:
+        """Write the rows of all sources."""
+        records = [self._tables.record(each) for each in plan.sources]
+        names = [(each.project, physical_of(record)) for each, record in zip(plan.sources, records, strict=True)]
+        fields: list[JsonField] = records[0].body["schema"]["fields"]
+        for reference, record in zip(plan.sources[1:], records[1:], strict=True):
+            if _shape(record.body["schema"]["fields"]) != _shape(fields):
+                raise invalid(f"The schema of {reference} must be that of {plan.sources[0]}: they are copied together")
+        destination = Destination(
+            self._tables, self._physical, self._locks, plan.reference, plan.config, default_write="WRITE_EMPTY"
+        )
+
+        def batches(into: Sequence[JsonField]) -> Iterable[pa.RecordBatch]:
+            for project, name in names:
+                yield from self._physical.fitted(project, name, into)
+
+        def statistics(rows: int) -> dict[str, Any]:
+            return {"copy": {"copiedRows": str(rows)}}
+
+        # Layout comes along: it is part of what a table is.
+        first = records[0].body
+        keys = ("timePartitioning", "rangePartitioning", "clustering")
+        destination.layout_of(schemas.layout({key: first[key] for key in keys if key in first}, fields))
+        described: dict[str, Any] = {
+            key: first[key] for key in ("description", "friendlyName", "labels") if key in first
+        }
+        held = ExitStack()
+        held.enter_context(self._physical.using(names))
+        try:
+            outcome = destination.store(job, fields, batches, statistics, described=described)
+        finally:
+            held.close()
+        return outcome
+
+
+def _shape(fields: Sequence[JsonField]) -> list[Any]:
+    """What must be the same for rows to go into one table: names and types in order."""
+    return [
+        (each["name"].lower(), each["type"], each["mode"] == "REPEATED", _shape(each.get("fields", [])))
+        for each in fields
+    ]

@@ -1,0 +1,224 @@
+"""Where jobs write: dispositions, schema updates and the order of steps that a crash cannot break.
+
+New rows go into a new physical table and the record is flipped to it; rows are appended in place, with the job's marker in
+the same transaction of the engine, only where the schema stays. https://cloud.google.com/bigquery/docs/reference/rest/v2/Job
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from tule.bigquery import schemas
+from tule.bigquery.errors import already_exists, invalid
+from tule.bigquery.jobs import Job, Outcome
+from tule.bigquery.physical import Physical
+from tule.bigquery.references import TableReference
+from tule.bigquery.schemas import JsonField
+from tule.bigquery.tables import Tables, physical_of
+from tule.kernel.records import Record
+
+CREATE = ("CREATE_IF_NEEDED", "CREATE_NEVER")
+WRITE = ("WRITE_TRUNCATE", "WRITE_TRUNCATE_DATA", "WRITE_APPEND", "WRITE_EMPTY")
+UPDATES = ("ALLOW_FIELD_ADDITION", "ALLOW_FIELD_RELAXATION")
+
+MakeBatches = Callable[[Sequence[JsonField]], Iterable[pa.RecordBatch]]
+
+
+class WriteLocks:
+    """One writer per table at a time: BigQuery queues changes of a table, it does not fail them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[str, tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def hold(self, *names: str) -> Iterator[None]:
+        """Hold the locks of some tables, taken in one order so that two writers never wait for each other."""
+        with ExitStack() as stack:
+            for name in sorted(set(names)):
+                stack.enter_context(self._one(name))
+            yield
+
+    @contextmanager
+    def _one(self, name: str) -> Iterator[None]:
+        with self._lock:
+            lock, waiting = self._held.get(name, (threading.Lock(), 0))
+            self._held[name] = (lock, waiting + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                lock, waiting = self._held[name]
+                if waiting == 1:
+                    del self._held[name]
+                else:
+                    self._held[name] = (lock, waiting - 1)
+
+
+class Destination:
+    """The table that a job writes, as its dispositions allow."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        physical: Physical,
+        locks: WriteLocks,
+        reference: TableReference,
+        config: Mapping[str, Any],
+        *,
+        default_write: str,
+    ) -> None:
+        self._tables = tables
+        self._physical = physical
+        self._locks = locks
+        self.reference = reference
+        self.create = str(config.get("createDisposition") or "CREATE_IF_NEEDED")
+        self.write = str(config.get("writeDisposition") or default_write)
+        self.updates = frozenset(config.get("schemaUpdateOptions") or ())
+        self._config = config
+        self._layout: dict[str, Any] | None = None
+        check_dispositions(config)
+
+    def layout_of(self, layout: dict[str, Any]) -> None:
+        """Give a new table this partitioning and clustering, whatever the job's configuration says."""
+        self._layout = layout
+
+    def record(self) -> Record | None:
+        """The table as it is now; raises where the dispositions do not allow to write it."""
+        record = self._tables.find(self.reference)
+        if record is None:
+            if self.create == "CREATE_NEVER":
+                raise self._tables.missing(self.reference)
+            self._tables._datasets.check(self.reference.parent)
+            return None
+        physical = physical_of(record)
+        if self.write == "WRITE_EMPTY" and self._physical.rows(self.reference.project, physical):
+            raise already_exists("Table", self.reference)
+        return record
+
+    @property
+    def appends(self) -> bool:
+        return self.write in ("WRITE_APPEND", "WRITE_EMPTY")
+
+    def store(
+        self,
+        job: Job,
+        fields: Sequence[JsonField] | None,
+        make: MakeBatches,
+        statistics: Callable[[int], dict[str, Any]],
+        *,
+        described: Mapping[str, Any] | None = None,
+    ) -> Outcome:
+        """Write rows; returns the Outcome that makes them visible.
+
+        ``fields``: the schema of the rows, None for the table's own. ``make`` gives batches of the schema it is handed.
+        ``statistics`` turns the number of rows into the job's statistics; ``described`` are label and texts of a new table.
+        """
+        held = ExitStack()
+        held.enter_context(self._locks.hold(self.reference.name))
+        try:
+            record = self.record()
+            outcome = self._stored(job, record, fields, make, statistics, described or {})
+        except BaseException:
+            held.close()
+            raise
+        outcome.release = held.close
+        return outcome
+
+    def _stored(
+        self,
+        job: Job,
+        record: Record | None,
+        fields: Sequence[JsonField] | None,
+        make: MakeBatches,
+        statistics: Callable[[int], dict[str, Any]],
+        described: Mapping[str, Any],
+    ) -> Outcome:
+        reference, physical = self.reference, self._physical
+        if record is None or (not self.appends and self.write != "WRITE_TRUNCATE_DATA"):
+            if fields is None:
+                fields = record.body["schema"]["fields"] if record is not None else None
+            if fields is None:
+                raise invalid("No schema specified on job or table.")
+            layout = schemas.layout(self._config, fields) if self._layout is None else self._layout
+            new, rows = physical.fill(reference.project, fields, _watched(job, make(fields)))
+            outcome = Outcome(statistics(rows), undo=lambda: physical.drop(reference.project, new))
+            if record is None:
+                body = self._tables.table_body(reference, {**described, **layout}, list(fields))
+                outcome.commit = lambda: _ignore(self._tables.replace(reference, body, new))
+            else:
+                replaced = {"schema": {"fields": list(fields)}, **layout}
+                outcome.commit = lambda: _ignore(self._tables.flip(reference, new, replaced))
+            return outcome
+        old = record.body["schema"]["fields"]
+        change = schemas.SchemaChange(list(old), False)
+        if fields is not None:
+            change = schemas.appended(
+                reference,
+                old,
+                fields,
+                add="ALLOW_FIELD_ADDITION" in self.updates,
+                relax="ALLOW_FIELD_RELAXATION" in self.updates,
+            )
+        if self.write == "WRITE_TRUNCATE_DATA":
+            new, rows = physical.fill(reference.project, change.fields, _watched(job, make(change.fields)))
+            return self._flip(new, rows, change.fields, statistics)
+        if change.rows_change:
+            rows = 0
+
+            def both() -> Iterator[pa.RecordBatch]:
+                nonlocal rows
+                yield from physical.fitted(reference.project, physical_of(record), change.fields)
+                for batch in make(change.fields):
+                    rows += batch.num_rows
+                    yield batch
+
+            new, _ = physical.fill(reference.project, change.fields, _watched(job, both()))
+            return self._flip(new, rows, change.fields, statistics)
+        rows = physical.append(
+            reference.project, physical_of(record), change.fields, _watched(job, make(change.fields)),
+            job=job.reference.name, statistics=statistics, table=reference.name,
+        )  # fmt: skip
+        return Outcome(statistics(rows), commit=lambda: self._tables.touch(reference))
+
+    def _flip(
+        self, new: str, rows: int, fields: Sequence[JsonField], statistics: Callable[[int], dict[str, Any]]
+    ) -> Outcome:
+        reference = self.reference
+        return Outcome(
+            statistics(rows),
+            commit=lambda: _ignore(self._tables.flip(reference, new, {"schema": {"fields": list(fields)}})),
+            undo=lambda: self._physical.drop(reference.project, new),
+        )
+
+
+def check_dispositions(config: Mapping[str, Any]) -> None:
+    """Raise for words that are none of BigQuery's."""
+    for key, words in (("createDisposition", CREATE), ("writeDisposition", WRITE)):
+        if config.get(key) and config[key] not in words:
+            raise invalid(f"{key} must be one of {', '.join(words)}; given: {config[key]!r}")
+    for each in config.get("schemaUpdateOptions") or ():
+        if each not in UPDATES:
+            raise invalid(f"schemaUpdateOptions must be of {', '.join(UPDATES)}; given: {each!r}")
+    if config.get("schemaUpdateOptions") and config.get("writeDisposition") not in ("WRITE_APPEND", "WRITE_TRUNCATE"):
+        raise invalid(
+            "Schema update options should only be specified with WRITE_APPEND disposition, or with WRITE_TRUNCATE"
+        )
+
+
+def _watched(job: Job, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches, until the job is cancelled."""
+    for batch in batches:
+        job.check()
+        yield batch
+    job.check()
+
+
+def _ignore(_: Any) -> None:
+    return None

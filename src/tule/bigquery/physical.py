@@ -1,0 +1,183 @@
+"""Physical tables: where rows are. A table's record names one by its random name; nobody else knows it.
+
+A physical table that a reader or a read session still uses is dropped when the last of them is done.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from tule.bigquery.engine import QueryEngine, Session
+from tule.bigquery.formats.columnar import cast, missing
+from tule.bigquery.schemas import JsonField
+from tule.bigquery.types import Field, arrow_schema, fields_from_rest
+
+_NOTE_LIMIT = 60_000
+
+
+class Physical:
+    """The physical tables of all projects. Safe to use from any thread."""
+
+    def __init__(self, engine: QueryEngine) -> None:
+        self.engine = engine
+        self._lock = threading.Lock()
+        self._users: dict[tuple[str, str], int] = {}
+        self._doomed: set[tuple[str, str]] = set()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session of the engine for the block."""
+        session = self.engine.session()
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def relation(self, project: str, table: str) -> str:
+        return self.engine.relation(project, table)
+
+    # -- writing
+
+    def create(self, project: str, fields: Sequence[JsonField]) -> str:
+        """A new empty table; its name."""
+        name = new_name()
+        with self.session() as session:
+            session.create(project, name, fields_from_rest(fields))
+        return name
+
+    def fill(self, project: str, fields: Sequence[JsonField], batches: Iterable[pa.RecordBatch]) -> tuple[str, int]:
+        """A new table with these rows; its name and their number. Nothing stays when ``batches`` raises."""
+        name = new_name()
+        columns = fields_from_rest(fields)
+        with self.session() as session, session.transaction():
+            session.create(project, name, columns)
+            rows = session.append(project, name, arrow_schema(columns), batches)
+        return name, rows
+
+    def fill_from(self, project: str, make: Callable[[Session, str], int]) -> tuple[str, int]:
+        """A new table that ``make(session, name)`` fills in the engine; its name and number of rows."""
+        name = new_name()
+        with self.session() as session, session.transaction():
+            rows = make(session, name)
+        return name, rows
+
+    def append(
+        self,
+        project: str,
+        name: str,
+        fields: Sequence[JsonField],
+        batches: Iterable[pa.RecordBatch],
+        *,
+        job: str,
+        statistics: Callable[[int], dict[str, Any]],
+        table: str,
+    ) -> int:
+        """Add rows together with the job's mark; their number."""
+        with self.session() as session, session.transaction():
+            rows = session.append(project, name, arrow_schema(fields_from_rest(fields)), batches)
+            session.mark(project, job, note(statistics(rows), [table]))
+        return rows
+
+    def rewrite(self, project: str, name: str, fields: Sequence[JsonField]) -> str:
+        """A new table with the rows of ``name`` fitted to ``fields``: new columns are NULL."""
+        return self.fill(project, fields, self.fitted(project, name, fields))[0]
+
+    def fitted(self, project: str, name: str, fields: Sequence[JsonField]) -> Iterator[pa.RecordBatch]:
+        """The rows of a table in the columns of ``fields``, matched by name."""
+        columns = fields_from_rest(fields)
+        for batch in self.scan(project, name):
+            yield fit(batch, columns)
+
+    def drop(self, project: str, name: str) -> None:
+        """Remove a table, when nobody reads it any more."""
+        key = (project, name)
+        with self._lock:
+            if self._users.get(key):
+                self._doomed.add(key)
+                return
+        self._drop(project, name)
+
+    def _drop(self, project: str, name: str) -> None:
+        with self.session() as session:
+            session.drop(project, name)
+
+    # -- reading
+
+    @contextmanager
+    def using(self, tables: Iterable[tuple[str, str]]) -> Iterator[None]:
+        """Keep tables (project, name) from being dropped during the block."""
+        held = sorted(set(tables))
+        with self._lock:
+            for key in held:
+                self._users[key] = self._users.get(key, 0) + 1
+        try:
+            yield
+        finally:
+            over = []
+            with self._lock:
+                for key in held:
+                    self._users[key] -= 1
+                    if not self._users[key]:
+                        del self._users[key]
+                        if key in self._doomed:
+                            self._doomed.discard(key)
+                            over.append(key)
+            for key in over:
+                self._drop(*key)
+
+    def scan(self, project: str, name: str, *, start: int = 0, count: int | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of a table in the order they were stored."""
+        with self.using([(project, name)]), self.session() as session:
+            window = f" LIMIT {count}" if count is not None else ""
+            window += f" OFFSET {start}" if start else ""
+            yield from session.query(f"SELECT * FROM {self.relation(project, name)}{window}").batches
+
+    def rows(self, project: str, name: str) -> int:
+        return self.engine.statistics(project, name)[0]
+
+    def statistics(self, project: str, name: str, fields: Sequence[JsonField]) -> tuple[int, int]:
+        """Rows and logical bytes."""
+        return self.engine.statistics(project, name)
+
+    # -- recovery
+
+    def sweep(self, project: str, known: set[str]) -> int:
+        """Drop the tables that no record names: what a crash left behind. Their number."""
+        orphans = self.engine.tables(project) - known
+        with self.session() as session:
+            for name in orphans:
+                session.drop(project, name)
+        return len(orphans)
+
+
+def new_name() -> str:
+    return f"t_{secrets.token_hex(12)}"
+
+
+def note(statistics: dict[str, Any], tables: Sequence[str]) -> str:
+    """What a commit marker says: the job's statistics and the records of the tables it changed."""
+    text = json.dumps({"statistics": statistics, "tables": list(tables)})
+    return text if len(text) <= _NOTE_LIMIT else json.dumps({"statistics": {}, "tables": list(tables)})
+
+
+def fit(batch: pa.RecordBatch, fields: Sequence[Field]) -> pa.RecordBatch:
+    """A batch of the engine with the columns of ``fields``, matched by name; what is missing is NULL."""
+    places = {name.lower(): index for index, name in enumerate(batch.schema.names)}
+    columns = []
+    for each in fields:
+        at = places.get(each.name.lower())
+        if at is None:
+            columns.append(missing(batch.num_rows, each.arrow.type))
+        else:
+            columns.append(cast(batch.column(at), each.arrow.type))
+    return pa.RecordBatch.from_arrays(columns, schema=arrow_schema(fields))
+
+
+__all__ = ["Physical", "fit", "new_name", "note"]

@@ -1,0 +1,411 @@
+"""Tables and views: records, schema changes, expiration and what is true of their rows.
+
+Rows are in a physical table with a random name (``physical.py``), which the record's private part names. Whatever replaces
+rows writes a new physical table first and then flips the record; the old one is dropped after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tule.bigquery import schemas
+from tule.bigquery.datasets import Datasets, milliseconds
+from tule.bigquery.errors import already_exists, invalid, not_found, stale
+from tule.bigquery.labels import checked_labels
+from tule.bigquery.physical import Physical
+from tule.bigquery.references import DatasetReference, TableReference
+from tule.bigquery.schemas import JsonField
+from tule.kernel.clock import Clock
+from tule.kernel.errors import Aborted
+from tule.kernel.records import Record, Records
+
+KIND = "bigquery#table"
+TABLE, VIEW = "TABLE", "VIEW"
+OUTPUT_FIELDS = frozenset(
+    {"kind", "etag", "id", "selfLink", "creationTime", "lastModifiedTime", "type", "location", "numBytes", "numRows",
+     "numLongTermBytes", "numTotalLogicalBytes", "numActiveLogicalBytes"}
+)  # fmt: skip
+_LONGEST_TEXT = 16_384
+
+Views = Callable[[TableReference, str], list[JsonField]]
+Anonymous = Callable[[TableReference], dict[str, Any] | None]
+
+
+class Tables:
+    """The tables of all projects. Answers are REST resources; safe to use from any thread.
+
+    ``view_schema`` tells the columns of a view's query (and raises for one that cannot run); ``anonymous`` the resource of
+    a query's result. Both are set by the warehouse, which is built after this.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        datasets: Datasets,
+        physical: Physical,
+        clock: Clock,
+        base_url: str = "https://bigquery.googleapis.com/bigquery/v2",
+    ) -> None:
+        self._records = records
+        self._datasets = datasets
+        self._physical = physical
+        self._clock = clock
+        self._base_url = base_url
+        self.view_schema: Views = lambda reference, query: []
+        self.anonymous: Anonymous = lambda reference: None
+
+    # -- reading
+
+    def find(self, reference: TableReference) -> Record | None:
+        """The record; None where there is none or its time is over."""
+        record = self._records.find(reference.name)
+        return None if record is None or self.expired(record) else record
+
+    def record(self, reference: TableReference) -> Record:
+        found = self.find(reference)
+        if found is None:
+            raise self.missing(reference)
+        return found
+
+    def missing(self, reference: TableReference) -> Exception:
+        """The error for a table that is not there: it names the dataset when that is missing too."""
+        self._datasets.check(reference.parent)
+        return not_found("Table", reference)
+
+    def get(self, reference: TableReference, *, selected: str = "", statistics: bool = True) -> dict[str, Any]:
+        record = self.find(reference)
+        if record is None:
+            anonymous = self.anonymous(reference)
+            if anonymous is None:
+                raise self.missing(reference)
+            return anonymous
+        made = self.resource(record, statistics=statistics)
+        if selected and "schema" in made:
+            made["schema"] = {"fields": schemas.selected(made["schema"]["fields"], selected)}
+        return made
+
+    def list(
+        self, dataset: DatasetReference, *, page_size: int = 0, page_token: str = ""
+    ) -> tuple[Sequence[dict[str, Any]], str, int]:
+        """Short resources by name, the token of the next page and the number of all tables."""
+        self._datasets.check(dataset)
+        page = self._records.list(KIND, dataset.name, page_size=page_size, page_token=page_token)
+        keys = (
+            "kind", "id", "tableReference", "friendlyName", "type", "labels", "creationTime", "expirationTime",
+            "timePartitioning", "rangePartitioning", "clustering", "view",
+        )  # fmt: skip
+        found = []
+        for record in page:
+            if not self.expired(record):
+                whole = self.resource(record, statistics=False)
+                short = {key: whole[key] for key in keys if key in whole}
+                if "view" in short:
+                    short["view"] = {"useLegacySql": False}
+                found.append(short)
+        return found, page.next_page_token, page.total_size
+
+    def resource(self, record: Record, *, statistics: bool = True) -> dict[str, Any]:
+        """The REST Table."""
+        body = record.body
+        reference = TableReference.of(record.name)
+        made = {
+            "kind": KIND,
+            "etag": record.etag,
+            "id": str(reference),
+            "selfLink": f"{self._base_url}/{record.name}",
+            **{key: value for key, value in body.items() if key != "_tule"},
+            "creationTime": milliseconds(record.create_time),
+            "lastModifiedTime": milliseconds(record.update_time),
+            "location": self._datasets.location(reference.parent),
+        }
+        if body["type"] == TABLE and statistics:
+            rows, size = self._physical.statistics(reference.project, physical_of(record), body["schema"]["fields"])
+            made |= {
+                "numRows": str(rows),
+                "numBytes": str(size),
+                "numLongTermBytes": "0",
+                "numTotalLogicalBytes": str(size),
+                "numActiveLogicalBytes": str(size),
+                "numLongTermLogicalBytes": "0",
+            }
+        elif statistics:
+            made |= {"numRows": "0", "numBytes": "0", "numLongTermBytes": "0"}
+        return made
+
+    # -- writing
+
+    def insert(self, dataset: DatasetReference, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an empty table, or a view."""
+        reference = TableReference.read({**dataset.json(), **(body.get("tableReference") or {})}, dataset.project)
+        if reference.parent != dataset:
+            raise invalid(f"tableReference must name a table of {dataset}; given: {reference}")
+        self._datasets.check(dataset)
+        if self.find(reference) is not None:
+            raise already_exists("Table", reference)
+        if body.get("view"):
+            return self.resource(self.create(reference, self.view_body(reference, body)))
+        stored = self.table_body(reference, body, (body.get("schema") or {}).get("fields") or [])
+        physical = self._physical.create(reference.project, stored["schema"]["fields"])
+        try:
+            record = self.create(reference, stored, physical)
+        except BaseException:
+            self._physical.drop(reference.project, physical)
+            raise
+        return self.resource(record)
+
+    def table_body(
+        self, reference: TableReference, body: Mapping[str, Any], fields: Any, *, defaults: bool = True
+    ) -> dict[str, Any]:
+        """The record body of a table: ``body`` checked, with what its dataset gives by default."""
+        checked = schemas.checked(fields)
+        made = {"tableReference": reference.json(), "type": TABLE, "schema": {"fields": checked}}
+        return (
+            made | self._described(body) | schemas.layout(body, checked) | self._expiration(reference, body, defaults)
+        )
+
+    def view_body(self, reference: TableReference, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The record body of a view, with the columns that its query gives now."""
+        view = body["view"]
+        query = view.get("query")
+        if not isinstance(query, str) or not query.strip():
+            raise invalid("Required parameter is missing: view.query")
+        if view.get("useLegacySql"):
+            raise invalid("view.useLegacySql must be false: only GoogleSQL is executed")
+        fields = self.view_schema(reference, query)
+        given = (body.get("schema") or {}).get("fields")
+        described = {each["name"].lower(): each["description"] for each in given or [] if each.get("description")}
+        for each in fields:
+            if each["name"].lower() in described:
+                each["description"] = described[each["name"].lower()]
+        made = {
+            "tableReference": reference.json(),
+            "type": VIEW,
+            "schema": {"fields": fields},
+            "view": {"query": query, "useLegacySql": False},
+        }
+        return made | self._described(body) | self._expiration(reference, body, True)
+
+    def _described(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for key in ("friendlyName", "description"):
+            if body.get(key) is not None:
+                if not isinstance(body[key], str) or len(body[key]) > _LONGEST_TEXT:
+                    raise invalid(f"{key} must be a text of at most {_LONGEST_TEXT} characters")
+                made[key] = body[key]
+        if body.get("labels"):
+            made["labels"] = checked_labels(body["labels"])
+        if body.get("tableConstraints"):
+            made["tableConstraints"] = body["tableConstraints"]
+        if body.get("requirePartitionFilter"):
+            raise invalid("requirePartitionFilter is not executed by Tule. Next: leave it out")
+        return made
+
+    def _expiration(self, reference: TableReference, body: Mapping[str, Any], defaults: bool) -> dict[str, Any]:
+        given = body.get("expirationTime")
+        if given is not None:
+            return {"expirationTime": str(self._moment(given))}
+        dataset = self._datasets.find(reference.parent) if defaults else None
+        lifetime = dataset.body.get("defaultTableExpirationMs") if dataset else None
+        if lifetime is None:
+            return {}
+        return {"expirationTime": str(int(self._clock.now().timestamp() * 1000) + int(lifetime))}
+
+    def _moment(self, given: Any) -> int:
+        try:
+            moment = int(given)
+        except (TypeError, ValueError):
+            raise invalid(f"expirationTime must be milliseconds since 1970; given: {given!r}") from None
+        if moment <= self._clock.now().timestamp() * 1000:
+            raise invalid(f"Invalid value for: expirationTime must be in the future; given: {moment}")
+        return moment
+
+    def create(self, reference: TableReference, body: dict[str, Any], physical: str | None = None) -> Record:
+        """Store a new record; part of the current transaction where there is one."""
+        if physical is not None:
+            body = {**body, "_tule": {"physical": physical}}
+        with self._records.transaction():
+            self._datasets.check(reference.parent)
+            old = self._records.find(reference.name)
+            if old is not None:
+                if not self.expired(old):
+                    raise already_exists("Table", reference)
+                self._remove(old)
+            return self._records.create(KIND, reference.name, body)
+
+    def replace(self, reference: TableReference, body: dict[str, Any], physical: str | None) -> Record:
+        """Put a table or view in the place of what has this name; the old rows are dropped once that is durable."""
+        with self._records.transaction():
+            old = self._records.find(reference.name)
+            if old is not None:
+                self._remove(old)
+            return self.create(reference, body, physical)
+
+    def flip(self, reference: TableReference, physical: str, change: Mapping[str, Any] | None = None) -> Record:
+        """Give a table new rows, and the changed fields of its body; it stays the same resource."""
+
+        def flipped(body: dict[str, Any]) -> dict[str, Any]:
+            return {**body, **(change or {}), "_tule": {**body["_tule"], "physical": physical}}
+
+        with self._records.transaction():
+            old = self._records.get(reference.name)
+            self._drop_after_commit(old)
+            return self._records.update(reference.name, flipped)
+
+    def touch(self, reference: TableReference) -> None:
+        """Note that rows of a table changed in place."""
+
+        def touched(body: dict[str, Any]) -> dict[str, Any]:
+            body["_tule"]["changes"] = body["_tule"].get("changes", 0) + 1
+            return body
+
+        record = self._records.find(reference.name)
+        if record is not None:
+            self._records.update(reference.name, touched)
+
+    def _remove(self, record: Record) -> None:
+        self._records.delete(record.name)
+        self._drop_after_commit(record)
+
+    def _drop_after_commit(self, record: Record) -> None:
+        physical = record.body.get("_tule", {}).get("physical")
+        if physical:
+            project = TableReference.of(record.name).project
+            self._records.after_commit(lambda: self._physical.drop(project, physical))
+
+    def delete(self, reference: TableReference) -> None:
+        """Remove a table or view and its rows."""
+        with self._records.transaction():
+            self._remove(self.record(reference))
+
+    def delete_under(self, dataset: DatasetReference) -> None:
+        """Remove every table of a dataset."""
+        with self._records.transaction():
+            for record in self._records.list(KIND, dataset.name).records:
+                self._remove(record)
+
+    def patch(self, reference: TableReference, body: Mapping[str, Any], *, etag: str | None = None) -> dict[str, Any]:
+        """Change the given fields; null clears one."""
+        record = self.record(reference)
+        change = {key: value for key, value in body.items() if key not in OUTPUT_FIELDS and key != "tableReference"}
+        new = {key: value for key, value in record.body.items() if key != "_tule"}
+        for key, value in change.items():
+            if value is None:
+                if key in ("schema", "view"):
+                    raise invalid(f"{key} cannot be removed from a table")
+                new.pop(key, None)
+            elif key == "labels":
+                merged = {**new.get("labels", {}), **value}
+                new["labels"] = {name: text for name, text in merged.items() if text is not None}
+            else:
+                new[key] = value
+        return self._store(record, new, change, etag)
+
+    def update(self, reference: TableReference, body: Mapping[str, Any], *, etag: str | None = None) -> dict[str, Any]:
+        """Replace the description of a table; what makes it a table stays."""
+        record = self.record(reference)
+        given = {
+            key: value
+            for key, value in body.items()
+            if value is not None and key not in OUTPUT_FIELDS and key != "tableReference"
+        }
+        keys = ("tableReference", "type", "schema", "view")
+        kept: dict[str, Any] = {key: record.body[key] for key in keys if key in record.body}
+        return self._store(record, {**kept, **given}, given, etag)
+
+    def _store(
+        self, record: Record, new: dict[str, Any], change: Mapping[str, Any], etag: str | None
+    ) -> dict[str, Any]:
+        reference = TableReference.of(record.name)
+        if etag is not None and etag != record.etag:
+            raise stale()
+        if record.body["type"] == VIEW:
+            if "view" not in change and "schema" in change:
+                new["view"] = record.body["view"]
+            stored, physical = self.view_body(reference, new), None
+        else:
+            if new.get("view"):
+                raise invalid(f"A table cannot become a view: {reference}")
+            fields = schemas.checked((new.get("schema") or {}).get("fields") or [])
+            schema = schemas.updated(reference, record.body["schema"]["fields"], fields)
+            self._same_partitioning(record.body, new)
+            if new.get("expirationTime") == record.body.get("expirationTime"):
+                expiration = {key: new[key] for key in ("expirationTime",) if key in new}
+            else:
+                expiration = self._expiration(reference, new, False)
+            base: dict[str, Any] = {
+                "tableReference": reference.json(),
+                "type": TABLE,
+                "schema": {"fields": schema.fields},
+            }
+            stored = base | self._described(new) | schemas.layout(new, schema.fields) | expiration
+            physical = None
+            if schema.rows_change:
+                physical = self._physical.rewrite(reference.project, physical_of(record), schema.fields)
+        return self.resource(self._commit_store(record, reference, stored, physical))
+
+    def _commit_store(
+        self, record: Record, reference: TableReference, stored: dict[str, Any], physical: str | None
+    ) -> Record:
+        try:
+            with self._records.transaction():
+                if physical is not None:
+                    self._drop_after_commit(self._records.get(record.name))
+
+                def changed(body: dict[str, Any]) -> dict[str, Any]:
+                    private = body.get("_tule")
+                    if private is None:
+                        return stored
+                    return {**stored, "_tule": {**private, **({"physical": physical} if physical else {})}}
+
+                # The etag is the one the change was made from: rows added meanwhile are not lost.
+                return self._records.update(record.name, changed, etag=record.etag)
+        except BaseException as error:
+            if physical is not None:
+                self._physical.drop(reference.project, physical)
+            if isinstance(error, Aborted):
+                raise stale() from error
+            raise
+
+    @staticmethod
+    def _same_partitioning(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        for key in ("timePartitioning", "rangePartitioning"):
+            if (old.get(key) or None) != (new.get(key) or None):
+                raise invalid("Cannot change partitioning/clustering spec for a partitioned/clustered table")
+
+    # -- time
+
+    def expired(self, record: Record) -> bool:
+        at = record.body.get("expirationTime")
+        return at is not None and int(at) <= self._clock.now().timestamp() * 1000
+
+    def expire(self) -> int | None:
+        """Remove what is over; returns when the next one is (milliseconds since 1970)."""
+        upcoming: int | None = None
+        for record in self._records.list(KIND, filter="expirationTime:*").records:
+            if self.expired(record):
+                with self._records.transaction():
+                    # Looked at again: it may have been prolonged.
+                    current = self._records.find(record.name)
+                    if current is not None and self.expired(current):
+                        self._remove(current)
+            else:
+                at = int(record.body["expirationTime"])
+                upcoming = at if upcoming is None else min(upcoming, at)
+        return upcoming
+
+    def physical_names(self, project: str) -> set[str]:
+        """The physical tables that records of a project name: all others are orphans."""
+        return {
+            record.body["_tule"]["physical"]
+            for record in self._records.list(KIND, f"projects/{project}/datasets/-").records
+            if "physical" in record.body.get("_tule", {})
+        }
+
+
+def physical_of(record: Record) -> str:
+    """The physical table that holds a table's rows."""
+    if record.body["type"] != TABLE:
+        reference = TableReference.of(record.name)
+        raise invalid(f"{reference} is not allowed for this operation because it is currently a VIEW.")
+    return str(record.body["_tule"]["physical"])
