@@ -61,12 +61,13 @@ class Query:
     def __init__(self, connection: Any, sql: str) -> None:
         self._connection = connection
         self._sql = sql
-        self.schema = connection.execute(f"SELECT * FROM ({sql}) LIMIT 0").to_arrow_table().schema
-        self.num_rows = connection.execute(f"SELECT count(*) FROM ({sql})").fetchone()[0]
+        self.schema = connection.cursor().sql(f"SELECT * FROM ({sql}) LIMIT 0").to_arrow_table().schema
+        self.num_rows = connection.cursor().execute(f"SELECT count(*) FROM ({sql})").fetchone()[0]
 
     def scan(self, columns: Sequence[str] | None = None) -> Iterator[Any]:
         names = ", ".join(columns or self.schema.names)
-        yield from self._connection.cursor().execute(f"SELECT {names} FROM ({self._sql})").to_arrow_reader(65_536)
+        # sql() streams; execute() would hold the whole result before its first batch
+        yield from self._connection.cursor().sql(f"SELECT {names} FROM ({self._sql})").to_arrow_reader(65_536)
 
 
 XS = ", ".join(f"x{at}" for at in range(COLUMNS))

@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -80,46 +78,3 @@ def missing_column(column: str, given: Sequence[str]) -> InvalidArgument:
     return InvalidArgument(
         f"The data must have the column {column}", given=", ".join(given) or "no columns", do=hint, location=column
     )
-
-
-def prefetched(batches: Iterator[pa.RecordBatch], depth: int = 2) -> Iterator[pa.RecordBatch]:
-    """The same batches, read ahead by one thread, so that the engine scans while the model computes."""
-    ready: queue.Queue[tuple[bool, Any]] = queue.Queue(maxsize=depth)
-    stopped = threading.Event()
-
-    def offer(item: tuple[bool, Any]) -> bool:
-        while not stopped.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def read() -> None:
-        try:
-            for batch in batches:
-                if not offer((True, batch)):
-                    break
-            else:
-                offer((True, None))
-        except BaseException as error:  # raised again in the reader of this generator
-            offer((False, error))
-        finally:
-            close = getattr(batches, "close", None)
-            if close is not None:
-                close()
-
-    thread = threading.Thread(target=read, name="read-ahead", daemon=True)
-    thread.start()
-    try:
-        while True:
-            fine, item = ready.get()
-            if not fine:
-                raise item
-            if item is None:
-                return
-            yield item
-    finally:
-        stopped.set()
-        thread.join()

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from tule.kernel.clock import Clock
 from tule.kernel.errors import InvalidArgument
-from tule.learn.data import Batches, missing_column, prefetched
+from tule.learn.data import Batches, missing_column
 from tule.learn.models.base import Cluster, Family, FeatureStatistics, Iteration, Model, Options, Progress
 from tule.learn.schema import Field, plain_type
 from tule.learn.transforms import Block, Encoding, Feature, Survey, features_of, take_survey
@@ -238,7 +238,7 @@ class Source:
             return
         kept: list[Rows] | None = []
         held = 0
-        for batch in row_blocks(prefetched(self._data.scan(self._columns))):
+        for batch in row_blocks(self._data.scan(self._columns)):
             self._tick(batch.num_rows)
             if self._label is not None:
                 batch = labelled(batch, self._label)

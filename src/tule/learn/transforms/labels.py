@@ -13,6 +13,7 @@ from tule.learn.schema import Field, plain_type
 from tule.learn.transforms.features import is_number
 
 MAX_CLASSES = 1000
+_NEAR = 10_000
 
 
 def check_label(field: Field, task: str) -> None:
@@ -79,8 +80,21 @@ class Classes:
         """Count the labels of a batch without NULLs."""
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
+        if pa.types.is_integer(column.type):
+            # Few distinct integers are counted faster by subtracting and binning than by hashing.
+            numbers = column.to_numpy(zero_copy_only=False)
+            low, high = int(numbers.min()), int(numbers.max())
+            if high - low < _NEAR:
+                for at, count in enumerate(np.bincount(numbers - numbers.dtype.type(low)).tolist()):
+                    if count:
+                        self.counts[low + at] = self.counts.get(low + at, 0) + count
+                self._check()
+                return
         for item in pc.value_counts(column).to_pylist():
             self.counts[item["values"]] = self.counts.get(item["values"], 0) + item["counts"]
+        self._check()
+
+    def _check(self) -> None:
         if len(self.counts) > self._limit:
             raise ResourceExhausted(
                 f"A classifier's label must have at most {self._limit} distinct values",
@@ -107,7 +121,18 @@ def class_codes(column: pa.Array, classes: list[Any]) -> np.ndarray:
     """The place of each label in ``classes`` as int64; -1 for one that is not there."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
+        known = np.asarray(classes)
+        values = column.to_numpy(zero_copy_only=False)
+        if len(known) == 2:
+            places = (values == known[1]).astype(np.int64)
+        else:
+            places = np.minimum(np.searchsorted(known, values), len(known) - 1)
+        wrong = known[places] != values
+        if wrong.any():
+            places[wrong] = -1
+        return places
     encoded = column.dictionary_encode()
-    places = {value: at for at, value in enumerate(classes)}
-    found = np.asarray([places.get(value, -1) for value in encoded.dictionary.to_pylist()], np.int64)
+    where = {value: at for at, value in enumerate(classes)}
+    found = np.asarray([where.get(value, -1) for value in encoded.dictionary.to_pylist()], np.int64)
     return found[encoded.indices.to_numpy(zero_copy_only=False)] if len(found) else np.empty(0, np.int64)

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from tule.kernel.errors import InvalidArgument, ResourceExhausted
-from tule.learn.data import Batches, prefetched
+from tule.learn.data import Batches
 from tule.learn.sampling import RowSample
 from tule.learn.transforms.features import (
     TIMESTAMP_PARTS,
@@ -226,7 +226,7 @@ def take_survey(
         if feature.kind is Kind.TIMESTAMP:
             for part in TIMESTAMP_PARTS:
                 survey.categories[feature.name, part] = Categories()
-    for batch in row_blocks(prefetched(data.scan(columns))):
+    for batch in row_blocks(data.scan(columns)):
         tick(batch.num_rows)
         count = batch.num_rows
         if label is not None:
