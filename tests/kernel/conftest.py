@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from tule.kernel.clock import VirtualClock
 from tule.kernel.home import Home
 from tule.kernel.journal import Journal
 from tule.kernel.records import Records
+from tule.kernel.records.schema import METADATA
 from tule.kernel.settings import Settings
 
 
@@ -28,10 +30,27 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 @pytest.fixture
-def records(tmp_path: Path, clock: VirtualClock) -> Iterator[Records]:
-    opened = Records(f"sqlite:///{tmp_path}/records.db", clock)
+def records(request: pytest.FixtureRequest, tmp_path: Path, clock: VirtualClock) -> Iterator[Records]:
+    """An empty store; on PostgreSQL too where TULE_TEST_POSTGRES names a database for it (postgresql+psycopg://...)."""
+    postgresql = getattr(request, "param", "sqlite") == "postgresql"
+    opened = Records(os.environ["TULE_TEST_POSTGRES"] if postgresql else f"sqlite:///{tmp_path}/records.db", clock)
     yield opened
+    if postgresql:
+        with opened.transaction() as connection:
+            METADATA.drop_all(connection)
     opened.close()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test of a store runs on every database there is; a skip for each absent one would say nothing new."""
+    if "records" in metafunc.fixturenames and "TULE_TEST_POSTGRES" in os.environ:
+        only_sqlite = "on_sqlite" in metafunc.fixturenames
+        metafunc.parametrize("records", ["sqlite"] if only_sqlite else ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture
+def on_sqlite() -> None:
+    """Asked for by tests that look into SQLite itself; they run on nothing else."""
 
 
 @pytest.fixture

@@ -181,7 +181,7 @@ def test_a_negative_page_size_is_refused(records: Records) -> None:
         records.list("model", page_size=-1)
 
 
-def test_a_page_of_many_reads_only_that_page(records: Records) -> None:
+def test_a_page_of_many_reads_only_that_page(on_sqlite: None, records: Records) -> None:
     """10,000 records: the cost of a page does not grow with the list (counted in rows that the database returns)."""
     import sqlalchemy as sa
 

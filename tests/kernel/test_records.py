@@ -296,7 +296,7 @@ def test_a_killed_writer_loses_nothing_it_was_told_of(tmp_path: Path, clock: Vir
     records.close()
 
 
-def test_commits_are_synced_and_written_ahead(records: Records) -> None:
+def test_commits_are_synced_and_written_ahead(on_sqlite: None, records: Records) -> None:
     with records.transaction() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
