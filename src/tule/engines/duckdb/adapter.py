@@ -1,0 +1,385 @@
+"""DuckDB behind the port ``bigquery.engine.QueryEngine``: one instance, one attached database file a project.
+
+Files are named by the SHA-256 of the project's id, tables by their random physical names: no user text reaches a path or
+an identifier. The instance is closed to files, extensions and settings before any SQL of a user runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from tule.engines.duckdb.errors import translated
+from tule.engines.duckdb.functions import register
+from tule.engines.duckdb.types import arrow_field, column_type, quoted
+from tule.kernel.errors import FailedPrecondition, InvalidArgument
+
+_LOG = logging.getLogger(__name__)
+BATCH_ROWS = 65_536
+_MARKS = "_marks"
+_SCHEMAS = "_schemas"
+_LONGEST_NOTE = 64 * 1024
+
+Parameters = Mapping[str, Any] | Sequence[Any]
+
+
+class DuckDBEngine:
+    """The engine of one data directory. ``folder`` belongs to it alone; ``field`` rebuilds a column from its JSON."""
+
+    dialect = "duckdb"
+
+    def __init__(self, folder: Path, *, threads: int, memory: str, field: Any) -> None:
+        self._folder = folder
+        self._field = field
+        self._lock = threading.RLock()
+        self._attached: dict[str, str] = {}
+        temporary = folder / "temporary"
+        temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+        config: dict[str, Any] = {
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "threads": threads,
+            "memory_limit": memory,
+            "temp_directory": str(temporary),
+            "preserve_insertion_order": "true",
+        }
+        self._connection = duckdb.connect(":memory:", config=config)
+        run = self._connection.execute
+        run("SET TimeZone = 'UTC'")
+        run("SET default_null_order = 'nulls_first_on_asc_last_on_desc'")
+        run("SET GLOBAL scalar_subquery_error_on_multiple_rows = true")
+        register(self._connection)
+        run(f"SET allowed_directories = ['{_text(folder)}']")
+        run("SET enable_external_access = false")
+        run("SET lock_configuration = true")
+
+    # -- databases
+
+    def _database(self, project: str) -> str:
+        """The name under which the project's file is attached; made and attached when it is new."""
+        with self._lock:
+            found = self._attached.get(project)
+            if found is not None:
+                return found
+            name = "p_" + hashlib.sha256(project.encode()).hexdigest()[:20]
+            path = self._folder / f"{name}.duckdb"
+            try:
+                self._connection.execute(f"ATTACH '{_text(path)}' AS {name}")
+                run = self._connection.execute
+                run(f"CREATE TABLE IF NOT EXISTS {name}.main.{_MARKS} (job VARCHAR, note VARCHAR)")
+                run(f"CREATE TABLE IF NOT EXISTS {name}.main.{_SCHEMAS} (name VARCHAR, fields VARCHAR)")
+                run(f"CREATE TABLE IF NOT EXISTS {name}.main._project (id VARCHAR)")
+                if not run(f"SELECT id FROM {name}.main._project").fetchall():
+                    run(f"INSERT INTO {name}.main._project VALUES (?)", [project])
+            except duckdb.Error as error:
+                raise FailedPrecondition(
+                    "The tables of a project must be readable", given=f"{project}: {error}", do="see `tule logs`"
+                ) from error
+            self._attached[project] = name
+            return name
+
+    def relation(self, project: str, table: str) -> str:
+        return f"{self._database(project)}.main.{_physical(table)}"
+
+    def projects(self) -> set[str]:
+        found = set()
+        for path in self._folder.glob("p_*.duckdb"):
+            with self._lock:
+                name = path.stem
+                if name not in self._attached.values():
+                    self._connection.execute(f"ATTACH '{_text(path)}' AS {name}")
+                rows = self._connection.execute(f"SELECT id FROM {name}.main._project").fetchall()
+                if rows:
+                    self._attached[rows[0][0]] = name
+                    found.add(str(rows[0][0]))
+        return found
+
+    def tables(self, project: str) -> set[str]:
+        rows = self._one(
+            "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND table_name LIKE 't\\_%' ESCAPE '\\'",
+            [self._database(project)],
+        )
+        return {str(row[0]) for row in rows}
+
+    def fields(self, project: str, table: str) -> list[Any]:
+        database = self._database(project)
+        rows = self._one(f"SELECT fields FROM {database}.main.{_SCHEMAS} WHERE name = ?", [_physical(table)])
+        if not rows:
+            raise FailedPrecondition("The physical table must exist", given=table)
+        return [self._field(each) for each in json.loads(rows[0][0])]
+
+    def statistics(self, project: str, table: str) -> tuple[int, int]:
+        relation = self.relation(project, table)
+        sizes = [_size(each) for each in self.fields(project, table)]
+        fixed = sum(size for size in sizes if isinstance(size, int))
+        texts = [size for size in sizes if isinstance(size, str)]
+        total = " + ".join(f"coalesce(sum({each}), 0)" for each in texts) or "0"
+        ((rows, size),) = self._one(f"SELECT count(*), {total} FROM {relation}", [])
+        return int(rows), int(rows) * fixed + int(size)
+
+    def marked(self, project: str, job: str) -> str | None:
+        rows = self._one(f"SELECT note FROM {self._database(project)}.main.{_MARKS} WHERE job = ?", [job])
+        return str(rows[0][0]) if rows else None
+
+    def forget(self, project: str, jobs: Iterable[str]) -> None:
+        wanted = list(jobs)
+        if wanted:
+            self._one(f"DELETE FROM {self._database(project)}.main.{_MARKS} WHERE job IN (SELECT unnest(?))", [wanted])
+
+    def _one(self, sql: str, parameters: Parameters) -> list[Any]:
+        cursor = self._connection.cursor()
+        try:
+            found: list[Any] = cursor.execute(sql, parameters).fetchall()
+            return found
+        except duckdb.Error as error:
+            raise translated(error) from error
+        finally:
+            cursor.close()
+
+    def checkpoint(self) -> None:
+        for name in list(self._attached.values()):
+            try:
+                self._connection.execute(f"CHECKPOINT {name}")
+            except duckdb.Error as error:
+                # Another transaction is open: the log stays until the next time.
+                _LOG.info("Checkpoint of %s later: %s", name, error)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def session(self) -> DuckDBSession:
+        return DuckDBSession(self, self._connection.cursor())
+
+
+class DuckDBSession:
+    """One cursor with its temporary tables and registered Arrow readers."""
+
+    def __init__(self, engine: DuckDBEngine, cursor: Any) -> None:
+        self._engine = engine
+        self._cursor = cursor
+        self._temporary: list[str] = []
+        self._reader: Any = None
+        self._depth = 0
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (duckdb.Error, pa.ArrowInvalid, RuntimeError) as error:
+            raise translated(error) from error
+
+    def _free(self) -> None:
+        """Let go of a result that was not read to its end: DuckDB runs one statement a cursor."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def query(self, sql: str, parameters: Parameters = ()) -> Any:
+        from tule.engines.duckdb.results import Rows
+
+        self._free()
+        with self._errors():
+            relation = self._cursor.sql(sql, params=parameters or None)
+            if relation is None:
+                return Rows(pa.schema([]), iter(()))
+            fields = [arrow_field(name, kind) for name, kind in zip(relation.columns, relation.types, strict=True)]
+            schema = pa.schema(fields)
+            reader = relation.to_arrow_reader(BATCH_ROWS)
+        self._reader = reader
+        return Rows(schema, self._batches(reader, schema))
+
+    def _batches(self, reader: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        with self._errors():
+            for batch in reader:
+                yield conform(batch, schema)
+        if self._reader is reader:
+            self._free()
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> int:
+        self._free()
+        with self._errors():
+            rows = self._cursor.execute(sql, parameters or None).fetchall()
+        counted = rows and len(rows[0]) == 1 and isinstance(rows[0][0], int)
+        return int(rows[0][0]) if counted else 0
+
+    def schema(self, sql: str, parameters: Parameters = ()) -> pa.Schema:
+        self._free()
+        with self._errors():
+            relation = self._cursor.sql(sql, params=parameters or None)
+            return pa.schema([arrow_field(n, kind) for n, kind in zip(relation.columns, relation.types, strict=True)])
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        if self._depth:
+            yield
+            return
+        self.execute("BEGIN TRANSACTION")
+        self._depth += 1
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            self._free()
+            try:
+                self._cursor.execute("ROLLBACK")
+            except duckdb.Error as error:
+                # A failed COMMIT has rolled back by itself.
+                _LOG.debug("rollback: %s", error)
+            raise
+        finally:
+            self._depth -= 1
+
+    def create(self, project: str, table: str, fields: Sequence[Any]) -> None:
+        columns = ", ".join(
+            f"{quoted(each.name)} {column_type(each)}" + (" NOT NULL" if each.mode == "REQUIRED" else "")
+            for each in fields
+        )
+        with self.transaction():
+            self.execute(f"CREATE TABLE {self._engine.relation(project, table)} ({columns})")
+            self._describe(project, table, fields)
+
+    def _describe(self, project: str, table: str, fields: Sequence[Any]) -> None:
+        database = self._engine._database(project)
+        self.execute(f"DELETE FROM {database}.main.{_SCHEMAS} WHERE name = ?", [_physical(table)])
+        text = json.dumps([each.rest() for each in fields])
+        self.execute(f"INSERT INTO {database}.main.{_SCHEMAS} VALUES (?, ?)", [_physical(table), text])
+
+    def create_as(self, project: str, table: str, sql: str, parameters: Parameters = ()) -> int:
+        from_arrow = self._engine._field
+        schema = self.schema(sql, parameters)
+        fields = [from_arrow(each) for each in schema]
+        with self.transaction():
+            self.create(project, table, fields)
+            return self.execute(f"INSERT INTO {self._engine.relation(project, table)} {sql}", parameters)
+
+    def append(self, project: str, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+        names = ", ".join(quoted(name) for name in schema.names)
+        with self._registered(schema, batches) as source:
+            return self.execute(
+                f"INSERT INTO {self._engine.relation(project, table)} ({names}) SELECT {names} FROM {source}"
+            )
+
+    @contextmanager
+    def _registered(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
+        """An Arrow stream under a name of its own. An error in making the batches comes out as itself."""
+        failure: list[BaseException] = []
+
+        def guarded() -> Iterator[pa.RecordBatch]:
+            try:
+                yield from batches
+            except BaseException as error:
+                failure.append(error)
+                raise
+
+        name = f"a_{secrets.token_hex(8)}"
+        self._free()
+        self._cursor.register(name, pa.RecordBatchReader.from_batches(schema, guarded()))
+        try:
+            yield name
+        except BaseException:
+            if failure:
+                raise failure[0] from None
+            raise
+        finally:
+            self._cursor.unregister(name)
+
+    def temporary(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str:
+        name = self._temporary_name()
+        columns = ", ".join(f"{quoted(each.name)} {column_type(self._engine._field(each))}" for each in schema)
+        self.execute(f"CREATE TEMP TABLE {name} ({columns})")
+        with self._registered(schema, batches) as source:
+            self.execute(f"INSERT INTO temp.main.{name} SELECT * FROM {source}")
+        return f"temp.main.{name}"
+
+    def temporary_as(self, sql: str, parameters: Parameters = ()) -> str:
+        name = self._temporary_name()
+        self.execute(f"CREATE TEMP TABLE {name} AS {sql}", parameters)
+        return f"temp.main.{name}"
+
+    def _temporary_name(self) -> str:
+        name = f"t_{secrets.token_hex(12)}"
+        self._temporary.append(name)
+        return name
+
+    def drop(self, project: str, table: str) -> None:
+        database = self._engine._database(project)
+        with self.transaction():
+            self.execute(f"DROP TABLE IF EXISTS {database}.main.{_physical(table)}")
+            self.execute(f"DELETE FROM {database}.main.{_SCHEMAS} WHERE name = ?", [_physical(table)])
+
+    def mark(self, project: str, job: str, note: str) -> None:
+        if len(note) > _LONGEST_NOTE:
+            raise InvalidArgument("The note of a mark must be at most 64 KiB", given=f"{len(note)} characters")
+        self.execute(f"INSERT INTO {self._engine._database(project)}.main.{_MARKS} VALUES (?, ?)", [job, note])
+
+    def interrupt(self) -> None:
+        self._cursor.interrupt()
+
+    def close(self) -> None:
+        self._free()
+        for name in self._temporary:
+            self._cursor.execute(f"DROP TABLE IF EXISTS temp.main.{name}")
+        self._temporary = []
+        self._cursor.close()
+
+
+def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """A batch with the types that the schema promises: DuckDB answers SUM as 128-bit, small integers as such."""
+    if batch.schema.equals(schema, check_metadata=True):
+        return batch
+    columns = []
+    for column, want in zip(batch.columns, schema, strict=True):
+        if not column.type.equals(want.type):
+            try:
+                column = column.cast(want.type)
+            except pa.ArrowInvalid:
+                raise InvalidArgument(f"int64 overflow in column {want.name}", reason="invalidQuery") from None
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _physical(table: str) -> str:
+    if not table.isidentifier() or not table.startswith("t_"):
+        raise InvalidArgument("A physical table is named t_ and hexadecimal digits", given=table)
+    return table
+
+
+def _text(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+_FIXED = {
+    "INT64": 8,
+    "FLOAT64": 8,
+    "BOOL": 1,
+    "DATE": 8,
+    "TIME": 8,
+    "DATETIME": 8,
+    "TIMESTAMP": 8,
+    "NUMERIC": 16,
+    "INTERVAL": 16,
+}
+
+
+def _size(field: Any) -> int | str:
+    """Bytes of one value as BigQuery counts them: a number, or SQL that measures a value."""
+    name = quoted(field.name)
+    if field.mode != "REPEATED":
+        if field.type in _FIXED:
+            return _FIXED[field.type]
+        if field.type == "BYTES":
+            return f"octet_length({name}) + 2"
+        if field.type != "STRUCT":
+            return f"strlen({name}::VARCHAR) + 2"
+    # Nested values: their text is close to what they hold.
+    return f"strlen({name}::VARCHAR)"
