@@ -223,11 +223,12 @@ def forged_hmac(access: Access, payload: dict[str, Any]) -> str:
 
 
 def forged_key(access: Access, payload: dict[str, Any]) -> str:
-    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+    from cryptography.hazmat.primitives.hashes import SHA256
 
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     signed = jwt(access, payload).rpartition(".")[0]
-    return f"{signed}.{tokens.encode(tokens.sign(key, signed.encode()))}"
+    return f"{signed}.{tokens.encode(key.sign(signed.encode(), padding.PKCS1v15(), SHA256()))}"
 
 
 def forged_claims(access: Access, payload: dict[str, Any]) -> str:

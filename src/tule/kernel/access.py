@@ -179,18 +179,32 @@ class Access:
 
     def verify_signature(self, email: str, message: bytes, signature: bytes) -> bool:
         """Whether the account ``email`` signed ``message`` (RSA PKCS#1 v1.5, SHA-256): for signed URLs."""
-        return email == self.email and tokens.signed_by(self._key.public_key(), message, signature)
+        return email == self.email and self._signed_by_us(message, signature)
+
+    def _signed_by_us(self, message: bytes, signature: bytes) -> bool:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+        from cryptography.hazmat.primitives.hashes import SHA256
+
+        try:
+            self._key.public_key().verify(signature, message, PKCS1v15(), SHA256())
+        except InvalidSignature:
+            return False
+        return True
 
     def sign(self, message: bytes) -> bytes:
         """The account's signature of ``message`` (RSA PKCS#1 v1.5, SHA-256)."""
-        return tokens.sign(self._key, message)
+        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+        from cryptography.hazmat.primitives.hashes import SHA256
+
+        return self._key.sign(message, PKCS1v15(), SHA256())
 
     def _jwt(self, text: str) -> dict[str, Any]:
         """The claims of a JWT of ours that holds now."""
         digest = hashlib.sha256(text.encode()).digest()
         claims = self._checked.get(digest)
         if claims is None:
-            claims = tokens.read_jwt(text, self._key.public_key(), self._key_id)
+            claims = tokens.read_jwt(text, self._signed_by_us, self._key_id)
             if claims.get("iss") != self.email:
                 raise Unauthenticated(
                     f"A signed token must be issued by {self.email}", given=repr(claims.get("iss")), do=tokens.RENEW

@@ -6,29 +6,14 @@ keep the position they reached and go on from there, also after a restart.
 
 from __future__ import annotations
 
-import json
 import threading
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
+from tule.kernel.records import Entry, Records
 
-from tule.kernel.records import Records
-from tule.kernel.records.schema import JOURNAL
-from tule.kernel.records.store import from_microseconds, to_microseconds
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One change: ``change`` is created, updated, deleted, or the word an ``append`` gave."""
-
-    position: int
-    time: datetime
-    kind: str
-    name: str
-    change: str
-    detail: dict[str, Any]
+__all__ = ["Entry", "Journal"]
 
 
 class Journal:
@@ -47,29 +32,15 @@ class Journal:
         """Add an entry inside the current transaction (or one of its own); it appears when that commits."""
         self._records.note(kind, name, change, detail or {})
 
-    def read(self, after: int = 0, *, limit: int = 1000) -> list[Entry]:
+    def read(self, after: int = 0, *, limit: int = 1000) -> Sequence[Entry]:
         """The entries behind position ``after``, oldest first."""
-        query = sa.select(JOURNAL).where(JOURNAL.c.position > after).order_by(JOURNAL.c.position).limit(limit)
-        with self._records.reading() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [
-            Entry(
-                position=row["position"],
-                time=from_microseconds(row["time_us"]),
-                kind=row["kind"],
-                name=row["name"],
-                change=row["change"],
-                detail=json.loads(row["detail"]),
-            )
-            for row in rows
-        ]
+        return self._records.entries(after, limit)
 
     def last(self) -> int:
         """The position of the newest entry, 0 for none."""
-        with self._records.reading() as connection:
-            return connection.execute(sa.select(sa.func.max(JOURNAL.c.position))).scalar_one() or 0
+        return self._records.last_entry()
 
-    def wait(self, after: int, timeout: float, *, limit: int = 1000) -> list[Entry]:
+    def wait(self, after: int, timeout: float, *, limit: int = 1000) -> Sequence[Entry]:
         """As ``read``, but blocks up to ``timeout`` real seconds until there is an entry."""
         deadline = self._records.clock.monotonic() + timeout
         while True:
@@ -83,6 +54,4 @@ class Journal:
 
     def trim(self, before: datetime) -> int:
         """Remove the entries older than ``before``; returns how many."""
-        with self._records.transaction() as connection:
-            done = connection.execute(sa.delete(JOURNAL).where(JOURNAL.c.time_us < to_microseconds(before)))
-            return done.rowcount
+        return self._records.trim_entries(before)

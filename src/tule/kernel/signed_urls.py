@@ -48,7 +48,7 @@ def read(
     ``path`` may be percent-encoded or not, header names are lower case.
     """
     if "X-Goog-Signature" in query:
-        return _version_4({**headers, "host": host}, query, method, path, now)
+        return _version_4({"host": host, **headers}, query, method, path, now)
     return _version_2(headers, query, method, path, now)
 
 

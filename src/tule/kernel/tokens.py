@@ -10,12 +10,10 @@ import binascii
 import hashlib
 import hmac
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from tule.kernel.errors import Unauthenticated
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 _LONGEST = 16_384
 
@@ -59,8 +57,11 @@ def _mac(secret: bytes, payload: str) -> bytes:
     return hmac.new(secret, payload.encode(), hashlib.sha256).digest()
 
 
-def read_jwt(text: str, key: RSAPublicKey, key_id: str) -> dict[str, Any]:
-    """The claims of an RS256 JWT signed by ``key``; raises Unauthenticated. Times and audience are for the caller."""
+def read_jwt(text: str, signed: Callable[[bytes, bytes], bool], key_id: str) -> dict[str, Any]:
+    """The claims of an RS256 JWT; raises Unauthenticated. Times and audience are for the caller.
+
+    ``signed`` says whether a message has a signature of the key that ``key_id`` names.
+    """
     try:
         if len(text) > _LONGEST:
             raise ValueError("it is too long")
@@ -73,7 +74,7 @@ def read_jwt(text: str, key: RSAPublicKey, key_id: str) -> dict[str, Any]:
             raise ValueError("its algorithm is not RS256")
         if header.get("kid") not in (None, key_id):
             raise ValueError("it was signed by another key")
-        if not signed_by(key, f"{head}.{payload}".encode(), decode(signature)):
+        if not signed(f"{head}.{payload}".encode(), decode(signature)):
             raise ValueError("its signature is wrong")
     except (ValueError, RecursionError) as error:
         reason = str(error) if type(error) is ValueError else "it is malformed"
@@ -83,24 +84,3 @@ def read_jwt(text: str, key: RSAPublicKey, key_id: str) -> dict[str, Any]:
             do=RENEW,
         ) from None
     return claims
-
-
-def signed_by(key: RSAPublicKey, message: bytes, signature: bytes) -> bool:
-    """Whether ``signature`` is the RSA PKCS#1 v1.5 SHA-256 signature of ``message``."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric import padding
-    from cryptography.hazmat.primitives.hashes import SHA256
-
-    try:
-        key.verify(signature, message, padding.PKCS1v15(), SHA256())
-    except InvalidSignature:
-        return False
-    return True
-
-
-def sign(key: RSAPrivateKey, message: bytes) -> bytes:
-    """The RSA PKCS#1 v1.5 SHA-256 signature of ``message``."""
-    from cryptography.hazmat.primitives.asymmetric import padding
-    from cryptography.hazmat.primitives.hashes import SHA256
-
-    return key.sign(message, padding.PKCS1v15(), SHA256())

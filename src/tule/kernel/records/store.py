@@ -81,6 +81,18 @@ class Page:
         return iter(self.records)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the journal: ``change`` is created, updated, deleted, or the word that was appended."""
+
+    position: int
+    time: datetime
+    kind: str
+    name: str
+    change: str
+    detail: dict[str, Any]
+
+
 class _Thread(threading.local):
     """What a thread is in the middle of."""
 
@@ -410,7 +422,7 @@ class Records:
             keyed.sort(key=lambda pair: pair[0][index], reverse=fields[index].descending)
         return [record for _, record in keyed[: page_size + 1 if page_size else None]]
 
-    # -- the journal's table
+    # -- the journal's table; ``tule.kernel.journal`` is its front
 
     def _note(self, connection: sa.Connection, kind: str, name: str, change: str, detail: dict[str, Any]) -> None:
         connection.execute(
@@ -425,9 +437,36 @@ class Records:
         )
 
     def note(self, kind: str, name: str, change: str, detail: dict[str, Any]) -> None:
-        """Append an entry to the journal in the current transaction; ``Journal.append`` is the name for callers."""
+        """Append an entry to the journal in the current transaction."""
         with self._write() as connection:
             self._note(connection, kind, name, change, detail)
+
+    def entries(self, after: int, limit: int) -> Sequence[Entry]:
+        """The entries of the journal behind a position, oldest first."""
+        query = sa.select(JOURNAL).where(JOURNAL.c.position > after).order_by(JOURNAL.c.position).limit(limit)
+        with self.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [
+            Entry(
+                position=row["position"],
+                time=from_microseconds(row["time_us"]),
+                kind=row["kind"],
+                name=row["name"],
+                change=row["change"],
+                detail=json.loads(row["detail"]),
+            )
+            for row in rows
+        ]
+
+    def last_entry(self) -> int:
+        """The position of the newest entry of the journal, 0 for none."""
+        with self.reading() as connection:
+            return connection.execute(sa.select(sa.func.max(JOURNAL.c.position))).scalar_one() or 0
+
+    def trim_entries(self, before: datetime) -> int:
+        """Remove the entries of the journal that are older; returns how many."""
+        with self._write() as connection:
+            return connection.execute(sa.delete(JOURNAL).where(JOURNAL.c.time_us < to_microseconds(before))).rowcount
 
 
 _INSERT = sa.insert(RECORDS)
