@@ -130,7 +130,7 @@ class HandlerTable:
             for api in self._apis
             if api.host == name or not google
             for package in api.packages
-            if package.rsplit("_", 1)[-1] == version
+            if version in (package.rsplit("_", 1)[-1], "ui")
         ]
 
     def _load_types(self, host: str, path: str) -> None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from tule.wire.handlers import HandlerTable
 
 LOCATIONS = ("us-central1", "us-east1", "us-east4", "us-west1", "europe-west1", "europe-west4", "asia-east1")
-_VERSIONS = ("v1", "v1beta1", "v2", "v3")
+# Clients of Vertex AI ask for operations under /ui when they speak REST.
+_VERSIONS = ("v1", "v1beta1", "v2", "v3", "ui")
 # A client that waits is answered at the latest after this long, and asks again.
 _LONGEST_WAIT = 60.0
 
