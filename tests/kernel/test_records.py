@@ -15,7 +15,15 @@ from typing import Any
 import pytest
 
 from tule.kernel.clock import VirtualClock
-from tule.kernel.errors import Aborted, AlreadyExists, InvalidArgument, NotFound
+from tule.kernel.errors import (
+    Aborted,
+    AlreadyExists,
+    DataLoss,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    Unavailable,
+)
 from tule.kernel.records import Records, apply_mask
 
 LOCATION = "projects/p/locations/l"
@@ -300,6 +308,30 @@ def test_commits_are_synced_and_written_ahead(on_sqlite: None, records: Records)
     with records.transaction() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_a_full_disk_is_named_and_nothing_is_half_written(on_sqlite: None, records: Records) -> None:
+    made = records.create("model", MODEL, {"n": 1})
+    with records.transaction() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")
+    with pytest.raises(ResourceExhausted, match=r"room on the disk.*Next: free some"), records.transaction():
+        records.update(MODEL, {"n": 2})
+        records.create("model", f"{LOCATION}/models/8", {"x": "x" * 1_000_000})
+    assert records.get(MODEL) == made and len(records.list("model").records) == 1
+    with records.transaction() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    assert records.update(MODEL, {"n": 3}).body == {"n": 3}
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path, clock: VirtualClock) -> None:
+    (tmp_path / "records.db").write_bytes(b"no database at all" * 1000)
+    with pytest.raises(DataLoss, match="must be intact; given: file is not a database"):
+        Records(f"sqlite:///{tmp_path}/records.db", clock)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, clock: VirtualClock) -> None:
+    with pytest.raises(Unavailable, match="readable and writable; given: unable to open"):
+        Records(f"sqlite:///{tmp_path}/none/records.db", clock)
 
 
 def test_a_store_in_memory_is_refused(clock: VirtualClock) -> None:

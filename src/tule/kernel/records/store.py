@@ -16,12 +16,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from tule.kernel.clock import Clock
-from tule.kernel.errors import Aborted, AlreadyExists, InvalidArgument, NotFound
+from tule.kernel.errors import (
+    Aborted,
+    AlreadyExists,
+    DataLoss,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    TuleError,
+    Unavailable,
+)
 from tule.kernel.records import ordering, pages
 from tule.kernel.records.filters import Filter
 from tule.kernel.records.masks import apply_mask
@@ -166,7 +175,7 @@ class Records:
                 raise
             return
         callbacks: list[Callable[[], None]] = []
-        with self._writing, self._write_engine.connect() as connection, connection.begin():
+        with _explained(), self._writing, self._write_engine.connect() as connection, connection.begin():
             thread.connection, thread.callbacks = connection, callbacks
             try:
                 yield connection
@@ -210,7 +219,7 @@ class Records:
         if self._thread.connection is not None:
             yield self._thread.connection
         else:
-            with self._read_engine.connect() as connection:
+            with _explained(), self._read_engine.connect() as connection:
                 yield connection
 
     def create_tables(self, metadata: sa.MetaData) -> None:
@@ -487,6 +496,34 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 15000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+# Words of a database's own errors, and what they mean here; the first that fits counts.
+_TROUBLES: Final[tuple[tuple[tuple[str, ...], type[TuleError], str, str], ...]] = (
+    (("disk is full", "diskfull", "disk full", "no space left"), ResourceExhausted,
+     "There must be room on the disk of the data directory", "free some, then repeat the call"),
+    (("not a database", "malformed", "corrupt"), DataLoss,
+     "The database of records must be intact", "restore it from a copy, or start with another data directory"),
+    (("locked", "unable to open", "readonly", "read-only", "disk i/o error"), Unavailable,
+     "The database of records must be readable and writable", "look at what else uses the data directory"),
+    (("connection", "server closed", "terminating"), Unavailable,
+     "The database server must be reachable", "start it, then repeat the call"),
+)  # fmt: skip
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Troubles of the database itself as errors of ours; a wrong statement stays what it is, a bug."""
+    try:
+        yield
+    except sa.exc.DatabaseError as error:
+        if isinstance(error, sa.exc.IntegrityError | sa.exc.ProgrammingError | sa.exc.DataError):
+            raise
+        text = str(error.orig)
+        for words, kind, rule, advice in _TROUBLES:
+            if any(word in text.lower() for word in words):
+                raise kind(rule, given=text, do=advice) from error
+        raise
 
 
 def to_microseconds(moment: datetime) -> int:
