@@ -385,7 +385,7 @@ class TestLocalRunner(RunnerContract):
         for handle in ("runs", "stubborn"):
             found = wait(after, handle)
             assert found.reason is Reason.LOST and "server stopped" in found.detail
-        assert not _launchers(tmp_path)
+        eventually(lambda: not _launchers(tmp_path), 5)
 
     def test_a_killed_launcher_leaves_nothing_running(self, runner: LocalRunner, tmp_path: Path) -> None:
         handle = runner.start(JobSpec(argv=("sh", "-c", "setsid sleep 60 & echo $!; sleep 60")))
