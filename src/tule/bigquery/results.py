@@ -118,7 +118,7 @@ class Results:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        rows = _open(path)
+        rows = open_rows(path)
         return Kept({"file": place, "rows": rows.num_rows, "expires": self._expiry()}, rows)
 
     def _place(self) -> tuple[Path, str]:
@@ -139,7 +139,7 @@ class Results:
             with pa.ipc.open_stream(pa.py_buffer(base64.b64decode(kept["inline"]))) as reader:
                 return Rows(reader.schema, list(reader))
         path = self._folder / kept["file"]
-        return _open(path) if path.exists() else None
+        return open_rows(path) if path.exists() else None
 
     def drop(self, kept: dict[str, Any]) -> None:
         """Forget a result before its time."""
@@ -158,7 +158,8 @@ class Results:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _open(path: Path) -> Rows:
+def open_rows(path: Path) -> Rows:
+    """The rows of an Arrow file."""
     # Mapped: pages are read when a row of theirs is.
     reader = pa.ipc.open_file(pa.memory_map(str(path)))
     return Rows(reader.schema, [], reader)

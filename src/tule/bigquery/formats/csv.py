@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tule.bigquery.errors import invalid
-from tule.bigquery.formats.bad_records import BadRecords
+from tule.bigquery.formats.bad_records import BadRecords, TooManyBadRecords
 from tule.bigquery.formats.sources import Source
 from tule.bigquery.formats.values import column
 from tule.bigquery.types import Field
@@ -106,6 +107,11 @@ def _typed(
     columns: list[pa.Array] = []
     wrong: dict[int, tuple[str, str]] = {}
     for text, each in zip(texts, fields, strict=True):
+        if not options.quoted_newlines and pc.any(pc.match_substring(text, "\n")).as_py():
+            for index, cell in enumerate(text.to_pylist()):
+                if cell is not None and "\n" in cell:
+                    why = "Missing close quote character: a quoted cell goes over several lines, allowQuotedNewlines is off"
+                    wrong.setdefault(index, (why, each.name))
         values, failed = column(text, each)
         if each.mode == "REQUIRED" and values.null_count:
             for index in range(len(values)):
@@ -134,16 +140,22 @@ def _blocks(
         return
     names = [f"c{index}" for index in range(len(fields))]
     skipped: list[int] = []
+    given_up: list[TooManyBadRecords] = []
 
     def wrong_length(row: Any) -> str:
         many = "many" if row.actual_columns > row.expected_columns else "few"
         skipped.append(row.number or 0)
-        bad.add(
-            source.name,
-            row.number,
-            f"Too {many} columns in a row: expected {row.expected_columns}, found {row.actual_columns}. Next: correct "
-            "the row, or set allowJaggedRows, ignoreUnknownValues or maxBadRecords",
-        )
+        try:
+            bad.add(
+                source.name,
+                row.number,
+                f"Too {many} columns in a row: expected {row.expected_columns}, found {row.actual_columns}. Next: correct "
+                "the row, or set allowJaggedRows, ignoreUnknownValues or maxBadRecords",
+            )
+        except TooManyBadRecords as error:
+            # The parser lets no exception through: it is raised when the parser gives up.
+            given_up.append(error)
+            return "error"
         return "skip"
 
     read = csv.ReadOptions(
@@ -181,6 +193,8 @@ def _blocks(
     except pa.ArrowInvalid as error:
         if "Empty CSV file" in str(error):
             return
+        if given_up:
+            raise given_up[0] from None
         raise invalid(
             f"Error while reading data, error message: {error}; file: {source.name}", location=source.name
         ) from error

@@ -21,9 +21,6 @@ class Source:
 
     def open(self) -> BinaryIO:
         """The content, unpacked where it is gzipped."""
-        file = self.path.open("rb")
-        if file.read(2) == b"\x1f\x8b":
-            file.seek(0)
-            return cast(BinaryIO, gzip.GzipFile(fileobj=file))
-        file.seek(0)
-        return file
+        with self.path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        return cast(BinaryIO, gzip.open(self.path)) if packed else self.path.open("rb")

@@ -1,0 +1,86 @@
+"""The port through which queries reach machine learning: model statements and the ML.* table functions.
+
+``bigquery.ml`` implements it; the warehouse runs without it and then refuses both by name. Model resources are records
+``projects/{p}/datasets/{d}/models/{m}`` of kind ``bigquery#model`` (see ``models.py``): the REST Model, and what else the
+implementation needs under ``_tule``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tule.bigquery.engine import Session
+from tule.bigquery.jobs import Job, Outcome
+from tule.bigquery.references import ModelReference
+from tule.bigquery.sql.catalog import Name
+from tule.kernel.records import Record
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+    from tule.bigquery.sql import Compiled, Context
+    from tule.bigquery.sql.statements import AlterModelOptions, CreateModel, ExportModelTo
+
+
+@dataclass(frozen=True)
+class Run:
+    """One statement while it runs.
+
+    ``session`` is its line of work with the engine: temporary tables made in it are seen by its SQL and vanish with it.
+    ``check`` raises once the job is cancelled; long work calls it between its steps. ``context`` gives a fresh context
+    for compiling a tree of this statement's project, dataset and parameters.
+    """
+
+    job: Job
+    project: str
+    session: Session
+    context: Callable[[], Context]
+    check: Callable[[], None]
+
+    def compile(self, tree: exp.Expression) -> Compiled:
+        """A copy of a GoogleSQL tree as SQL of the engine, with the values to bind."""
+        from tule.bigquery.sql import compile_query
+
+        return compile_query(tree.copy(), self.context())
+
+    def batches(self, tree: exp.Expression) -> Any:
+        """Run a GoogleSQL query: the engine's ``Result``, to be read once."""
+        made = self.compile(tree)
+        return self.session.query(made.sql, made.parameters)
+
+    def temporary(self, tree: exp.Expression) -> str:
+        """Keep the rows of a GoogleSQL query for this statement: a relation for the engine's SQL, to be read often."""
+        made = self.compile(tree)
+        return self.session.temporary_as(made.sql, made.parameters)
+
+
+class ModelStatements(Protocol):
+    """What ``bigquery.ml`` does for queries. Called on the job's thread; errors are words for the user."""
+
+    def create(self, statement: CreateModel, run: Run) -> Outcome:
+        """Train. The returned ``commit`` makes the model's record visible, inside the transaction that ends the job;
+        ``undo`` removes what was written for it. ``statistics`` may carry ``{"query": {"mlStatistics": ...}}``."""
+
+    def alter(self, statement: AlterModelOptions, run: Run) -> Outcome:
+        """ALTER MODEL ... SET OPTIONS."""
+
+    def export(self, statement: ExportModelTo, run: Run) -> Outcome:
+        """EXPORT MODEL."""
+
+    def expand(self, node: exp.Expression, context: Context, run: Run) -> exp.Expression:
+        """A table function over a model as a relation or a subquery of GoogleSQL (``Context.expand``)."""
+
+    def extract(self, reference: ModelReference, uri: str, format: str, check: Callable[[], None]) -> int:
+        """Write a model for an extract job; the number of files."""
+
+    def forget(self, record: Record) -> None:
+        """Drop what a model owned, after its record is gone."""
+
+
+def reference(name: Name) -> ModelReference:
+    return ModelReference(name.project, name.dataset, name.table)
+
+
+__all__ = ["ModelStatements", "Run", "reference"]

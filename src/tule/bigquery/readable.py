@@ -1,0 +1,79 @@
+"""Rows that can be read by name: a table's, a query result's or a public data set's, all through one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+
+from tule.bigquery.errors import invalid
+from tule.bigquery.physical import Physical, fit
+from tule.bigquery.references import TableReference
+from tule.bigquery.results import Rows
+from tule.bigquery.schemas import JsonField
+from tule.bigquery.tables import VIEW, Tables, physical_of
+from tule.bigquery.types import Field, fields_from_rest, fields_of
+
+
+@dataclass(frozen=True)
+class Readable:
+    """The rows behind a table's name, as they are now.
+
+    ``owner`` names these very rows: it changes when they are replaced. ``kept`` are rows that can never change.
+    """
+
+    fields: list[JsonField]
+    rows: int
+    owner: str
+    read: Callable[[int, int | None], Iterator[pa.RecordBatch]]
+    kept: Rows | None = None
+
+    @cached_property
+    def columns(self) -> list[Field]:
+        return fields_from_rest(self.fields)
+
+    def scan(self, start: int = 0, count: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Batches of ``count`` rows from ``start``, with exactly the columns of ``fields``."""
+        columns = self.columns
+        for batch in self.read(start, count):
+            yield fit(batch, columns)
+
+
+KeptRows = Callable[[TableReference], Rows | None]
+
+
+class Sources:
+    """Finds what a name means. ``kept`` tells the rows of query results and public tables; set by the warehouse."""
+
+    def __init__(self, tables: Tables, physical: Physical) -> None:
+        self._tables = tables
+        self._physical = physical
+        self.kept: KeptRows = lambda reference: None
+
+    def open(self, reference: TableReference) -> Readable:
+        """Raises NotFound for a name that means nothing, InvalidArgument for a view."""
+        record = self._tables.find(reference)
+        if record is None:
+            rows = self.kept(reference)
+            if rows is None:
+                raise self._tables.missing(reference)
+            return of_rows(rows, reference.name)
+        if record.body["type"] == VIEW:
+            raise invalid(f"Cannot list a table of type VIEW.: {reference}")
+        name, project = physical_of(record), reference.project
+
+        def read(start: int, count: int | None) -> Iterator[pa.RecordBatch]:
+            return self._physical.scan(project, name, start=start, count=count)
+
+        return Readable(record.body["schema"]["fields"], self._physical.rows(project, name), name, read)
+
+
+def of_rows(rows: Rows, owner: str) -> Readable:
+    """Kept rows as something to read."""
+
+    def read(start: int, count: int | None) -> Iterator[pa.RecordBatch]:
+        return rows.scan(start, None if count is None else start + count)
+
+    return Readable([each.rest() for each in fields_of(rows.schema)], rows.num_rows, owner, read, rows)
