@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -389,6 +391,12 @@ def test_pages_of_others_may_not(access: Access, origin: str) -> None:
 def test_no_page_calls_a_google_api_through_us(access: Access) -> None:
     with pytest.raises(PermissionDenied):
         access.check_host("bigquery.googleapis.com:8080", "http://localhost:8080")
+
+
+def test_cryptography_is_imported_when_it_is_needed() -> None:
+    code = "import sys, tule.kernel.access; print([each for each in ('cryptography', 'psutil') if each in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_errors_are_of_our_tree(access: Access) -> None:

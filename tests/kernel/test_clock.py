@@ -68,6 +68,19 @@ def test_a_sleeper_wakes_when_its_time_has_come() -> None:
     assert woke.wait(5)
 
 
+def test_a_timer_of_the_past_runs_at_once() -> None:
+    rang = threading.Event()
+    clock = VirtualClock(START)
+    clock.call_at(START, rang.set)()
+    assert rang.wait(5) and clock.now() == START
+
+
+def test_time_does_not_go_back() -> None:
+    clock = VirtualClock(START)
+    clock.advance(timedelta(seconds=-5))
+    assert clock.now() == START
+
+
 def test_a_moment_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="timezone-aware"):
         VirtualClock(datetime(2026, 1, 1))

@@ -106,6 +106,19 @@ def test_a_bug_is_internal_with_an_incident_and_its_trace_only_in_the_log(
     assert incident and incident in caplog.text and "secret detail" in caplog.text
 
 
+def test_a_response_that_cannot_be_stored_fails_the_operation(operations: Operations) -> None:
+    error = operations.run(PARENT, lambda progress: {"x": b"bytes"}, kind="test").error
+    assert error is not None and "A record must be JSON" in error["message"]
+
+
+def test_memory_that_ran_out_is_named(operations: Operations) -> None:
+    def work(progress: Progress) -> None:
+        raise MemoryError
+
+    error = operations.run(PARENT, work, kind="test").error
+    assert error is not None and error["code"] == 8 and "more memory" in error["message"]
+
+
 def test_progress_must_be_a_percentage(operations: Operations) -> None:
     ended = operations.run(PARENT, lambda progress: progress.report(101), kind="test")
     assert ended.error is not None and "0 to 100 percent; given: 101" in ended.error["message"]

@@ -66,8 +66,8 @@ class VirtualClock:
             raise ValueError(f"A clock must start at a timezone-aware moment; given: {start!r}. Next: add tzinfo=UTC")
         self._now = start.astimezone(UTC)
         self._changed = threading.Condition()
-        self._timers: list[tuple[datetime, int, Callable[[], None]]] = []
-        self._cancelled: set[int] = set()
+        self._moments: list[tuple[datetime, int]] = []
+        self._timers: dict[int, Callable[[], None]] = {}
         self._ids = itertools.count()
 
     def now(self) -> datetime:
@@ -84,9 +84,18 @@ class VirtualClock:
 
     def call_at(self, when: datetime, action: Callable[[], None]) -> Callable[[], None]:
         with self._changed:
-            number = next(self._ids)
-            heapq.heappush(self._timers, (when.astimezone(UTC), number, action))
-        return lambda: self._cancelled.add(number)
+            if when > self._now:
+                number = next(self._ids)
+                self._timers[number] = action
+                heapq.heappush(self._moments, (when.astimezone(UTC), number))
+                return lambda: self._cancel(number)
+        # Not on this thread: the caller may hold what the action needs.
+        threading.Thread(target=action, name="timer", daemon=True).start()
+        return lambda: None
+
+    def _cancel(self, number: int) -> None:
+        with self._changed:
+            self._timers.pop(number, None)
 
     def advance(self, by: timedelta) -> None:
         """Move time forward by ``by``, stopping at each timer on the way so that it sees its own moment."""
@@ -94,14 +103,14 @@ class VirtualClock:
             end = self._now + by
         while True:
             with self._changed:
-                if not self._timers or self._timers[0][0] > end:
-                    self._now = end
+                if not self._moments or self._moments[0][0] > end:
+                    self._now = max(self._now, end)
                     self._changed.notify_all()
                     return
-                when, number, action = heapq.heappop(self._timers)
+                when, number = heapq.heappop(self._moments)
+                action = self._timers.pop(number, None)
+                if action is None:
+                    continue  # it was cancelled
                 self._now = max(self._now, when)
                 self._changed.notify_all()
-            if number in self._cancelled:
-                self._cancelled.discard(number)
-            else:
-                action()
+            action()

@@ -32,7 +32,7 @@ class Home:
 
         Raises FailedPrecondition naming the holder's pid when another server has it.
         """
-        root = _private_folder(settings.home)
+        root = _private_folder(settings.home.expanduser())
         descriptor = os.open(root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,7 +52,7 @@ class Home:
     @classmethod
     def attach(cls, settings: Settings) -> Home:
         """The directory without the lock, for commands that run beside a server."""
-        return cls(_private_folder(settings.home))
+        return cls(_private_folder(settings.home.expanduser()))
 
     def holder(self) -> int | None:
         """The pid of the server that holds this directory now, None when no one does."""

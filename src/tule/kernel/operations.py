@@ -16,7 +16,17 @@ from datetime import datetime
 from typing import Any
 
 from tule.kernel.clock import Clock
-from tule.kernel.errors import NUMBERS, Cancelled, FailedPrecondition, InvalidArgument, NotFound, TuleError
+from tule.kernel.errors import (
+    NUMBERS,
+    Aborted,
+    Cancelled,
+    FailedPrecondition,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    TuleError,
+)
 from tule.kernel.journal import Journal
 from tule.kernel.names import numeric_id
 from tule.kernel.records import Record, Records
@@ -207,22 +217,11 @@ class Operations:
     def _work(self, progress: Progress, work: Work) -> None:
         name = progress.name
         try:
-            progress.check()
-            outcome: dict[str, Any] = {"response": work(progress) or {}}
-        except TuleError as error:
-            outcome = {"error": status(error)}
-        except BaseException as error:
-            incident = secrets.token_hex(6)
-            _LOG.exception("Operation %s failed inside Tule, incident %s", name, incident)
-            outcome = {
-                "error": {
-                    "code": NUMBERS["INTERNAL"],
-                    "message": f"The operation failed inside Tule ({type(error).__name__}), incident {incident}. "
-                    "Next: look for the incident in the server's log (`tule logs`)",
-                }
-            }
-        try:
-            self._finish(name, outcome)
+            try:
+                progress.check()
+                self._finish(name, {"response": work(progress) or {}})
+            except BaseException as error:
+                self._finish(name, {"error": _failure(name, error)})
         except NotFound:
             _LOG.info("Operation %s was deleted before it ended", name)
         except Exception:
@@ -330,21 +329,19 @@ class Operations:
         for record in self._records.list(_KIND, filter="done = false"):
             operation = _operation(record)
             resume = self.resume.get(operation.kind)
+            error: TuleError
             if operation.cancel_requested:
-                outcome: dict[str, Any] = {"error": status(Cancelled("The operation was cancelled"))}
+                error = Cancelled("The operation was cancelled")
             elif resume is not None:
                 self._enqueue(operation.name, _resumed(resume, operation))
                 continue
             else:
                 stage = f" at {operation.percent} %" + (f" ({operation.stage})" if operation.stage else "")
-                outcome = {
-                    "error": {
-                        "code": NUMBERS["ABORTED"],
-                        "message": f"The server stopped while the operation was running{stage}; its work ended there. "
-                        "Next: look at the resource, then call the method again",
-                    }
-                }
-            self._finish(operation.name, outcome)
+                error = Aborted(
+                    f"The server stopped while the operation was running{stage}; its work ended there",
+                    do="look at the resource, then call the method again",
+                )
+            self._finish(operation.name, {"error": status(error)})
             ended.append(self.get(operation.name))
         return ended
 
@@ -370,6 +367,23 @@ def status(error: TuleError) -> dict[str, Any]:
     if error.details:
         found["details"] = error.details
     return found
+
+
+def _failure(name: str, error: BaseException) -> dict[str, Any]:
+    """What ended the work, as google.rpc.Status; the trace of a bug goes to the log only."""
+    if isinstance(error, TuleError):
+        return status(error)
+    if isinstance(error, MemoryError):
+        _LOG.exception("Operation %s ran out of memory", name)
+        return status(ResourceExhausted("The operation needs more memory than there is", do="work on less data"))
+    incident = secrets.token_hex(6)
+    _LOG.exception("Operation %s failed inside Tule, incident %s", name, incident)
+    return status(
+        Internal(
+            f"The operation failed inside Tule ({type(error).__name__}), incident {incident}",
+            do="look for the incident in the server's log (`tule logs`)",
+        )
+    )
 
 
 def _resumed(resume: Callable[[Operation, Progress], dict[str, Any] | None], operation: Operation) -> Work:
