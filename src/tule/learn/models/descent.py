@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tule.kernel.errors import InvalidArgument
 from tule.learn.models.base import Iteration
 from tule.learn.models.fitting import Rows, Source, Watch, stalled
 from tule.learn.models.solvers import soft
@@ -92,15 +93,18 @@ def descend(
             weights = steps[best]
             _, gradient = _gradient(loss, source, weights)
         else:
-            weights = steps[0]
-            new_value, gradient = _gradient(loss, source, weights)
-            new_objective = new_value + _penalty(weights, options)
-            if not math.isfinite(new_objective):
-                from tule.kernel.errors import InvalidArgument
-
+            with np.errstate(over="ignore", invalid="ignore"):
+                new_value, new_gradient = _gradient(loss, source, steps[0])
+                new_objective = new_value + _penalty(steps[0], options)
+            worse = not new_objective <= objective
+            if worse and (number == 0 or not math.isfinite(new_objective)):
                 raise InvalidArgument(
-                    "The loss must stay finite", given=f"learn rate {rate} diverges", do="use a smaller LEARN_RATE"
+                    "The loss must go down", given=f"learn rate {rate} makes it grow", do="use a smaller LEARN_RATE"
                 )
+            if worse and options.early_stop:
+                notes.append(f"Training stopped at iteration {number}: the learn rate {rate} made the loss grow.")
+                break
+            weights, gradient = steps[0], new_gradient
         iterations.append(_record(watch, number, new_value, evaluation, loss, weights, rate, options))
         done = stalled(objective, new_objective, options)
         value, objective = new_value, new_objective

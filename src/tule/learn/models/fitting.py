@@ -215,14 +215,13 @@ class Source:
         *,
         label: str | None,
         tick: Callable[[int], None] = lambda rows: None,
-        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self._data = data
         self._columns = list(columns)
         self._encode = encode
         self._label = label
         self._tick = tick
-        self._limit = cache_bytes
+        self._limit = CACHE_BYTES
         self._cache: list[Rows] | None = None
 
     @property

@@ -158,7 +158,7 @@ def fit_linear(request: FitRequest) -> LinearModel:
         if options.calculate_p_values:
             errors, degrees = standard_errors(moments, active, options, weights, intercept)
         loss = moments.loss(weights, intercept)
-        intercept += moments.label_shift if options.fit_intercept else 0.0
+        intercept += moments.label_shift
         effective["solver"] = "coordinate_descent" if options.l1_reg else "normal_equation"
         effective["optimize_strategy"] = "BATCH_GRADIENT_DESCENT" if options.l1_reg else "NORMAL_EQUATION"
         eval_loss = None if evaluation is None else mean_squared_error(evaluation, weights, intercept)

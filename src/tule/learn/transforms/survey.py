@@ -287,11 +287,12 @@ def _moments(
         numbers.shift = float(known.mean())
     numbers.count += len(known)
     numbers.low, numbers.high = min(numbers.low, low), max(numbers.high, high)
-    shifted = np.subtract(values, numbers.shift, out=out)
-    if nulls is not None:
-        shifted[nulls] = 0.0
-    numbers.total += float(shifted.sum())
-    numbers.squares += float(np.dot(shifted, shifted))
+    with np.errstate(over="ignore", invalid="ignore"):
+        shifted = np.subtract(values, numbers.shift, out=out)
+        if nulls is not None:
+            shifted[nulls] = 0.0
+        numbers.total += float(shifted.sum())
+        numbers.squares += float(np.dot(shifted, shifted))
     if not math.isfinite(numbers.squares):
         raise InvalidArgument(
             "The spread of a numeric feature must fit a double",
