@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from tule.kernel.errors import InvalidArgument
 from tule.learn.data import Batches, missing_column
-from tule.learn.models.base import Model
 from tule.learn.sampling import RowSample
+
+if TYPE_CHECKING:
+    from tule.learn.models.base import Model
 
 EXACT_ROWS = 1 << 20
 _BINS = 1 << 20

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
 
 from tule.learn.data import Batches
 from tule.learn.metrics import matrix
-from tule.learn.models.base import Model
+
+if TYPE_CHECKING:
+    from tule.learn.models.base import Model
 
 
 @dataclass(frozen=True)
