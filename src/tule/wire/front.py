@@ -305,6 +305,10 @@ class Pipe(asyncio.Protocol):
 
     def join(self, other: Any) -> None:
         self._other = other
+        # A server that speaks first may have spoken before anybody was joined.
+        for data in self._held:
+            other.write(data)
+        self._held = []
 
     def data_received(self, data: bytes) -> None:
         if self._other is None:
