@@ -52,6 +52,7 @@ _TABLE: tuple[tuple[str, Make], ...] = (
     (r"cannot take square root of a negative number", _invalid("Floating point error in function: SQRT")),
     (r"More than one row returned by a subquery", _invalid("Scalar subquery produced more than one element")),
     (r"NOT NULL constraint failed: \S*?\.(?P<column>\w+)", _invalid(r"Required field \g<column> cannot be null")),
+    (r"Column \"(?P<column>[^\"]+)\" referenced that exists in the SELECT clause", _invalid(r"Unrecognized name: \g<column>")),
     (r"Referenced column \"(?P<column>[^\"]+)\" (?:not found|was not found)", _invalid(r"Unrecognized name: \g<column>")),
     (r"Table \"[^\"]+\" does not have a column named \"(?P<column>[^\"]+)\"",
      _invalid(r"Unrecognized name: \g<column>")),

@@ -6,6 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from tule.engines.duckdb.functions.macros import MACROS
+
 
 def register(connection: Any) -> None:
     """Make the functions known to a DuckDB instance."""
@@ -14,7 +16,8 @@ def register(connection: Any) -> None:
     connection.create_function(
         "tule_farm_fingerprint", farm_fingerprint, [VARCHAR], BIGINT, type="arrow", side_effects=False
     )
-    connection.execute("CREATE MACRO tule_error(message) AS error('tule: ' || message)")
+    for head, body in MACROS:
+        connection.execute(f"CREATE MACRO {head} AS {body}")
 
 
 def farm_fingerprint(values: pa.Array) -> pa.Array:

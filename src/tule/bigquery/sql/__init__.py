@@ -1,0 +1,9 @@
+"""GoogleSQL: parsing, statements as plain values, and the rules that turn it into an engine's dialect."""
+
+from tule.bigquery.sql.catalog import Catalog, Name, Relation
+from tule.bigquery.sql.compile import Compiled, Parsed, compile_query, statements
+from tule.bigquery.sql.context import Context, Expand, Parameter
+
+__all__ = [
+    "Catalog", "Compiled", "Context", "Expand", "Name", "Parameter", "Parsed", "Relation", "compile_query", "statements",
+]  # fmt: skip

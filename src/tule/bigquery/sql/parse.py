@@ -1,0 +1,263 @@
+"""GoogleSQL text as syntax trees: sqlglot's BigQuery dialect with BigQuery ML's table functions and statements.
+
+sqlglot alone knows ``ML.PREDICT`` and a few others, each with a shape of its own, and stumbles over the rest. Here every
+``ML.F(MODEL m, TABLE t, (query), STRUCT(...))`` comes out as one shape: a ``Table`` whose ``this`` is an ``Anonymous``
+with ``ModelRef``, ``TableRef``, ``Subquery`` and ``Struct`` arguments and whose ``db`` is ``ML``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+import sqlglot
+from sqlglot import exp, tokens
+from sqlglot.dialects.bigquery import BigQuery
+from sqlglot.errors import ParseError, TokenError
+
+from tule.kernel.errors import InvalidArgument, Unimplemented
+
+
+class ModelRef(exp.Expression):
+    """``MODEL name`` as an argument."""
+
+    arg_types: ClassVar[dict[str, bool]] = {"this": True}
+
+
+class TableRef(exp.Expression):
+    """``TABLE name`` as an argument."""
+
+    arg_types: ClassVar[dict[str, bool]] = {"this": True}
+
+
+class ExportModel(exp.Expression):
+    """``EXPORT MODEL name OPTIONS (...)``."""
+
+    arg_types: ClassVar[dict[str, bool]] = {"this": True, "properties": False}
+
+
+class AlterModel(exp.Expression):
+    """``ALTER MODEL [IF EXISTS] name SET OPTIONS (...)``."""
+
+    arg_types: ClassVar[dict[str, bool]] = {"this": True, "exists": False, "properties": False}
+
+
+_UNIFORM = {
+    "PREDICT", "FORECAST", "GENERATE_EMBEDDING", "GENERATE_TEXT_EMBEDDING", "GENERATE_TEXT", "GENERATE_TABLE", "TRANSLATE",
+    "VECTOR_SEARCH", "FEATURES_AT_TIME", "TRANSFORM",
+}  # fmt: skip
+
+
+class GoogleSQL(BigQuery):
+    """The dialect."""
+
+    class Parser(BigQuery.Parser):
+        FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+            name: parser for name, parser in BigQuery.Parser.FUNCTION_PARSERS.items() if name not in _UNIFORM
+        }
+        FUNCTIONS: ClassVar[dict[str, Any]] = {
+            name: build for name, build in BigQuery.Parser.FUNCTIONS.items() if name not in _UNIFORM
+        }
+
+        def _parse_lambda(self, alias: bool = False) -> Any:
+            for word, kind in (("MODEL", ModelRef), ("TABLE", TableRef)):
+                token = self._curr
+                following = self._next
+                if (
+                    token is not None
+                    and token.text.upper() == word
+                    and token.token_type != tokens.TokenType.IDENTIFIER
+                    and following is not None
+                    and (
+                        following.token_type in (tokens.TokenType.VAR, tokens.TokenType.IDENTIFIER)
+                        or _is_word(following)
+                    )
+                ):
+                    self._advance()
+                    return self.expression(kind(this=self._parse_table_parts()))
+            return super()._parse_lambda(alias=alias)
+
+
+def _is_word(token: Any) -> bool:
+    return re.fullmatch(r"[^\W\d]\w*", token.text) is not None
+
+
+def split(text: str) -> list[str]:
+    """The statements of a text, each without its semicolon; comments and strings are understood."""
+    found, begin = [], 0
+    for token in _tokens(text):
+        if token.token_type == tokens.TokenType.SEMICOLON:
+            found.append(text[begin : token.start])
+            begin = token.end + 1
+    found.append(text[begin:])
+    return [each for each in found if _tokens(each)]
+
+
+def _tokens(text: str) -> list[Any]:
+    try:
+        return list(sqlglot.tokenize(text, read=GoogleSQL))
+    except TokenError as error:
+        raise _syntax_error(text, str(error)) from None
+
+
+_SCRIPTING = frozenset(
+    {"DECLARE", "IF", "LOOP", "WHILE", "REPEAT", "FOR", "BEGIN", "CALL", "EXECUTE", "RETURN", "LEAVE", "ITERATE", "BREAK",
+     "CONTINUE", "RAISE", "COMMIT", "ROLLBACK", "SET", "ASSERT", "GRANT", "REVOKE", "LOAD", "CASE"}
+)  # fmt: skip
+
+
+_STARTERS = frozenset(
+    {"SELECT", "WITH", "FROM", "(", "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "DROP", "ALTER", "EXPORT",
+     "EXPLAIN", "DESCRIBE", "SHOW", "UNDROP"}
+)  # fmt: skip
+
+
+def _column(text: str, token: Any) -> int:
+    """The column, from 1, at which a token begins in its line."""
+    return int(token.start - (text.rfind("\n", 0, token.start) + 1) + 1)
+
+
+def parse(text: str) -> exp.Expression:
+    """One statement. InvalidArgument with BigQuery's wording and position for a syntax error, Unimplemented by name for
+    statements that are not understood."""
+    words = [token.text.upper() for token in _tokens(text)[:3]]
+    if not words:
+        raise _invalid("Syntax error: Unexpected end of statement")
+    if words[0] in _SCRIPTING:
+        raise Unimplemented(
+            f"Tule does not run {words[0]} statements", do="run plain statements one by one", reason="notImplemented"
+        )
+    if words[0] not in _STARTERS:
+        token = _tokens(text)[0]
+        raise _invalid(
+            f'Syntax error: Unexpected {_kind(token.text)} "{token.text}" at [{token.line}:{_column(text, token)}]'
+        )
+    if words[:2] in (["EXPORT", "MODEL"], ["ALTER", "MODEL"]):
+        return _model_statement(text, words[0])
+    try:
+        made = [each for each in sqlglot.parse(text, read=GoogleSQL) if each is not None]
+    except ParseError as error:
+        raise _syntax_error(text, str(error), error.errors) from None
+    except RecursionError:
+        raise _invalid("The query is nested too deeply") from None
+    if len(made) != 1:
+        raise _invalid("Syntax error: Expected end of input")
+    found: Any = made[0]
+    if isinstance(found, exp.Command) or found.find(exp.Command):
+        raise Unimplemented(
+            f"Tule does not run {' '.join(words[:2])} statements", do="see docs/bigquery.md for what it runs",
+            reason="notImplemented",
+        )  # fmt: skip
+    return found  # type: ignore[no-any-return]
+
+
+def _model_statement(text: str, verb: str) -> exp.Expression:
+    """EXPORT MODEL and ALTER MODEL, which sqlglot takes for other statements: the rest parses as a CREATE MODEL."""
+    pattern = (
+        r"EXPORT\s+MODEL\s+(?P<name>`[^`]+`(?:\s*\.\s*`[^`]+`)*|[\w.\-`]+)\s*(?P<options>OPTIONS\s*\(.*\))?\s*"
+        if verb == "EXPORT"
+        else r"ALTER\s+MODEL\s+(?P<exists>IF\s+EXISTS\s+)?(?P<name>`[^`]+`|[\w.\-`]+)\s+SET\s+(?P<options>OPTIONS\s*\(.*\))\s*"
+    )
+    bare = re.sub(r"^(\s|--[^\n]*\n|#[^\n]*\n|/\*.*?\*/)+", "", text, flags=re.DOTALL)
+    found = re.fullmatch(pattern, bare, re.IGNORECASE | re.DOTALL)
+    if found is None:
+        raise _invalid(f"Syntax error: {verb} MODEL must name a model and its OPTIONS")
+    try:
+        created: Any = sqlglot.parse_one(
+            f"CREATE MODEL {found['name']} {found['options'] or 'OPTIONS()'} AS SELECT 1", read=GoogleSQL
+        )
+    except ParseError as error:
+        raise _syntax_error(text, str(error), error.errors) from None
+    kind = ExportModel if verb == "EXPORT" else AlterModel
+    made = kind(this=created.this, properties=created.args.get("properties"))
+    if verb == "ALTER":
+        made.set("exists", bool(found["exists"]))
+    return made
+
+
+def _invalid(message: str) -> InvalidArgument:
+    return InvalidArgument(message, reason="invalidQuery", location="query")
+
+
+def _syntax_error(text: str, message: str, errors: list[dict[str, Any]] | None = None) -> InvalidArgument:
+    """``Syntax error: Unexpected identifier "SELEC" at [1:1]``."""
+    for each in errors or []:
+        word, line, column = each.get("highlight") or "", each.get("line"), each.get("col")
+        if line is not None and column is not None:
+            begin = max(1, column - len(word) + 1)
+            if not word.strip():
+                return _invalid(f"Syntax error: Unexpected end of script at [{line}:{begin}]")
+            shown = f'{_kind(word)} "{word}"' if re.fullmatch(r"\w+", word) else f'"{word}"'
+            return _invalid(f"Syntax error: Unexpected {shown} at [{line}:{begin}]")
+    line_count = text.count("\n") + 1
+    return _invalid(f"Syntax error: {message.splitlines()[0]} at [{line_count}:1]")
+
+
+_KEYWORDS = frozenset(
+    [
+        "ALL",
+        "AND",
+        "ANY",
+        "ARRAY",
+        "AS",
+        "ASC",
+        "BETWEEN",
+        "BY",
+        "CASE",
+        "CAST",
+        "CREATE",
+        "CROSS",
+        "DEFAULT",
+        "DESC",
+        "DISTINCT",
+        "ELSE",
+        "END",
+        "EXCEPT",
+        "EXISTS",
+        "FALSE",
+        "FOR",
+        "FROM",
+        "FULL",
+        "GROUP",
+        "HAVING",
+        "IF",
+        "IN",
+        "INNER",
+        "INTERSECT",
+        "INTERVAL",
+        "INTO",
+        "IS",
+        "JOIN",
+        "LEFT",
+        "LIKE",
+        "LIMIT",
+        "NOT",
+        "NULL",
+        "ON",
+        "OR",
+        "ORDER",
+        "OUTER",
+        "OVER",
+        "PARTITION",
+        "RIGHT",
+        "SELECT",
+        "SET",
+        "STRUCT",
+        "THEN",
+        "TO",
+        "TRUE",
+        "UNION",
+        "UNNEST",
+        "USING",
+        "WHEN",
+        "WHERE",
+        "WINDOW",
+        "WITH",
+    ]
+)
+
+
+def _kind(word: str) -> str:
+    if word.upper() in _KEYWORDS:
+        return "keyword"
+    return "integer literal" if word.isdigit() else "identifier"

@@ -1,0 +1,37 @@
+"""The rules that turn GoogleSQL into DuckDB's SQL: small, one file each, applied in this order.
+
+A rule takes the tree and the context and gives the tree. Its pairs of input and expected rows are in ``tests/sql`` under
+the rule's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tule.bigquery.sql.context import Context
+from tule.bigquery.sql.rules.bind_parameters import bind_parameters
+from tule.bigquery.sql.rules.divide import divide
+from tule.bigquery.sql.rules.expand_model_functions import expand_model_functions
+from tule.bigquery.sql.rules.name_columns import name_columns
+from tule.bigquery.sql.rules.preprocess import preprocess
+from tule.bigquery.sql.rules.refuse import refuse
+from tule.bigquery.sql.rules.resolve_tables import resolve_tables
+from tule.bigquery.sql.rules.rewrite_functions import rewrite_functions
+from tule.bigquery.sql.rules.type_literals import type_literals
+from tule.bigquery.sql.rules.unnest_with_offset import unnest_with_offset
+
+Rule = Callable[[Any, Context], Any]
+
+RULES: tuple[Rule, ...] = (
+    refuse,
+    name_columns,
+    expand_model_functions,
+    resolve_tables,
+    bind_parameters,
+    preprocess,
+    unnest_with_offset,
+    type_literals,
+    rewrite_functions,
+    divide,
+)

@@ -1,0 +1,35 @@
+"""``@name`` and ``?`` become bound parameters of the engine, cast to their declared type; never text in the SQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlglot import exp
+
+from tule.bigquery.sql.context import Context
+from tule.kernel.errors import InvalidArgument
+
+
+def bind_parameters(tree: Any, context: Context) -> Any:
+    position = 0
+    for node in list(tree.find_all(exp.Parameter, exp.Placeholder)):
+        if node.meta.get("tule_bound"):
+            continue
+        if isinstance(node, exp.Placeholder):
+            name = str(position)
+            position += 1
+            if name not in context.parameters:
+                raise InvalidArgument("Query parameter number {} not found".format(position), reason="invalidQuery")
+        else:
+            wanted = node.this.name.lower()
+            found = next((each for each in context.parameters if each.lower() == wanted), None)
+            if found is None:
+                raise InvalidArgument(f"Query parameter '{node.this.name}' not found", reason="invalidQuery")
+            name = found
+        parameter = context.parameters[name]
+        key = f"p_{len(context.bound)}"
+        context.bound[key] = parameter.value
+        bound = exp.Parameter(this=exp.var(key))
+        bound.meta["tule_bound"] = True
+        node.replace(exp.cast(bound, exp.DataType.build(parameter.type, dialect="bigquery")))
+    return tree

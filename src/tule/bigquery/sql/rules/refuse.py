@@ -1,0 +1,29 @@
+"""What is understood by nobody below is refused here, by name: no part of a statement may be dropped in silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlglot import exp
+
+from tule.bigquery.sql.context import Context
+from tule.kernel.errors import Unimplemented
+
+# Syntax that would be lost or mean something else in the engine's dialect.
+_REFUSED: tuple[tuple[type[exp.Expression], str], ...] = (
+    (exp.TableSample, "TABLESAMPLE"),
+    (exp.Version, "FOR SYSTEM_TIME AS OF"),
+    (exp.MatchRecognize, "MATCH_RECOGNIZE"),
+    (exp.Lateral, "LATERAL"),
+    (exp.SessionParameter, "system variables (@@...)"),
+    (exp.Returning, "THEN RETURN"),
+)
+
+
+def refuse(tree: Any, context: Context) -> Any:
+    for kind, name in _REFUSED:
+        if tree.find(kind):
+            raise Unimplemented(
+                f"Tule does not do {name}", do="see docs/bigquery.md for what it does", reason="notImplemented"
+            )
+    return tree

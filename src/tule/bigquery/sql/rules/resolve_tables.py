@@ -1,0 +1,121 @@
+"""Names of tables become the engine's relations; views become their queries, wildcard tables a union.
+
+A name that a WITH clause defines in its scope is left alone. A column's ``table.`` prefix keeps working because each
+relation gets the table's last name as alias where none is written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlglot import exp
+
+from tule.bigquery.sql.catalog import Name, Relation
+from tule.bigquery.sql.context import Context
+from tule.bigquery.sql.names import full_name, parts
+from tule.kernel.errors import InvalidArgument, NotFound
+
+RESOLVED = "tule_resolved"
+
+
+def resolve_tables(tree: Any, context: Context) -> Any:
+    for table in list(tree.find_all(exp.Table)):
+        if table.meta.get(RESOLVED) or not isinstance(table.this, exp.Identifier) or _is_defined(table):
+            continue
+        replacement = _meaning(table, context)
+        alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(parts(table)[-1], quoted=True))
+        replacement.set("alias", alias)
+        for name in ("joins", "pivots", "laterals"):
+            if table.args.get(name):
+                replacement.set(name, table.args[name])
+        if table is tree:
+            tree = replacement
+        else:
+            table.replace(replacement)
+    return tree
+
+
+def relation(text: str) -> exp.Table:
+    """A table node of a relation as the engine prints it."""
+    names = [exp.to_identifier(each.strip('"'), quoted=True) for each in text.split(".")]
+    made = exp.Table(
+        this=names[-1], db=names[-2] if len(names) > 1 else None, catalog=names[-3] if len(names) > 2 else None
+    )
+    made.meta[RESOLVED] = True
+    return made
+
+
+def _meaning(table: exp.Table, context: Context) -> Any:
+    written = parts(table)
+    upper = [each.upper() for each in written]
+    if "INFORMATION_SCHEMA" in upper:
+        at = upper.index("INFORMATION_SCHEMA")
+        before = written[:at]
+        project = before[0] if len(before) > 1 else context.project
+        dataset = before[-1] if before else None
+        view = ".".join(upper[at + 1 :])
+        return relation(context.catalog.information_schema(project, dataset, view))
+    name = full_name(table, context.project, context.dataset)
+    if name.table.endswith("*"):
+        return _wildcard(name, context)
+    found = context.catalog.resolve(name)
+    context.tables.append(name)
+    return _relation(found, name, context)
+
+
+def _relation(found: Relation, name: Name, context: Context) -> Any:
+    if not found.query:
+        return relation(found.relation)
+    if name in context.views or len(context.views) >= 16:
+        raise InvalidArgument(
+            f"View {name} must not refer to itself, nor nest more than 16 deep", reason="invalidQuery"
+        )
+    from tule.bigquery.sql.compile import rewritten
+    from tule.bigquery.sql.parse import parse
+
+    inner = rewritten(parse(found.query), context.inside(found.project or name.project, name))
+    for each in inner.find_all(exp.Table):
+        each.meta[RESOLVED] = True
+    return exp.Subquery(this=inner)
+
+
+def _wildcard(name: Name, context: Context) -> Any:
+    """``dataset.prefix*``: all tables of that prefix, with ``_TABLE_SUFFIX``."""
+    prefix = name.table[:-1]
+    tables = sorted(each for each in context.catalog.tables(name.project, name.dataset) if each.startswith(prefix))
+    if not tables:
+        raise NotFound(f"{name.project}:{name.dataset}.{name.table} does not match any table.", reason="notFound")
+    selects = []
+    for each in tables:
+        one = Name(name.project, name.dataset, each)
+        context.tables.append(one)
+        suffix = exp.alias_(exp.Literal.string(each[len(prefix) :]), "_TABLE_SUFFIX", quoted=True)
+        selects.append(exp.select(exp.Star(), suffix).from_(_relation(context.catalog.resolve(one), one, context)))
+    union: Any = selects[0]
+    for each in selects[1:]:
+        union = exp.Union(this=union, expression=each, distinct=False, by_name=True)
+    return exp.Subquery(this=union)
+
+
+def _is_defined(table: exp.Table) -> bool:
+    """Whether a WITH clause around the table defines its name."""
+    if table.args.get("db") is not None:
+        return False
+    wanted = table.name.lower()
+    node: Any = table
+    while node is not None:
+        with_ = node.args.get("with_") if hasattr(node, "args") else None
+        if with_ is not None:
+            for cte in with_.expressions:
+                if cte.alias.lower() == wanted and not (_inside(table, cte) and not with_.args.get("recursive")):
+                    return True
+        node = node.parent
+    return False
+
+
+def _inside(node: Any, ancestor: Any) -> bool:
+    while node is not None:
+        if node is ancestor:
+            return True
+        node = node.parent
+    return False

@@ -1,0 +1,370 @@
+"""Statements as plain values: what the rest of the room needs to know of a syntax tree, without knowing sqlglot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlglot import exp
+
+from tule.bigquery.sql.catalog import Name
+from tule.bigquery.sql.names import full_name, parts
+from tule.bigquery.sql.parse import AlterModel, ExportModel
+from tule.bigquery.types import Field, standard
+from tule.kernel.errors import InvalidArgument, Unimplemented
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement. ``kind`` is BigQuery's statementType; ``tree`` the parsed GoogleSQL, for the compiler."""
+
+    kind: str
+    tree: exp.Expression = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Query(Statement):
+    """SELECT in all its forms."""
+
+
+@dataclass(frozen=True)
+class Dml(Statement):
+    """INSERT, UPDATE, DELETE, MERGE, TRUNCATE of ``target``."""
+
+    target: Name
+
+
+@dataclass(frozen=True)
+class CreateTable(Statement):
+    """CREATE TABLE. ``fields`` None: those of the ``query`` or of ``like`` (with its rows for COPY and CLONE)."""
+
+    target: Name
+    replace: bool
+    if_not_exists: bool
+    fields: list[Field] | None
+    query: exp.Expression | None
+    like: Name | None = None
+    copies_rows: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    partition_by: str = ""
+    cluster_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CreateView(Statement):
+    """CREATE VIEW; ``query`` is its text."""
+
+    target: Name
+    replace: bool
+    if_not_exists: bool
+    query: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CreateSchema(Statement):
+    project: str
+    dataset: str
+    if_not_exists: bool
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Drop(Statement):
+    """DROP TABLE, VIEW or MODEL."""
+
+    target: Name
+    if_exists: bool
+
+
+@dataclass(frozen=True)
+class DropSchema(Statement):
+    project: str
+    dataset: str
+    if_exists: bool
+    cascade: bool
+
+
+@dataclass(frozen=True)
+class AlterTable(Statement):
+    """ALTER TABLE: columns added, dropped and renamed, options set; in the order written."""
+
+    target: Name
+    if_exists: bool
+    add: tuple[tuple[Field, bool], ...] = ()
+    """(column, whether IF NOT EXISTS was said)"""
+    drop: tuple[tuple[str, bool], ...] = ()
+    """(name, whether IF EXISTS was said)"""
+    rename: tuple[tuple[str, str], ...] = ()
+    rename_to: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CreateModel(Statement):
+    """CREATE MODEL. ``transform``: the select list of TRANSFORM, None without one."""
+
+    target: Name
+    replace: bool
+    if_not_exists: bool
+    options: Mapping[str, Any]
+    query: exp.Expression | None
+    transform: list[exp.Expression] | None = None
+
+
+@dataclass(frozen=True)
+class AlterModelOptions(Statement):
+    target: Name
+    if_exists: bool
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ExportModelTo(Statement):
+    target: Name
+    options: Mapping[str, Any]
+
+
+def statement(tree: exp.Expression, project: str, dataset: str | None, text: str = "") -> Statement:
+    """Read a syntax tree. ``project`` and ``dataset`` complete names; Unimplemented names what is not done."""
+
+    def name(node: Any) -> Name:
+        return full_name(node, project, dataset)
+
+    if isinstance(tree, exp.Query):
+        return Query("SELECT", tree)
+    if isinstance(tree, exp.Insert):
+        return Dml("INSERT", tree, name(tree.this.this if isinstance(tree.this, exp.Schema) else tree.this))
+    if isinstance(tree, exp.Update):
+        return Dml("UPDATE", tree, name(tree.this))
+    if isinstance(tree, exp.Delete):
+        return Dml("DELETE", tree, name(tree.this))
+    if isinstance(tree, exp.Merge):
+        return Dml("MERGE", tree, name(tree.this))
+    if isinstance(tree, exp.TruncateTable):
+        return Dml("TRUNCATE_TABLE", tree, name(tree.expressions[0]))
+    if isinstance(tree, ExportModel):
+        return ExportModelTo("EXPORT_MODEL", tree, name(tree.this), _options(tree.args.get("properties")))
+    if isinstance(tree, AlterModel):
+        options = _options(tree.args.get("properties"))
+        return AlterModelOptions("ALTER_MODEL", tree, name(tree.this), bool(tree.args.get("exists")), options)
+    if isinstance(tree, exp.Create):
+        return _create(tree, project, dataset)
+    if isinstance(tree, exp.Drop):
+        return _drop(tree, project, dataset)
+    if isinstance(tree, exp.Alter):
+        return _alter(tree, name(tree.this))
+    raise Unimplemented(
+        f"Tule does not run {type(tree).__name__.upper()} statements",
+        do="see docs/bigquery.md",
+        reason="notImplemented",
+    )
+
+
+def _create(tree: exp.Create, project: str, dataset: str | None) -> Statement:
+    kind = str(tree.args["kind"]).upper()
+    replace, absent = bool(tree.args.get("replace")), bool(tree.args.get("exists"))
+    properties = tree.args.get("properties")
+    options = _options(properties)
+    if kind == "SCHEMA":
+        written = parts(tree.this)
+        return CreateSchema("CREATE_SCHEMA", tree, *_schema(written, project), absent, options)
+    schema = tree.this if isinstance(tree.this, exp.Schema) else None
+    target = full_name(schema.this if schema else tree.this, project, dataset)
+    if properties is not None and properties.find(exp.TemporaryProperty):
+        raise Unimplemented(
+            f"Tule does not make temporary {kind.lower()}s", do="use a dataset's", reason="notImplemented"
+        )
+    if kind == "MODEL":
+        return _create_model(tree, target, replace, absent, options)
+    if kind == "VIEW":
+        if tree.expression is None:
+            raise _wrong("A view must have a query")
+        if properties is not None and properties.find(exp.MaterializedProperty):
+            raise Unimplemented("Tule does not make materialized views", do="make a view", reason="notImplemented")
+        query = tree.expression.sql(dialect="bigquery")
+        return CreateView("CREATE_VIEW", tree, target, replace, absent, query, options)
+    if kind != "TABLE":
+        raise Unimplemented(f"Tule does not run CREATE {kind}", do="see docs/bigquery.md", reason="notImplemented")
+    like = copies = None
+    if properties is not None and (found := properties.find(exp.LikeProperty)):
+        like = full_name(found.this, project, dataset)
+    if (clone := tree.args.get("clone")) is not None:
+        like, copies = full_name(clone.this, project, dataset), True
+    fields = [_column(each) for each in schema.expressions if isinstance(each, exp.ColumnDef)] if schema else None
+    if schema:
+        for each in schema.expressions:
+            if not isinstance(each, exp.ColumnDef | exp.PrimaryKey | exp.ForeignKey):
+                raise Unimplemented(f"Tule does not do {each.sql('bigquery')} in CREATE TABLE", reason="notImplemented")
+    partition = properties.find(exp.PartitionedByProperty) if properties is not None else None
+    cluster = properties.find(exp.Cluster) if properties is not None else None
+    return CreateTable(
+        "CREATE_TABLE_AS_SELECT" if tree.expression is not None else "CREATE_TABLE",
+        tree,
+        target,
+        replace,
+        absent,
+        fields,
+        tree.expression,
+        like,
+        bool(copies),
+        options,
+        partition.this.sql(dialect="bigquery") if partition is not None else "",
+        tuple(each.name for each in cluster.expressions) if cluster is not None else (),
+    )
+
+
+def _create_model(
+    tree: exp.Create, target: Name, replace: bool, absent: bool, options: Mapping[str, Any]
+) -> CreateModel:
+    properties = tree.args.get("properties")
+    found = list(properties.expressions) if properties is not None else []
+    for each in found:
+        if not isinstance(each, exp.TransformModelProperty | exp.Property):
+            raise Unimplemented(
+                "Tule does not make remote models or models with INPUT and OUTPUT", given=type(each).__name__,
+                do="train a model with AS SELECT", reason="notImplemented",
+            )  # fmt: skip
+    transform = next((each.expressions for each in found if isinstance(each, exp.TransformModelProperty)), None)
+    query = tree.expression
+    if isinstance(query, exp.Subquery):
+        query = query.unnest()
+    return CreateModel("CREATE_MODEL", tree, target, replace, absent, options, query, transform)
+
+
+def _schema(written: list[str], project: str) -> tuple[str, str]:
+    return (".".join(written[:-1]) or project, written[-1])
+
+
+def _drop(tree: exp.Drop, project: str, dataset: str | None) -> Statement:
+    kind = str(tree.args["kind"]).upper()
+    exists = bool(tree.args.get("exists"))
+    nodes = tree.args.get("tables") or [tree.this]
+    if len(nodes) != 1:
+        raise _wrong("DROP must name one thing")
+    if kind == "SCHEMA":
+        return DropSchema(
+            "DROP_SCHEMA", tree, *_schema(parts(nodes[0]), project), exists, bool(tree.args.get("cascade"))
+        )
+    if kind not in ("TABLE", "VIEW", "MODEL"):
+        raise Unimplemented(f"Tule does not run DROP {kind}", do="see docs/bigquery.md", reason="notImplemented")
+    return Drop(f"DROP_{kind}", tree, full_name(nodes[0], project, dataset), exists)
+
+
+def _alter(tree: exp.Alter, target: Name) -> Statement:
+    if str(tree.args.get("kind")).upper() != "TABLE":
+        raise Unimplemented(f"Tule does not run ALTER {tree.args.get('kind')}", reason="notImplemented")
+    add, drop, rename, renamed, options = [], [], [], "", {}
+    for action in tree.args["actions"]:
+        if isinstance(action, exp.ColumnDef):
+            add.append((_column(action), bool(action.args.get("exists"))))
+        elif isinstance(action, exp.Drop) and str(action.args.get("kind")).upper() == "COLUMN":
+            node = (action.args.get("tables") or [action.this])[0]
+            drop.append((node.name, bool(action.args.get("exists"))))
+        elif isinstance(action, exp.RenameColumn):
+            rename.append((action.this.name, action.args["to"].name))
+        elif isinstance(action, exp.AlterRename):
+            renamed = parts(action.this)[-1]
+        elif isinstance(action, exp.AlterSet):
+            for each in action.find_all(exp.Property):
+                options[each.name.lower()] = value(each.args["value"])
+            for each in action.find_all(exp.EQ):
+                options[each.this.name.lower()] = value(each.expression)
+        else:
+            raise Unimplemented(
+                f"Tule does not do {action.sql('bigquery')} of ALTER TABLE",
+                do="see docs/bigquery.md",
+                reason="notImplemented",
+            )
+    exists = bool(tree.args.get("exists"))
+    return AlterTable("ALTER_TABLE", tree, target, exists, tuple(add), tuple(drop), tuple(rename), renamed, options)
+
+
+def _wrong(message: str) -> InvalidArgument:
+    return InvalidArgument(message, reason="invalidQuery", location="query")
+
+
+# -- columns and options
+
+
+def _column(node: exp.ColumnDef) -> Field:
+    """A column definition as a field; a default or another constraint that changes behaviour is refused."""
+    mode, description = None, ""
+    for constraint in node.args.get("constraints") or []:
+        kind = constraint.kind
+        if isinstance(kind, exp.NotNullColumnConstraint):
+            mode = "NULLABLE" if kind.args.get("allow_null") else "REQUIRED"
+        elif isinstance(kind, exp.Properties):
+            description = str(_options(kind).get("description") or "")
+        else:
+            raise Unimplemented(
+                f"Tule does not do {constraint.sql('bigquery')} of a column", given=node.name, reason="notImplemented"
+            )
+    return field_of(node.name, node.args["kind"], mode=mode, description=description)
+
+
+def field_of(name: str, kind: exp.DataType, *, mode: str | None = None, description: str = "") -> Field:
+    """A field of a type node: ARRAY becomes REPEATED, parameters (STRING(10)) are refused."""
+    if kind.this == exp.DataType.Type.ARRAY:
+        inner = kind.expressions[0]
+        if inner.this == exp.DataType.Type.ARRAY:
+            raise _wrong("Cannot construct an array of arrays")
+        made = field_of(name, inner)
+        return Field(made.name, made.type, "REPEATED", made.fields, description)
+    if kind.this == exp.DataType.Type.STRUCT:
+        fields = []
+        for index, each in enumerate(kind.expressions):
+            if isinstance(each, exp.ColumnDef):
+                fields.append(_column(each))
+            else:
+                fields.append(field_of(f"_field_{index + 1}", each))
+        return Field(name, "STRUCT", mode or "NULLABLE", tuple(fields), description)
+    if kind.expressions:
+        raise Unimplemented(f"Tule has no type {kind.sql('bigquery')}", given=f"column {name}", do="leave the parameters out",
+                            reason="notImplemented")  # fmt: skip
+    return Field(name, standard(kind.sql(dialect="bigquery")), mode or "NULLABLE", (), description)
+
+
+def _options(properties: Any) -> dict[str, Any]:
+    """``OPTIONS (...)`` by name as written; a name given twice is an error."""
+    found: dict[str, Any] = {}
+    for each in properties.expressions if properties is not None else ():
+        if isinstance(each, exp.Property):
+            name = each.this.name
+            if name.lower() in (known.lower() for known in found):
+                raise _wrong(f"Duplicate option: {name}")
+            found[name] = value(each.args["value"])
+    return found
+
+
+def value(node: Any) -> Any:
+    """A constant: str, bool, int, float, None, list, tuple (a struct). Anything else is an error."""
+    match node:
+        case exp.Literal() if node.is_string:
+            return node.this
+        case exp.Literal():
+            return int(node.this) if node.this.isdigit() else float(node.this)
+        case exp.Boolean():
+            return bool(node.this)
+        case exp.Null():
+            return None
+        case exp.Neg():
+            return -value(node.this)
+        case exp.Paren():
+            return value(node.this)
+        case exp.Array() | exp.List():
+            return [value(each) for each in node.expressions]
+        case exp.Struct() | exp.Tuple():
+            return tuple(
+                value(each.expression if isinstance(each, exp.PropertyEQ) else each) for each in node.expressions
+            )
+        case exp.Anonymous() if node.name.upper() in ("HPARAM_RANGE", "HPARAM_CANDIDATES"):
+            raise Unimplemented(
+                f"Tule does not do {node.name.upper()} (hyperparameter tuning)",
+                do="give one value",
+                reason="notImplemented",
+            )
+        case exp.Cast():
+            return value(node.this)
+    raise _wrong(f"An option must be a constant; given: {node.sql('bigquery')}")
