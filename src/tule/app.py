@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +49,16 @@ _THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "ARROW_NUM_THREADS",
 )
+
+
+class Part(cached_property[Any]):
+    """A room, built once however many threads ask for it first."""
+
+    _building = threading.RLock()
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        with self._building:
+            return super().__get__(instance, owner)
 
 
 class App:
@@ -125,11 +136,38 @@ class App:
 
     # -- rooms, built when they are first needed
 
-    @cached_property
+    @Part
     def objects(self) -> Any:
         from tule.kernel.objects import Objects
 
         return Objects(self.home, self.records, self.clock)
+
+    @Part
+    def models(self) -> Any:
+        from tule.vertex.registry import Artifacts, Models
+
+        models = Models(self.records, Artifacts(self.home), self.clock)
+        models.sweep()
+        return models
+
+    @Part
+    def registry(self) -> Any:
+        """The model registry as training rooms see it."""
+        from tule.vertex.registry import Registry
+
+        return Registry(self.models)
+
+    @Part
+    def endpoints(self) -> Any:
+        from tule.vertex.endpoints import Endpoints, Launcher, LocalReplicas, Router
+
+        launcher = Launcher(self.clock)
+        replicas = LocalReplicas(launcher, self.models.artifacts)
+        endpoints = Endpoints(self.home, self.records, self.models, replicas, Router(), self.clock)
+        self.on_stop(launcher.close)
+        self.on_stop(endpoints.close)
+        endpoints.recover()
+        return endpoints
 
 
 def build(settings: Settings, clock: Clock | None = None) -> App:
@@ -161,7 +199,33 @@ def _resource_manager(app: App) -> None: ...
 def _bigquery(app: App) -> None: ...
 
 
-def _vertex(app: App) -> None: ...
+def _vertex(app: App) -> None:
+    def models() -> Any:
+        from tule.vertex.endpoints.explanation import check_spec
+        from tule.vertex.registry import BucketSource, Exporter
+        from tule.vertex.registry.api import ModelService
+
+        exporter = Exporter(app.models.artifacts, app.objects, app.clock)
+        return ModelService(app.platform, app.models, lambda uri: BucketSource(app.objects, uri), exporter, check_spec)
+
+    def endpoints() -> Any:
+        from tule.vertex.endpoints.api import EndpointService
+
+        return EndpointService(app.platform, app.endpoints)
+
+    def predictions() -> Any:
+        from tule.vertex.endpoints import Explainer
+        from tule.vertex.endpoints.api import PredictionService
+
+        return PredictionService(app.platform, app.endpoints.router, Explainer(app.endpoints, app.models))
+
+    app.table.add_api("aiplatform.googleapis.com", VERTEX)
+    app.table.add_service(VERTEX, "ModelService", models)
+    app.table.add_service(VERTEX, "EndpointService", endpoints)
+    app.table.add_service(VERTEX, "PredictionService", predictions)
+    if app.records.list("Endpoint", page_size=1).records:
+        # Deployed models are opened again before anybody asks.
+        _ = app.endpoints
 
 
 def credentials_file(app: App) -> Path:

@@ -82,8 +82,9 @@ class Server:
 
     async def _serve(self) -> None:
         import uvicorn
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
         from uvicorn.server import ServerState
+
+        from tule.wire.http import PromptHttp
 
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
@@ -95,7 +96,7 @@ class Server:
         state = ServerState()
 
         def make_http() -> Any:
-            return HttpToolsProtocol(config=config, server_state=state, app_state={})
+            return PromptHttp(config=config, server_state=state, app_state={})
 
         front = Front(make_http, self._private / "grpc", tls=self._tls, connect=self._connect)
         for listener in self._sockets:

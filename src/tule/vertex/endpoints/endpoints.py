@@ -232,7 +232,12 @@ class Endpoints:
                 split = _shares(record.body.get("trafficSplit"))
                 if shares:
                     split = traffic.with_new(shares, deployed_id, _ids(record.body))
-                body = {"model": version.name, "folder": folder.name, "serving": asdict(serving)}
+                body = {
+                    "model": version.name,
+                    "modelDisplayName": version.message["displayName"],
+                    "folder": folder.name,
+                    "serving": asdict(serving),
+                }
                 self._records.create("Deployment", f"{name}/deployedModels/{deployed_id}", body, parent=name)
                 self._records.update(
                     name,
@@ -243,7 +248,7 @@ class Endpoints:
                     },
                 )
                 self._models.note_deployed(version.name, name, deployed_id)
-                entry = Deployed(deployed_id, version.model, version.id, deployed["displayName"], replica)
+                entry = Deployed(deployed_id, version.model, version.id, version.message["displayName"], replica)
                 self._records.after_commit(lambda: self._publish(name, entry))
                 answer = {"deployedModel": deployed}
                 finish(answer)
@@ -337,7 +342,8 @@ class Endpoints:
             for each in record.body.get("deployedModels", []):
                 deployment = self.deployment(record.name, each["id"])
                 used.add(deployment.body["folder"])
-                entry = Deployed(each["id"], each["model"], each["modelVersionId"], each["displayName"])
+                name = deployment.body["modelDisplayName"]
+                entry = Deployed(each["id"], each["model"], each["modelVersionId"], name)
                 entries[each["id"]] = entry
                 waiting.append((entry, deployment))
             self._set_route(record, entries)
