@@ -1,0 +1,90 @@
+"""A server as a process of its own, for tests: started, killed, started again on the same data."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tule.cli import running
+from tule.cli.running import Runtime
+from tule.kernel.clock import RealClock
+from tule.kernel.settings import Settings
+from tule.wire.intercept.environment import Target, environment
+
+
+class ServerProcess:
+    """A ``tule up`` on a data directory, and commands that run under its interception."""
+
+    def __init__(self, home: Path, *, project: str = "test-project", arguments: tuple[str, ...] = ()) -> None:
+        self.home = home
+        self.project = project
+        self._arguments = (f"--project={project}", *arguments)
+        self._settings = Settings.read({}, home=home, project=project)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._runtime: Runtime | None = None
+
+    def start(self) -> ServerProcess:
+        """Start and wait until ready; the server also stops when this process ends."""
+        self._runtime, self._process = running.start_server(self._settings, list(self._arguments), die_with_parent=True)
+        return self
+
+    @property
+    def runtime(self) -> Runtime:
+        assert self._runtime is not None, "the server must be started first"
+        return self._runtime
+
+    @property
+    def pid(self) -> int:
+        return self.runtime.pid
+
+    @property
+    def url(self) -> str:
+        return self.runtime.url
+
+    @property
+    def target(self) -> Target:
+        return running.target_of(self._settings, self.runtime)
+
+    @property
+    def token(self) -> str:
+        return self.target.token
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of a direct call with the token."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+    @property
+    def log(self) -> str:
+        return (self.home / "logs" / "server.log").read_text(errors="replace")
+
+    def kill9(self) -> None:
+        """End the server as a power cut would."""
+        os.kill(self.pid, signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait(10)
+        clock = RealClock()
+        while running.find_runtime(self._settings) is not None:
+            clock.sleep(0.01)
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            running.stop_server(self.runtime, self._settings)
+            self._process.wait(15)
+
+    def exec(
+        self, code: str | list[str], *, timeout: float = 120, check: bool = True, offline: bool = True, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Python source (or a command) in its own process, its Google clients landing here.
+
+        ``check``: fail with the process's output unless it ends with 0.
+        """
+        command = [sys.executable, "-c", code] if isinstance(code, str) else code
+        environ = environment(self.target, os.environ, offline=offline) | variables
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=timeout, check=False)
+        if check and done.returncode:
+            raise AssertionError(f"exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-6000:]}")
+        return done
