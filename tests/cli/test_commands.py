@@ -20,7 +20,7 @@ pytestmark = pytest.mark.clients
 def tule(*arguments: str, home: Path, timeout: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tule.cli", *arguments],
-        capture_output=True, text=True, timeout=timeout, check=False, 
+        capture_output=True, text=True, timeout=timeout, check=False,
         env={**os.environ, "TULE_HOME": str(home), **variables},
     )  # fmt: skip
 
