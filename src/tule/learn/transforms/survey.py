@@ -157,7 +157,8 @@ class GramSums:
                 if mask is not None:
                     full[:, self.width + 2 + place] = mask
             shifted = full
-        self.matrix += shifted.T @ shifted
+        with np.errstate(over="ignore", invalid="ignore"):  # spreads that overflow are named at the end
+            self.matrix += shifted.T @ shifted
 
 
 @dataclass
@@ -266,7 +267,7 @@ def _add_numeric(survey: Survey, batch: pa.RecordBatch, features: Sequence[Featu
 def _moments(
     numbers: Numbers, values: np.ndarray, nulls: np.ndarray | None, name: str, out: np.ndarray | None = None
 ) -> None:
-    """Add values (0 under the mask) to the sums; ``out`` receives z."""
+    """Add values (0 under the mask) to the sums; with ``out``, z goes there and its Gram matrix will give the sums."""
     missing = 0 if nulls is None else int(nulls.sum())
     numbers.nulls += missing
     if missing == len(values):
@@ -291,15 +292,9 @@ def _moments(
         shifted = np.subtract(values, numbers.shift, out=out)
         if nulls is not None:
             shifted[nulls] = 0.0
-        numbers.total += float(shifted.sum())
-        numbers.squares += float(np.dot(shifted, shifted))
-    if not math.isfinite(numbers.squares):
-        raise InvalidArgument(
-            "The spread of a numeric feature must fit a double",
-            given=f"{name} ranges from {numbers.low} to {numbers.high}",
-            do="scale the column down",
-            location=name,
-        )
+        if out is None:
+            numbers.total += float(shifted.sum())
+            numbers.squares += float(np.dot(shifted, shifted))
 
 
 def _add_other(survey: Survey, batch: pa.RecordBatch, feature: Feature) -> None:
@@ -443,6 +438,19 @@ def sparse_entries(column: pa.Array, feature: Feature) -> tuple[np.ndarray, np.n
 
 
 def _check(survey: Survey, label: str | None) -> None:
+    if survey.gram is not None:
+        for at, feature in enumerate(survey.features):
+            numbers = survey.numbers[feature.name]
+            numbers.total = float(survey.gram.matrix[at, survey.gram.width + 1])
+            numbers.squares = float(survey.gram.matrix[at, at])
+    for name, numbers in survey.numbers.items():
+        if not math.isfinite(numbers.squares):
+            raise InvalidArgument(
+                "The spread of a numeric feature must fit a double",
+                given=f"{name} ranges from {numbers.low} to {numbers.high}",
+                do="scale the column down",
+                location=name,
+            )
     if survey.rows == 0:
         if survey.skipped:
             raise InvalidArgument(
