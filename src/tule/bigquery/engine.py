@@ -110,6 +110,9 @@ class QueryEngine(Protocol):
     def marked(self, project: str, job: str) -> str | None:
         """The note of a job that took effect, None when it did not."""
 
+    def marks(self, project: str) -> set[str]:
+        """The jobs of all marks of a project."""
+
     def forget(self, project: str, jobs: Iterable[str]) -> None:
         """Remove marks that are no longer needed."""
 

@@ -131,6 +131,9 @@ class DuckDBEngine:
         rows = self._one(f"SELECT note FROM {self._database(project)}.main.{_MARKS} WHERE job = ?", [job])
         return str(rows[0][0]) if rows else None
 
+    def marks(self, project: str) -> set[str]:
+        return {str(row[0]) for row in self._one(f"SELECT job FROM {self._database(project)}.main.{_MARKS}", [])}
+
     def forget(self, project: str, jobs: Iterable[str]) -> None:
         wanted = list(jobs)
         if wanted:
