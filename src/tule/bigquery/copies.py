@@ -6,7 +6,6 @@ https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationTab
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +15,12 @@ from tule.bigquery import schemas
 from tule.bigquery.destinations import Destination, WriteLocks, check_dispositions
 from tule.bigquery.errors import invalid, not_implemented
 from tule.bigquery.jobs import Job, Outcome
-from tule.bigquery.physical import Physical
+from tule.bigquery.physical import Physical, fit
+from tule.bigquery.readable import Sources
 from tule.bigquery.references import TableReference
 from tule.bigquery.schemas import JsonField
-from tule.bigquery.tables import Tables, physical_of
+from tule.bigquery.tables import Tables
+from tule.bigquery.types import fields_from_rest
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class CopyPlan:
 class Copies:
     """Runs copy jobs."""
 
-    def __init__(self, tables: Tables, physical: Physical, locks: WriteLocks) -> None:
+    def __init__(self, tables: Tables, sources: Sources, physical: Physical, locks: WriteLocks) -> None:
         self._tables = tables
+        self._sources = sources
         self._physical = physical
         self._locks = locks
 
@@ -56,37 +58,33 @@ class Copies:
 
     def run(self, job: Job, plan: CopyPlan) -> Outcome:
         """Write the rows of all sources."""
-        records = [self._tables.record(each) for each in plan.sources]
-        names = [(each.project, physical_of(record)) for each, record in zip(plan.sources, records, strict=True)]
-        fields: list[JsonField] = records[0].body["schema"]["fields"]
-        for reference, record in zip(plan.sources[1:], records[1:], strict=True):
-            if _shape(record.body["schema"]["fields"]) != _shape(fields):
+        found = [self._sources.open(each) for each in plan.sources]
+        fields: list[JsonField] = found[0].fields
+        for reference, source in zip(plan.sources[1:], found[1:], strict=True):
+            if _shape(source.fields) != _shape(fields):
                 raise invalid(f"The schema of {reference} must be that of {plan.sources[0]}: they are copied together")
         destination = Destination(
             self._tables, self._physical, self._locks, plan.reference, plan.config, default_write="WRITE_EMPTY"
         )
 
         def batches(into: Sequence[JsonField]) -> Iterable[pa.RecordBatch]:
-            for project, name in names:
-                yield from self._physical.fitted(project, name, into)
+            columns = fields_from_rest(into)
+            for source in found:
+                for batch in source.scan():
+                    yield fit(batch, columns)
 
         def statistics(rows: int) -> dict[str, Any]:
             return {"copy": {"copiedRows": str(rows)}}
 
         # Layout comes along: it is part of what a table is.
-        first = records[0].body
+        record = self._tables.find(plan.sources[0])
+        first = record.body if record is not None else {}
         keys = ("timePartitioning", "rangePartitioning", "clustering")
         destination.layout_of(schemas.layout({key: first[key] for key in keys if key in first}, fields))
         described: dict[str, Any] = {
             key: first[key] for key in ("description", "friendlyName", "labels") if key in first
         }
-        held = ExitStack()
-        held.enter_context(self._physical.using(names))
-        try:
-            outcome = destination.store(job, fields, batches, statistics, described=described)
-        finally:
-            held.close()
-        return outcome
+        return destination.store(job, fields, batches, statistics, described=described)
 
 
 def _shape(fields: Sequence[JsonField]) -> list[Any]:

@@ -185,7 +185,11 @@ class Destination:
             reference.project, physical_of(record), change.fields, _watched(job, make(change.fields)),
             job=job.reference.name, statistics=statistics, table=reference.name,
         )  # fmt: skip
-        return Outcome(statistics(rows), commit=lambda: self._tables.touch(reference))
+        return Outcome(
+            statistics(rows),
+            commit=lambda: self._tables.touch(reference),
+            after=lambda: physical.done_with(reference.project, job.reference.name),
+        )
 
     def _flip(
         self, new: str, rows: int, fields: Sequence[JsonField], statistics: Callable[[int], dict[str, Any]]

@@ -19,10 +19,8 @@ from tule.bigquery.errors import invalid, not_implemented
 from tule.bigquery.formats import writers
 from tule.bigquery.jobs import Job, Outcome
 from tule.bigquery.loads import ObjectFiles
-from tule.bigquery.physical import Physical, fit
+from tule.bigquery.readable import Sources
 from tule.bigquery.references import ModelReference, TableReference
-from tule.bigquery.tables import Tables, physical_of
-from tule.bigquery.types import fields_from_rest
 
 _URI = re.compile(r"gs://(?P<bucket>[^/]+)/(?P<key>.+)")
 # Rows of one file when the URI has a wildcard.
@@ -47,9 +45,8 @@ class ExtractPlan:
 class Extracts:
     """Runs extract jobs. ``export_model(reference, uri, format)`` writes a model; set by the warehouse."""
 
-    def __init__(self, tables: Tables, physical: Physical, objects: ObjectFiles, folder: Path) -> None:
-        self._tables = tables
-        self._physical = physical
+    def __init__(self, sources: Sources, objects: ObjectFiles, folder: Path) -> None:
+        self._sources = sources
         self._objects = objects
         self._folder = folder
         self.export_model: ExportModel | None = None
@@ -86,17 +83,17 @@ class Extracts:
             count = self.export_model(plan.model, plan.uris[0], plan.format)
             return Outcome({"extract": {"destinationUriFileCounts": [str(count)], "inputBytes": "0"}})
         assert plan.table is not None
-        record = self._tables.record(plan.table)
-        name = physical_of(record)
-        fields = fields_from_rest(record.body["schema"]["fields"])
+        source = self._sources.open(plan.table)
+        fields = source.columns
         writers.check(plan.format, plan.compression, fields)
-        size = self._physical.statistics(plan.table.project, name, record.body["schema"]["fields"])[1]
-        project = plan.table.project
+        size = 0
 
         def rows() -> Iterator[pa.RecordBatch]:
-            for batch in self._physical.scan(project, name):
+            nonlocal size
+            for batch in source.scan():
                 job.check()
-                yield fit(batch, fields)
+                size += batch.nbytes
+                yield batch
 
         counts = []
         for uri in plan.uris:

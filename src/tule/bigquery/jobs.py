@@ -208,6 +208,23 @@ class Jobs:
         self._pool.submit(self._run, job, work)
         return job
 
+    def run_here(self, job: Job, work: Work, *, record: bool) -> Job:
+        """Run ``work`` on this thread to its end: how a script runs its statements."""
+        with self._lock:
+            self._running[job.reference.name] = job
+        try:
+            if record:
+                self.persist(job)
+        except BaseException:
+            with self._lock:
+                del self._running[job.reference.name]
+            raise
+        self._run(job, work)
+        return job
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
     def persist(self, job: Job) -> None:
         """Make a running job durable, so that its id may be answered; no-op for one that is stored."""
         with job.lock:

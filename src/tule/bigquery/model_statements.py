@@ -33,7 +33,8 @@ class Run:
     for compiling a tree of this statement's project, dataset and parameters.
     """
 
-    job: Job
+    job: Job | None
+    """None while a query is only looked at (dry runs, the schema of a view)."""
     project: str
     session: Session
     context: Callable[[], Context]

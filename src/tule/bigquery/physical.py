@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,8 @@ from tule.bigquery.schemas import JsonField
 from tule.bigquery.types import Field, arrow_schema, fields_from_rest
 
 _NOTE_LIMIT = 60_000
+_REMEMBERED = 1024
+_MARKS_AT_ONCE = 64
 
 
 class Physical:
@@ -30,6 +33,8 @@ class Physical:
         self._lock = threading.Lock()
         self._users: dict[tuple[str, str], int] = {}
         self._doomed: set[tuple[str, str]] = set()
+        self._settled: dict[str, list[str]] = {}
+        self._sizes: OrderedDict[tuple[str, str, int], int] = OrderedDict()
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -140,11 +145,35 @@ class Physical:
             yield from session.query(f"SELECT * FROM {self.relation(project, name)}{window}").batches
 
     def rows(self, project: str, name: str) -> int:
-        return self.engine.statistics(project, name)[0]
+        with self.session() as session:
+            counted = session.query(f"SELECT count(*) AS n FROM {self.relation(project, name)}").table()
+        return int(counted.column(0)[0].as_py())
 
-    def statistics(self, project: str, name: str, fields: Sequence[JsonField]) -> tuple[int, int]:
-        """Rows and logical bytes."""
-        return self.engine.statistics(project, name)
+    def size(self, project: str, name: str, changes: int) -> int:
+        """Logical bytes; measured once for each state of the table (``changes`` counts them)."""
+        key = (project, name, changes)
+        with self._lock:
+            if key in self._sizes:
+                self._sizes.move_to_end(key)
+                return self._sizes[key]
+        size = self.engine.statistics(project, name)[1]
+        with self._lock:
+            self._sizes[key] = size
+            while len(self._sizes) > _REMEMBERED:
+                self._sizes.popitem(last=False)
+        return size
+
+    # -- marks
+
+    def done_with(self, project: str, job: str) -> None:
+        """The job of a mark is on record as DONE: its mark may go, together with others to save commits."""
+        with self._lock:
+            jobs = self._settled.setdefault(project, [])
+            jobs.append(job)
+            if len(jobs) < _MARKS_AT_ONCE:
+                return
+            del self._settled[project]
+        self.engine.forget(project, jobs)
 
     # -- recovery
 

@@ -34,7 +34,7 @@ _MOST_STREAMS = 8
 # Rows of one message: a few megabytes at most.
 _MESSAGE_BYTES = 4 * 2**20
 
-Filtered = Callable[[TableReference, Sequence[str], str], tuple[pa.Schema, Iterator[pa.RecordBatch], Callable[[], None]]]
+Filtered = Callable[[TableReference, str], Iterator[pa.RecordBatch]]
 JobRows = Callable[[JobReference], Rows]
 
 
@@ -109,11 +109,7 @@ class ReadSessions:
         restriction: str,
     ) -> Rows:
         path = self._folder / session
-        done: Callable[[], None] = _nothing
-        if restriction:
-            schema, batches, done = self.filtered(table, [each["name"] for each in source.fields], restriction)
-        else:
-            schema, batches = pa.schema([each.arrow for each in source.columns]), source.scan()
+        batches = self.filtered(table, restriction) if restriction else source.scan()
         wanted = wire_schema(fields)
         try:
             with path.open("xb") as file:
@@ -125,8 +121,6 @@ class ReadSessions:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        finally:
-            done()
         return open_rows(path)
 
     def read(self, stream: str, offset: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch], int, str | None]:
@@ -182,10 +176,6 @@ class ReadSessions:
                 path.unlink(missing_ok=True)
 
 
-def _nothing() -> None:
-    return None
-
-
 def _streams(rows: int, most: int) -> int:
     """How many streams: none for no rows, one for a hundred thousand rows each, at most what the caller can take."""
     wanted = min(_MOST_STREAMS, -(-rows // _ROWS_PER_STREAM))
@@ -229,4 +219,3 @@ def _wire(field: Field) -> pa.Field:
     if field.repeated:
         return pa.field(field.name, pa.list_(pa.field("item", kind, metadata=metadata)), nullable=False)
     return pa.field(field.name, kind, nullable=field.mode != "REQUIRED", metadata=metadata)
-

@@ -61,7 +61,7 @@ class Sources:
                 raise self._tables.missing(reference)
             return of_rows(rows, reference.name)
         if record.body["type"] == VIEW:
-            raise invalid(f"Cannot list a table of type VIEW.: {reference}")
+            raise invalid(f"{reference} is not allowed for this operation because it is currently a VIEW.")
         name, project = physical_of(record), reference.project
 
         def read(start: int, count: int | None) -> Iterator[pa.RecordBatch]:

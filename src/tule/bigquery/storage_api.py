@@ -9,6 +9,7 @@ import pyarrow as pa
 from google.cloud.bigquery_storage_v1 import types
 
 from tule.bigquery.errors import invalid, not_implemented
+from tule.bigquery.record_batches import serialized
 from tule.bigquery.references import TableReference
 from tule.bigquery.warehouse import Warehouse
 from tule.kernel.names import Pattern
@@ -105,15 +106,14 @@ def _responses(
     schema: pa.Schema, batches: Iterator[pa.RecordBatch], total: int, offset: int, compression: str | None
 ) -> Iterator[Any]:
     """Messages of a stream; the first carries the schema, each says how far it is."""
-    options = pa.ipc.IpcWriteOptions(compression=compression)
-    serialized = types.ArrowSchema(serialized_schema=schema.serialize().to_pybytes())
+    described = types.ArrowSchema(serialized_schema=schema.serialize().to_pybytes())
     done = offset
     for index, batch in enumerate(batches):
         before = done / total
         done += batch.num_rows
         response = types.ReadRowsResponse(
             arrow_record_batch=types.ArrowRecordBatch(
-                serialized_record_batch=serialized(batch, options),
+                serialized_record_batch=serialized(batch, compression),
                 row_count=batch.num_rows,
             ),
             row_count=batch.num_rows,
@@ -123,15 +123,5 @@ def _responses(
             uncompressed_byte_size=batch.nbytes,
         )
         if index == 0:
-            response.arrow_schema = serialized
+            response.arrow_schema = described
         yield response
-
-
-def serialized(batch: pa.RecordBatch, options: Any) -> bytes:
-    """The encapsulated message of a batch alone: a stream less the message of its schema, which goes first."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema, options=options) as writer:
-        writer.write_batch(batch)
-        end = sink.tell()
-    start = batch.schema.serialize().size
-    return bytes(sink.getvalue().slice(start, end - start).to_pybytes())

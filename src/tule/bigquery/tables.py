@@ -120,7 +120,7 @@ class Tables:
             "location": self._datasets.location(reference.parent),
         }
         if body["type"] == TABLE and statistics:
-            rows, size = self._physical.statistics(reference.project, physical_of(record), body["schema"]["fields"])
+            rows, size = self.measure(record)
             made |= {
                 "numRows": str(rows),
                 "numBytes": str(size),
@@ -132,6 +132,12 @@ class Tables:
         elif statistics:
             made |= {"numRows": "0", "numBytes": "0", "numLongTermBytes": "0"}
         return made
+
+    def measure(self, record: Record) -> tuple[int, int]:
+        """Rows and logical bytes of a table as it is now."""
+        project, name = TableReference.of(record.name).project, physical_of(record)
+        changes = record.body["_tule"].get("changes", 0)
+        return self._physical.rows(project, name), self._physical.size(project, name, changes)
 
     # -- writing
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from tule.bigquery.warehouse import Warehouse
-
 from tule.bigquery.api.datasets import DatasetRoutes
 from tule.bigquery.api.jobs import JobRoutes
 from tule.bigquery.api.models import ModelRoutes
 from tule.bigquery.api.tables import TableRoutes
+from tule.bigquery.warehouse import Warehouse
 from tule.wire.door import Door
 
 __all__ = ["BigQuery"]

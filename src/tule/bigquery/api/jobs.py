@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tule.bigquery.warehouse import Warehouse
-
 from tule.bigquery.api.routes import flag, number, page, served
 from tule.bigquery.api.tables import row_format
 from tule.bigquery.errors import invalid, not_implemented
 from tule.bigquery.formats.sources import Source
 from tule.bigquery.references import JobReference
+from tule.bigquery.warehouse import Warehouse
 from tule.wire.door import Reply, Request, route
 from tule.wire.receipts import Receipt, json_paths
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tule.bigquery.warehouse import Warehouse
-
 from tule.bigquery.api.routes import etag, page, precondition, served
 from tule.bigquery.references import DatasetReference, ModelReference
+from tule.bigquery.warehouse import Warehouse
 from tule.wire.door import Reply, Request
 
 _MODELS = "/projects/{project}/datasets/{dataset}/models"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tule.bigquery.rows import RowFormat
-from tule.bigquery.warehouse import Warehouse
-
 from tule.bigquery.api.routes import etag, flag, number, page, precondition, served
 from tule.bigquery.errors import invalid
 from tule.bigquery.references import DatasetReference, TableReference
+from tule.bigquery.rows import RowFormat
+from tule.bigquery.warehouse import Warehouse
 from tule.wire.door import Reply, Request
 from tule.wire.receipts import Receipt
 

@@ -22,7 +22,7 @@ def answer(call: Call) -> Answer:
     def batches() -> Iterator[pa.RecordBatch]:
         assert call.rows is not None
         for original, features in call.rows.pairs():
-            found = call.trained.model.anomalies(features, contamination=call.arguments["contamination"])
+            found = call.trained.model.detect_anomalies(features, contamination=call.arguments["contamination"])
             values = [flat(found.column(name)) for name in ("is_anomaly", "normalized_distance", "centroid_id")]
             yield beside(list(zip(own, values, strict=True)), original)
 

@@ -1,0 +1,281 @@
+"""What names mean to one statement: the warehouse as ``sql.Catalog``.
+
+Physical tables that a name leads to are held until the statement is over, so that a table replaced meanwhile keeps its old
+rows for whoever has begun to read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from tule.bigquery.datasets import KIND as DATASET_KIND
+from tule.bigquery.datasets import Datasets
+from tule.bigquery.engine import Session
+from tule.bigquery.errors import not_found
+from tule.bigquery.physical import Physical
+from tule.bigquery.references import DatasetReference, TableReference
+from tule.bigquery.results import Rows
+from tule.bigquery.sql.catalog import Name, Relation
+from tule.bigquery.tables import KIND as TABLE_KIND
+from tule.bigquery.tables import VIEW, Tables, physical_of
+from tule.bigquery.types import SCALARS, Field, arrow_schema, fields_from_rest, fields_of
+from tule.kernel.records import Record, Records
+
+
+class PublicTables(Protocol):
+    """Data sets that answer under Google's own names."""
+
+    def find(self, project: str, dataset: str, table: str) -> Rows | None:
+        """The rows of a public table, None for a name that is none."""
+
+
+KeptRows = Callable[[TableReference], Rows | None]
+Guard = Callable[[str, str], None]
+
+
+class SessionCatalog:
+    """The catalog of one session of the engine. ``held`` keeps tables alive; ``guard(permission, name)`` raises where
+    the caller may not read; ``kept`` tells the rows of query results and public tables."""
+
+    def __init__(
+        self,
+        records: Records,
+        datasets: Datasets,
+        tables: Tables,
+        physical: Physical,
+        session: Session,
+        held: ExitStack,
+        kept: KeptRows,
+        guard: Guard,
+    ) -> None:
+        self._records = records
+        self._datasets = datasets
+        self._tables = tables
+        self._physical = physical
+        self._session = session
+        self._held = held
+        self._kept = kept
+        self._guard = guard
+        self._resolved: dict[Name, Relation] = {}
+        self._infos: dict[tuple[str, str | None, str], str] = {}
+        self.bytes = 0
+        self.read: list[TableReference] = []
+
+    def resolve(self, name: Name) -> Relation:
+        """The table or view of a name; the same rows each time it is asked for."""
+        found = self._resolved.get(name)
+        if found is None:
+            found = self._resolved[name] = self._find(TableReference(name.project, name.dataset, name.table))
+        return found
+
+    def _find(self, reference: TableReference) -> Relation:
+        self._guard("bigquery.tables.getData", reference.name)
+        while True:
+            record = self._tables.find(reference)
+            if record is None:
+                return self._find_kept(reference)
+            fields = fields_from_rest(record.body["schema"]["fields"])
+            if record.body["type"] == VIEW:
+                self.read.append(reference)
+                return Relation(fields, query=record.body["view"]["query"], project=reference.project)
+            name = physical_of(record)
+            using = ExitStack()
+            using.enter_context(self._physical.using([(reference.project, name)]))
+            if self._is_still(reference, name):
+                self._held.push(using)
+                self.read.append(reference)
+                self.bytes += self._physical.size(reference.project, name, record.body["_tule"].get("changes", 0))
+                return Relation(fields, relation=self._physical.relation(reference.project, name))
+            # It was replaced before we held it: look again.
+            using.close()
+
+    def _is_still(self, reference: TableReference, name: str) -> bool:
+        record = self._tables.find(reference)
+        return record is not None and record.body.get("_tule", {}).get("physical") == name
+
+    def _find_kept(self, reference: TableReference) -> Relation:
+        rows = self._kept(reference)
+        if rows is None:
+            raise self._missing(reference)
+        self.read.append(reference)
+        relation = self._session.temporary(rows.schema, rows.scan())
+        return Relation(fields_of(rows.schema), relation=relation)
+
+    def _missing(self, reference: TableReference) -> Exception:
+        if not self._datasets.exists(reference.parent):
+            return not_found("Dataset", reference.parent, location=self._datasets.location(reference.parent))
+        return not_found("Table", reference, location=self._datasets.location(reference.parent))
+
+    def tables(self, project: str, dataset: str) -> Sequence[str]:
+        reference = DatasetReference(project, dataset)
+        self._datasets.check(reference)
+        records = self._records.list(TABLE_KIND, reference.name).records
+        return [record.name.rsplit("/", 1)[1] for record in records if not self._tables.expired(record)]
+
+    # -- INFORMATION_SCHEMA
+
+    def information_schema(self, project: str, dataset: str | None, view: str) -> str:
+        """The relation of an information schema view, made from the records as they are now."""
+        key = (project, dataset, view)
+        if key not in self._infos:
+            make = _VIEWS.get(view)
+            if make is None or (dataset is None and view != "SCHEMATA"):
+                where = f"{project}.{dataset}" if dataset else project
+                raise not_found("Table", f"{where}.INFORMATION_SCHEMA.{view}", location="US")
+            fields, rows = make(self, project, dataset or "")
+            schema = arrow_schema(fields)
+            batch = pa.RecordBatch.from_pylist(rows, schema=schema)
+            self._infos[key] = self._session.temporary(schema, iter([batch]))
+        return self._infos[key]
+
+    def records_of(self, project: str, dataset: str) -> list[Record]:
+        reference = DatasetReference(project, dataset)
+        self._datasets.check(reference)
+        self._guard("bigquery.tables.list", reference.name)
+        found = self._records.list(TABLE_KIND, reference.name).records
+        return [record for record in found if not self._tables.expired(record)]
+
+    def datasets_of(self, project: str) -> list[Record]:
+        self._guard("bigquery.datasets.list", f"projects/{project}")
+        return self._records.list(DATASET_KIND, f"projects/{project}").records
+
+
+View = tuple[list[Field], list[dict[str, Any]]]
+
+
+def _schemata(catalog: SessionCatalog, project: str, dataset: str) -> View:
+    fields = [
+        Field("catalog_name", "STRING"),
+        Field("schema_name", "STRING"),
+        Field("schema_owner", "STRING"),
+        Field("creation_time", "TIMESTAMP"),
+        Field("last_modified_time", "TIMESTAMP"),
+        Field("location", "STRING"),
+    ]
+    rows = [
+        {
+            "catalog_name": project,
+            "schema_name": record.name.rsplit("/", 1)[1],
+            "creation_time": record.create_time,
+            "last_modified_time": record.update_time,
+            "location": record.body.get("location"),
+        }
+        for record in catalog.datasets_of(project)
+    ]
+    return fields, rows
+
+
+def _tables(catalog: SessionCatalog, project: str, dataset: str) -> View:
+    fields = [
+        Field("table_catalog", "STRING"),
+        Field("table_schema", "STRING"),
+        Field("table_name", "STRING"),
+        Field("table_type", "STRING"),
+        Field("is_insertable_into", "STRING"),
+        Field("is_typed", "STRING"),
+        Field("creation_time", "TIMESTAMP"),
+    ]
+    rows = [
+        {
+            "table_catalog": project,
+            "table_schema": dataset,
+            "table_name": record.name.rsplit("/", 1)[1],
+            "table_type": "VIEW" if record.body["type"] == VIEW else "BASE TABLE",
+            "is_insertable_into": "NO" if record.body["type"] == VIEW else "YES",
+            "is_typed": "NO",
+            "creation_time": record.create_time,
+        }
+        for record in catalog.records_of(project, dataset)
+    ]
+    return fields, rows
+
+
+def _views(catalog: SessionCatalog, project: str, dataset: str) -> View:
+    fields = [
+        Field("table_catalog", "STRING"),
+        Field("table_schema", "STRING"),
+        Field("table_name", "STRING"),
+        Field("view_definition", "STRING"),
+        Field("check_option", "STRING"),
+        Field("use_standard_sql", "STRING"),
+    ]
+    rows = [
+        {
+            "table_catalog": project,
+            "table_schema": dataset,
+            "table_name": record.name.rsplit("/", 1)[1],
+            "view_definition": record.body["view"]["query"],
+            "use_standard_sql": "YES",
+        }
+        for record in catalog.records_of(project, dataset)
+        if record.body["type"] == VIEW
+    ]
+    return fields, rows
+
+
+def _columns(catalog: SessionCatalog, project: str, dataset: str) -> View:
+    fields = [
+        Field("table_catalog", "STRING"),
+        Field("table_schema", "STRING"),
+        Field("table_name", "STRING"),
+        Field("column_name", "STRING"),
+        Field("ordinal_position", "INT64"),
+        Field("is_nullable", "STRING"),
+        Field("data_type", "STRING"),
+        Field("is_generated", "STRING"),
+        Field("is_hidden", "STRING"),
+        Field("is_system_defined", "STRING"),
+        Field("is_partitioning_column", "STRING"),
+        Field("clustering_ordinal_position", "INT64"),
+    ]
+    rows = []
+    for record in catalog.records_of(project, dataset):
+        body = record.body
+        partition = (body.get("timePartitioning") or body.get("rangePartitioning") or {}).get("field")
+        clusters = [name.lower() for name in (body.get("clustering") or {}).get("fields", [])]
+        for position, field in enumerate(fields_from_rest(body["schema"]["fields"]), 1):
+            rows.append(
+                {
+                    "table_catalog": project,
+                    "table_schema": dataset,
+                    "table_name": record.name.rsplit("/", 1)[1],
+                    "column_name": field.name,
+                    "ordinal_position": position,
+                    "is_nullable": "NO" if field.mode == "REQUIRED" else "YES",
+                    "data_type": type_text(field),
+                    "is_generated": "NEVER",
+                    "is_hidden": "NO",
+                    "is_system_defined": "NO",
+                    "is_partitioning_column": "YES" if field.name == partition else "NO",
+                    "clustering_ordinal_position": (
+                        clusters.index(field.name.lower()) + 1 if field.name.lower() in clusters else None
+                    ),
+                }
+            )
+    return fields, rows
+
+
+def type_text(field: Field) -> str:
+    """A type as GoogleSQL writes it.
+
+    >>> type_text(Field("p", "STRUCT", "REPEATED", (Field("x", "FLOAT64"),)))
+    'ARRAY<STRUCT<x FLOAT64>>'
+    """
+    kind = field.type
+    if kind == "STRUCT":
+        kind = f"STRUCT<{', '.join(f'{each.name} {type_text(each)}' for each in field.fields)}>"
+    else:
+        assert kind in SCALARS
+    return f"ARRAY<{kind}>" if field.repeated else kind
+
+
+_VIEWS: dict[str, Callable[[SessionCatalog, str, str], View]] = {
+    "SCHEMATA": _schemata,
+    "TABLES": _tables,
+    "VIEWS": _views,
+    "COLUMNS": _columns,
+}

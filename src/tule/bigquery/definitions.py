@@ -1,0 +1,395 @@
+"""Statements that define: CREATE, DROP and ALTER of tables, views and schemas.
+
+https://cloud.google.com/bigquery/docs/reference/standard-sql/data-definition-language
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from tule.bigquery import schemas
+from tule.bigquery.datasets import Datasets
+from tule.bigquery.destinations import WriteLocks
+from tule.bigquery.errors import already_exists, invalid_query, not_found, not_implemented
+from tule.bigquery.formats.values import timestamp
+from tule.bigquery.jobs import Outcome
+from tule.bigquery.models import Models
+from tule.bigquery.physical import Physical, fit
+from tule.bigquery.readable import Sources
+from tule.bigquery.references import DatasetReference, ModelReference, TableReference
+from tule.bigquery.schemas import JsonField
+from tule.bigquery.sql.catalog import Name
+from tule.bigquery.sql.statements import AlterTable, CreateSchema, CreateTable, CreateView, Drop, DropSchema
+from tule.bigquery.tables import TABLE, VIEW, Tables, physical_of
+from tule.bigquery.types import fields_from_rest
+from tule.kernel.records import Record, Records
+
+_TRUNCATED = re.compile(
+    r"(?:TIMESTAMP_TRUNC|DATETIME_TRUNC|DATE_TRUNC)\(\s*`?(?P<column>\w+)`?\s*,\s*(?P<grain>HOUR|DAY|MONTH|YEAR)\s*\)",
+    re.I,
+)
+_DATE_OF = re.compile(r"DATE\(\s*`?(?P<column>\w+)`?\s*\)|CAST\(`?(?P<cast>\w+)`? AS DATE\)", re.I)
+_COLUMN = re.compile(r"`?(?P<column>\w+)`?")
+_RANGE = re.compile(
+    r"RANGE_BUCKET\(\s*`?(?P<column>\w+)`?\s*,\s*GENERATE_ARRAY\(\s*(?P<start>-?\d+)\s*,\s*(?P<end>-?\d+)\s*"
+    r"(?:,\s*(?P<interval>\d+)\s*)?\)\s*\)",
+    re.I,
+)
+_DAY_MS = 86_400_000
+
+
+class Definitions:
+    """Runs statements that define. Each returns the Outcome that makes its effect visible."""
+
+    def __init__(
+        self,
+        records: Records,
+        datasets: Datasets,
+        tables: Tables,
+        models: Models,
+        physical: Physical,
+        sources: Sources,
+        locks: WriteLocks,
+    ) -> None:
+        self._records = records
+        self._datasets = datasets
+        self._tables = tables
+        self._models = models
+        self._physical = physical
+        self._sources = sources
+        self._locks = locks
+
+    # -- tables
+
+    def skipped(self, statement: CreateTable | CreateView) -> Outcome | None:
+        """The Outcome of IF NOT EXISTS where the table is there; raises where it may not be."""
+        target = _table(statement.target)
+        self._datasets.check(target.parent)
+        if statement.replace or self._tables.find(target) is None:
+            return None
+        if not statement.if_not_exists:
+            raise already_exists("Table", target)
+        return Outcome({"query": _ddl("SKIP", target)})
+
+    def create_table(self, statement: CreateTable) -> Outcome:
+        """CREATE TABLE without a query: from columns, or LIKE, COPY or CLONE of another table."""
+        target = _table(statement.target)
+        if skipped := self.skipped(statement):
+            return skipped
+        if statement.like is not None:
+            source = self._sources.open(_table(statement.like))
+            fields = schemas.checked(source.fields)
+            if statement.copies_rows:
+                name, _ = self._physical.fill(target.project, fields, source.scan())
+            else:
+                name = self._physical.create(target.project, fields)
+        else:
+            if statement.fields is None:
+                raise invalid_query("CREATE TABLE must have columns or a query")
+            fields = schemas.checked([each.rest() for each in statement.fields])
+            name = self._physical.create(target.project, fields)
+        return self.created(statement, fields, name)
+
+    def created(self, statement: CreateTable, fields: Sequence[JsonField], name: str) -> Outcome:
+        """The Outcome of a new table whose rows are in the physical table ``name``."""
+        target = _table(statement.target)
+        try:
+            body = self._tables.table_body(target, _described(statement.options, _TABLE_OPTIONS), list(fields))
+            body |= schemas.layout(_layout(statement), fields)
+        except BaseException:
+            self._physical.drop(target.project, name)
+            raise
+        existed = self._tables.find(target) is not None
+
+        def commit() -> None:
+            if statement.replace:
+                self._tables.replace(target, body, name)
+            else:
+                self._tables.create(target, body, name)
+
+        return Outcome(
+            {"query": _ddl("REPLACE" if existed else "CREATE", target)},
+            commit=commit,
+            undo=lambda: self._physical.drop(target.project, name),
+        )
+
+    def create_view(self, statement: CreateView, fields: list[JsonField]) -> Outcome:
+        target = _table(statement.target)
+        if skipped := self.skipped(statement):
+            return skipped
+        existed = self._tables.find(target)
+        if existed is not None and existed.body["type"] == TABLE:
+            raise invalid_query(f"{target} is not allowed for this operation because it is currently a TABLE.")
+        options = _described(statement.options, _TABLE_OPTIONS)
+        body = self._tables.view_body(target, {**options, "view": {"query": statement.query}})
+        body["schema"] = {"fields": fields}
+
+        def commit() -> None:
+            self._tables.replace(target, body, None)
+
+        return Outcome({"query": _ddl("REPLACE" if existed else "CREATE", target)}, commit=commit)
+
+    def drop(self, statement: Drop) -> Outcome:
+        """DROP TABLE, VIEW or MODEL."""
+        if statement.kind == "DROP_MODEL":
+            return self._drop_model(statement)
+        target = _table(statement.target)
+        record = self._tables.find(target)
+        wanted = VIEW if statement.kind == "DROP_VIEW" else TABLE
+        if record is None:
+            if statement.if_exists:
+                return Outcome({"query": _ddl("SKIP", target)})
+            self._datasets.check(target.parent)
+            raise not_found("Table", target, location=self._datasets.location(target.parent))
+        if record.body["type"] != wanted:
+            raise invalid_query(
+                f"{target} is not allowed for this operation because it is currently a {record.body['type']}."
+            )
+        return Outcome({"query": _ddl("DROP", target)}, commit=lambda: self._tables.delete(target))
+
+    def _drop_model(self, statement: Drop) -> Outcome:
+        name = statement.target
+        target = ModelReference(name.project, name.dataset, name.table)
+        place = TableReference(name.project, name.dataset, name.table)
+        if self._models.find(target) is None:
+            if statement.if_exists:
+                return Outcome({"query": _ddl("SKIP", place)})
+            self._datasets.check(target.parent)
+            raise not_found("Model", target)
+        gone: list[Record] = []
+
+        def commit() -> None:
+            gone.append(self._records.delete(target.name))
+
+        return Outcome(
+            {"query": _ddl("DROP", place)},
+            commit=commit,
+            after=lambda: self._forget(gone),
+        )
+
+    def _forget(self, records: Sequence[Record]) -> None:
+        for each in records:
+            self._models.forget(each)
+
+    def alter_table(self, statement: AlterTable) -> Outcome:
+        """ALTER TABLE: the actions of one statement together."""
+        target = _table(statement.target)
+        held = ExitStack()
+        held.enter_context(self._locks.hold(target.name))
+        try:
+            outcome = self._altered(statement, target)
+        except BaseException:
+            held.close()
+            raise
+        outcome.release = held.close
+        return outcome
+
+    def _altered(self, statement: AlterTable, target: TableReference) -> Outcome:
+        record = self._tables.find(target)
+        if record is None:
+            if statement.if_exists:
+                return Outcome({"query": _ddl("SKIP", target)})
+            self._datasets.check(target.parent)
+            raise not_found("Table", target, location=self._datasets.location(target.parent))
+        about = {"query": _ddl("ALTER", target)}
+        change = _described(statement.options, _TABLE_OPTIONS, clears=True)
+        old: list[JsonField] = record.body["schema"]["fields"]
+        fields, origin = _columns(statement, target, old)
+        schemas.checked(fields)
+        schemas.layout(record.body, fields)
+        if statement.rename_to:
+            return self._renamed(statement, record, target, about)
+        if fields == old:
+            return Outcome(about, commit=lambda: _ignore(self._tables.patch(target, change)))
+        name = physical_of(record)
+        new, _ = self._physical.fill(target.project, fields, self._moved(target.project, name, fields, origin))
+
+        def commit() -> None:
+            self._tables.flip(target, new, {"schema": {"fields": fields}})
+            if change:
+                self._tables.patch(target, change)
+
+        return Outcome(about, commit=commit, undo=lambda: self._physical.drop(target.project, new))
+
+    def _moved(
+        self, project: str, name: str, fields: Sequence[JsonField], origin: Mapping[str, str]
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a table in its new columns; ``origin`` maps a new name to the old one where they differ."""
+        columns = fields_from_rest(fields)
+        renamed = {old.lower(): new for new, old in origin.items()}
+        kept = {each.name.lower() for each in columns}
+        for batch in self._physical.scan(project, name):
+            names = [renamed.get(each.lower(), each) for each in batch.schema.names]
+            moved = batch.rename_columns(names)
+            yield fit(moved.select([each for each in names if each.lower() in kept]), columns)
+
+    def _renamed(self, statement: AlterTable, record: Record, target: TableReference, about: dict[str, Any]) -> Outcome:
+        if statement.add or statement.drop or statement.rename or statement.options:
+            raise invalid_query("RENAME TO must stand alone in ALTER TABLE")
+        new = TableReference(target.project, target.dataset, statement.rename_to).checked()
+        if self._tables.find(new) is not None:
+            raise already_exists("Table", new)
+
+        def commit() -> None:
+            body = {key: value for key, value in record.body.items() if key != "_tule"}
+            body["tableReference"] = new.json()
+            # The rows stay where they are: only the name that leads to them changes.
+            self._records.delete(target.name)
+            self._tables.create(new, body, physical_of(record))
+
+        return Outcome(about, commit=commit)
+
+    # -- schemas
+
+    def create_schema(self, statement: CreateSchema) -> Outcome:
+        target = DatasetReference(statement.project, statement.dataset).checked()
+        about = _ddl_dataset("CREATE", target)
+        if self._datasets.find(target) is not None:
+            if not statement.if_not_exists:
+                raise already_exists("Dataset", target)
+            return Outcome({"query": _ddl_dataset("SKIP", target)})
+        body = {"datasetReference": target.json(), **_described(statement.options, _SCHEMA_OPTIONS)}
+        return Outcome({"query": about}, commit=lambda: _ignore(self._datasets.insert(target.project, body)))
+
+    def drop_schema(self, statement: DropSchema) -> Outcome:
+        target = DatasetReference(statement.project, statement.dataset)
+        if self._datasets.find(target) is None:
+            if statement.if_exists:
+                return Outcome({"query": _ddl_dataset("SKIP", target)})
+            raise not_found("Dataset", target)
+        return Outcome(
+            {"query": _ddl_dataset("DROP", target)},
+            commit=lambda: self._datasets.delete(target, contents=statement.cascade, drop=self.drop_contents),
+        )
+
+    def drop_contents(self, dataset: DatasetReference) -> None:
+        """Remove the tables and models of a dataset, inside the current transaction where there is one."""
+        with self._records.transaction():
+            self._tables.delete_under(dataset)
+            for record in self._records.list("bigquery#model", dataset.name).records:
+                self._records.delete(record.name)
+                self._records.after_commit(partial(self._models.forget, record))
+
+
+def _table(name: Name) -> TableReference:
+    return TableReference(name.project, name.dataset, name.table).checked()
+
+
+def _ddl(operation: str, target: TableReference) -> dict[str, Any]:
+    return {"ddlOperationPerformed": operation, "ddlTargetTable": target.json()}
+
+
+def _ddl_dataset(operation: str, target: DatasetReference) -> dict[str, Any]:
+    return {"ddlOperationPerformed": operation, "ddlTargetDataset": target.json()}
+
+
+def _ignore(_: Any) -> None:
+    return None
+
+
+def _columns(
+    statement: AlterTable, target: TableReference, old: Sequence[JsonField]
+) -> tuple[list[JsonField], dict[str, str]]:
+    """The columns after a statement, and the old name of each that was renamed."""
+    fields = [dict(each) for each in old]
+    origin: dict[str, str] = {}
+    for field, if_not_exists in statement.add:
+        if schemas.find(fields, field.name) is not None:
+            if if_not_exists:
+                continue
+            raise invalid_query(f"Column already exists: {field.name}")
+        if field.mode == "REQUIRED":
+            raise invalid_query(f"Cannot add required columns to an existing table. (column: {field.name})")
+        fields.append(schemas.checked([field.rest()])[0])
+    for name, if_exists in statement.drop:
+        found = schemas.find(fields, name)
+        if found is None:
+            if if_exists:
+                continue
+            raise invalid_query(f"Column not found: {name}")
+        if len(fields) == 1:
+            raise invalid_query(f"Cannot drop the only column of a table: {name}")
+        fields.remove(found)
+    for before, after in statement.rename:
+        found = schemas.find(fields, before)
+        if found is None:
+            raise invalid_query(f"Column not found: {before}")
+        if schemas.find(fields, after) is not None:
+            raise invalid_query(f"Column already exists: {after}")
+        origin[after] = found["name"]
+        found["name"] = after
+    return fields, origin
+
+
+# Option -> field of the REST resource.
+_TABLE_OPTIONS = {
+    "description": "description",
+    "friendly_name": "friendlyName",
+    "labels": "labels",
+    "expiration_timestamp": "expirationTime",
+}
+_SCHEMA_OPTIONS = {
+    "description": "description",
+    "friendly_name": "friendlyName",
+    "labels": "labels",
+    "location": "location",
+    "default_table_expiration_days": "defaultTableExpirationMs",
+}
+
+
+def _described(options: Mapping[str, Any], known: Mapping[str, str], *, clears: bool = False) -> dict[str, Any]:
+    """OPTIONS as fields of the REST resource; an option that is not done is refused by name."""
+    made: dict[str, Any] = {}
+    for name, value in options.items():
+        field = known.get(name.lower())
+        if field is None:
+            if value in (None, False):
+                continue
+            raise not_implemented(f"The option {name}", do=f"leave it out; done are {', '.join(known)}")
+        if value is None:
+            if clears:
+                made[field] = None
+        elif field == "labels":
+            made[field] = {str(key): str(text) for key, text in value}
+        elif field == "defaultTableExpirationMs":
+            made[field] = str(int(float(value) * _DAY_MS))
+        elif field == "expirationTime":
+            made[field] = str(_milliseconds(value))
+        else:
+            made[field] = value
+    return made
+
+
+def _milliseconds(value: Any) -> int:
+    try:
+        return timestamp(str(value)) // 1000
+    except ValueError:
+        raise invalid_query(f"expiration_timestamp must be a TIMESTAMP literal; given: {value!r}") from None
+
+
+def _layout(statement: CreateTable) -> dict[str, Any]:
+    """PARTITION BY and CLUSTER BY as the REST resource writes them."""
+    made: dict[str, Any] = {}
+    if statement.cluster_by:
+        made["clustering"] = {"fields": list(statement.cluster_by)}
+    text = statement.partition_by.strip()
+    if not text:
+        return made
+    if found := _RANGE.fullmatch(text):
+        bounds = {"start": found["start"], "end": found["end"], "interval": found["interval"] or "1"}
+        return {**made, "rangePartitioning": {"field": found["column"], "range": bounds}}
+    if found := _TRUNCATED.fullmatch(text):
+        return {**made, "timePartitioning": {"type": found["grain"].upper(), "field": found["column"]}}
+    if found := _DATE_OF.fullmatch(text):
+        return {**made, "timePartitioning": {"type": "DAY", "field": found["column"] or found["cast"]}}
+    if (found := _COLUMN.fullmatch(text)) and not found["column"].upper().startswith("_PARTITION"):
+        return {**made, "timePartitioning": {"type": "DAY", "field": found["column"]}}
+    raise not_implemented(
+        f"PARTITION BY {text}", do="partition by a column, DATE(column), a TRUNC of it, or RANGE_BUCKET"
+    )

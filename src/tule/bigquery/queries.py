@@ -1,0 +1,509 @@
+"""Query jobs: every kind of statement, alone or in a script.
+
+What is wrong with the text is told at once; names, types and values are found wrong while the job runs, and are its error.
+https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationQuery
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+
+from tule.bigquery import parameters, schemas
+from tule.bigquery.catalog import Guard, KeptRows, SessionCatalog
+from tule.bigquery.datasets import Datasets
+from tule.bigquery.definitions import Definitions
+from tule.bigquery.destinations import Destination, WriteLocks
+from tule.bigquery.engine import Session
+from tule.bigquery.errors import invalid, not_found, not_implemented
+from tule.bigquery.jobs import Job, Jobs, Outcome
+from tule.bigquery.model_statements import ModelStatements, Run, reference
+from tule.bigquery.physical import Physical, fit, note
+from tule.bigquery.references import DatasetReference, JobReference, TableReference
+from tule.bigquery.results import Results, anonymous_table
+from tule.bigquery.schemas import JsonField
+from tule.bigquery.sql import Compiled, Context, Parameter, Parsed, compile_query, statements
+from tule.bigquery.sql.statements import (
+    AlterModelOptions,
+    AlterTable,
+    CreateModel,
+    CreateSchema,
+    CreateTable,
+    CreateView,
+    Dml,
+    Drop,
+    DropSchema,
+    ExportModelTo,
+    Query,
+    Statement,
+)
+from tule.bigquery.tables import Tables, physical_of
+from tule.bigquery.types import fields_from_rest, fields_of
+from tule.kernel.records import Records
+
+_DML_COUNTS = {
+    "INSERT": "insertedRowCount",
+    "UPDATE": "updatedRowCount",
+    "DELETE": "deletedRowCount",
+    "TRUNCATE_TABLE": "deletedRowCount",
+}
+
+
+@dataclass(frozen=True)
+class QueryPlan:
+    """A query job, checked as far as its text tells."""
+
+    project: str
+    text: str
+    statements: tuple[Statement, ...]
+    config: Mapping[str, Any]
+    dataset: str | None
+    parameters: Mapping[str, Parameter]
+    destination: TableReference | None
+    guard: Guard
+    maximum_bytes: int | None = None
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether the job must be on record before it runs."""
+        return self.destination is not None or len(self.statements) > 1 or not isinstance(self.statements[0], Query)
+
+
+@dataclass
+class Line:
+    """One statement's line of work: its session, its catalog and what it holds."""
+
+    session: Session
+    catalog: SessionCatalog
+    held: ExitStack
+    context: Callable[[], Context] = field(repr=False)
+
+    def compile(self, tree: Any) -> Compiled:
+        return compile_query(tree.copy(), self.context())
+
+
+class Queries:
+    """Runs query jobs. ``models`` is None where machine learning is not installed."""
+
+    def __init__(
+        self,
+        records: Records,
+        datasets: Datasets,
+        tables: Tables,
+        physical: Physical,
+        results: Results,
+        locks: WriteLocks,
+        jobs: Jobs,
+        definitions: Definitions,
+        kept: KeptRows,
+    ) -> None:
+        self._records = records
+        self._datasets = datasets
+        self._tables = tables
+        self._physical = physical
+        self._results = results
+        self._locks = locks
+        self._jobs = jobs
+        self._definitions = definitions
+        self._kept = kept
+        self._parsed = Parsed()
+        self.models: ModelStatements | None = None
+
+    # -- planning
+
+    def plan(self, project: str, config: Mapping[str, Any], guard: Guard) -> QueryPlan:
+        """The job as it will run. Raises for what the text and the configuration alone show to be wrong."""
+        if config.get("useLegacySql") is True:
+            raise not_implemented("Legacy SQL (useLegacySql)", do="write GoogleSQL and set useLegacySql to false")
+        text = config.get("query")
+        if not isinstance(text, str) or not text.strip():
+            raise invalid("Required parameter is missing: query")
+        if config.get("createSession"):
+            raise not_implemented("createSession", do="use tables of a dataset instead of temporary ones")
+        if config.get("connectionProperties"):
+            names = ", ".join(str(each.get("key")) for each in config["connectionProperties"])
+            raise not_implemented(f"The connection property {names}", do="leave connectionProperties out")
+        dataset = None
+        if given := config.get("defaultDataset"):
+            default = DatasetReference.read(given, project, "defaultDataset")
+            dataset = default.dotted
+        destination = None
+        if config.get("destinationTable"):
+            destination = TableReference.read(config["destinationTable"], project, "destinationTable")
+        found = statements(self._parsed.trees(text), project, dataset)
+        if destination is not None and (len(found) > 1 or not isinstance(found[0], Query)):
+            raise invalid(
+                "A destination table can only be set on a SELECT statement; the statement names its own table"
+            )
+        maximum = config.get("maximumBytesBilled")
+        return QueryPlan(
+            project,
+            text,
+            tuple(found),
+            config,
+            dataset,
+            parameters.read(config.get("queryParameters") or [], config.get("parameterMode")),
+            destination,
+            guard,
+            None if maximum is None else int(maximum),
+        )
+
+    @contextmanager
+    def line(
+        self, project: str, dataset: str | None, values: Mapping[str, Parameter], guard: Guard, job: Job | None = None
+    ) -> Iterator[Line]:
+        """A session and a catalog for one statement; everything is let go at the end."""
+        with ExitStack() as held:
+            session = held.enter_context(self._physical.session())
+            if job is not None:
+                job.on_cancel(session.interrupt)
+            catalog = SessionCatalog(
+                self._records, self._datasets, self._tables, self._physical, session, held, self._kept, guard
+            )
+
+            def context() -> Context:
+                made = Context(catalog, project, dataset, values)
+                if self.models is not None:
+                    models, run = self.models, Run(job, project, session, context, job.check if job else _nothing)
+                    made.expand = lambda node, inner: models.expand(node, inner, run)
+                return made
+
+            yield Line(session, catalog, held, context)
+
+    def dry_run(self, plan: QueryPlan) -> dict[str, Any]:
+        """The statistics of a job that is not run: type, schema, bytes and tables."""
+        size, schema, tables = 0, None, []
+        for statement in plan.statements:
+            tree = getattr(statement, "query", None) if not isinstance(statement, Query | Dml) else statement.tree
+            if tree is None or isinstance(tree, str):
+                continue
+            with self.line(plan.project, plan.dataset, plan.parameters, plan.guard) as line:
+                compiled = line.compile(tree)
+                if isinstance(statement, Query):
+                    schema = [each.rest() for each in fields_of(line.session.schema(compiled.sql, compiled.parameters))]
+                size += line.catalog.bytes
+                tables += [each.json() for each in line.catalog.read]
+        self._within_budget(plan, size)
+        query: dict[str, Any] = {
+            "statementType": _type_of(plan),
+            "totalBytesProcessed": str(size),
+            "totalBytesBilled": "0",
+            "totalBytesProcessedAccuracy": "UPPER_BOUND",
+            "cacheHit": False,
+            "referencedTables": tables,
+        }
+        if schema is not None:
+            query["schema"] = {"fields": schema}
+        return {"totalBytesProcessed": str(size), "query": query}
+
+    def view_schema(self, project: str, text: str, guard: Guard) -> list[JsonField]:
+        """The columns of a view's query; raises for one that cannot run."""
+        found = statements(self._parsed.trees(text), project, None)
+        if len(found) != 1 or not isinstance(found[0], Query):
+            raise invalid("A view must be made of one SELECT statement")
+        with self.line(project, None, {}, guard) as line:
+            compiled = line.compile(found[0].tree)
+            return [each.rest() for each in fields_of(line.session.schema(compiled.sql, compiled.parameters))]
+
+    def filtered(self, table: TableReference, restriction: str) -> Iterator[pa.RecordBatch]:
+        """The rows of a table for which a GoogleSQL condition holds."""
+        text = f"SELECT * FROM `{table.project}`.`{table.dataset}`.`{table.table}` WHERE ({restriction}\n)"
+        found = statements(self._parsed.trees(text), table.project, None)
+        if len(found) != 1 or not isinstance(found[0], Query):
+            raise invalid(f"row_restriction must be one condition; given: {restriction!r}")
+        with self.line(table.project, None, {}, _open_door) as line:
+            compiled = line.compile(found[0].tree)
+            yield from line.session.query(compiled.sql, compiled.parameters).batches
+
+    # -- running
+
+    def run(self, job: Job, plan: QueryPlan) -> Outcome:
+        """Run the job's statement, or its script."""
+        if len(plan.statements) > 1:
+            return self._script(job, plan)
+        return self._one(job, plan, plan.statements[0])
+
+    def _one(self, job: Job, plan: QueryPlan, statement: Statement) -> Outcome:
+        outcome = self._dispatch(job, plan, statement)
+        query = outcome.statistics.setdefault("query", {})
+        query.setdefault("statementType", statement.kind)
+        query.setdefault("totalBytesProcessed", "0")
+        query.setdefault("totalBytesBilled", query["totalBytesProcessed"])
+        query.setdefault("cacheHit", False)
+        outcome.statistics.setdefault("totalBytesProcessed", query["totalBytesProcessed"])
+        return outcome
+
+    def _dispatch(self, job: Job, plan: QueryPlan, statement: Statement) -> Outcome:
+        match statement:
+            case Query():
+                return self._select(job, plan, statement)
+            case Dml():
+                return self._dml(job, plan, statement)
+            case CreateTable():
+                return self._create_table(job, plan, statement)
+            case CreateView():
+                plan.guard("bigquery.tables.create", _table(statement.target).name)
+                columns = self.view_schema(plan.project, statement.query, plan.guard)
+                return self._definitions.create_view(statement, columns)
+            case CreateSchema():
+                plan.guard("bigquery.datasets.create", f"projects/{statement.project}")
+                return self._definitions.create_schema(statement)
+            case DropSchema():
+                plan.guard("bigquery.datasets.delete", f"projects/{statement.project}/datasets/{statement.dataset}")
+                return self._definitions.drop_schema(statement)
+            case Drop():
+                kind = "models" if statement.kind == "DROP_MODEL" else "tables"
+                plan.guard(f"bigquery.{kind}.delete", _table(statement.target).name)
+                return self._definitions.drop(statement)
+            case AlterTable():
+                plan.guard("bigquery.tables.update", _table(statement.target).name)
+                return self._definitions.alter_table(statement)
+            case CreateModel() | AlterModelOptions() | ExportModelTo():
+                return self._model(job, plan, statement)
+        raise not_implemented(f"The statement {statement.kind}")
+
+    def _line(self, job: Job, plan: QueryPlan) -> Any:
+        return self.line(plan.project, plan.dataset, plan.parameters, plan.guard, job)
+
+    def _within_budget(self, plan: QueryPlan, size: int) -> None:
+        if plan.maximum_bytes is not None and size > plan.maximum_bytes:
+            raise invalid_budget(plan.maximum_bytes, size)
+
+    def _select(self, job: Job, plan: QueryPlan, statement: Query) -> Outcome:
+        with self._line(job, plan) as line:
+            compiled = line.compile(statement.tree)
+            self._within_budget(plan, line.catalog.bytes)
+            result = line.session.query(compiled.sql, compiled.parameters)
+            fields = [each.rest() for each in fields_of(result.schema)]
+            about = self._about(line, fields)
+            if plan.destination is not None:
+                outcome = self._stored(job, plan, fields, result.batches, about)
+            else:
+                kept = self._results.keep(result.schema, _watched(job, result.batches))
+                anonymous = anonymous_table(job.reference, job.user)
+                outcome = Outcome(
+                    {"query": about},
+                    configuration={
+                        "query": {
+                            "destinationTable": anonymous.json(),
+                            "createDisposition": "CREATE_IF_NEEDED",
+                            "writeDisposition": "WRITE_TRUNCATE",
+                        }
+                    },
+                    private={"result": kept.json},
+                    result=kept.rows,
+                    undo=lambda: self._results.drop(kept.json),
+                )
+        return outcome
+
+    @staticmethod
+    def _about(line: Line, fields: Sequence[JsonField] | None = None) -> dict[str, Any]:
+        about: dict[str, Any] = {"totalBytesProcessed": str(line.catalog.bytes)}
+        if line.catalog.read:
+            about["referencedTables"] = [each.json() for each in dict.fromkeys(line.catalog.read)]
+        if fields is not None:
+            about["schema"] = {"fields": list(fields)}
+        return about
+
+    def _stored(
+        self,
+        job: Job,
+        plan: QueryPlan,
+        fields: Sequence[JsonField],
+        batches: Iterable[pa.RecordBatch],
+        about: dict[str, Any],
+    ) -> Outcome:
+        """Write the rows of a query to its destination table."""
+        assert plan.destination is not None
+        plan.guard("bigquery.tables.updateData", plan.destination.name)
+        destination = Destination(
+            self._tables, self._physical, self._locks, plan.destination, plan.config, default_write="WRITE_EMPTY"
+        )
+
+        def make(into: Sequence[JsonField]) -> Iterator[pa.RecordBatch]:
+            columns = fields_from_rest(into)
+            for batch in batches:
+                yield fit(batch, columns)
+
+        def statistics(rows: int) -> dict[str, Any]:
+            return {"query": {**about, "outputRows": str(rows)}}
+
+        outcome = destination.store(job, fields, make, statistics)
+        outcome.private["result"] = {"table": plan.destination.json()}
+        return outcome
+
+    def _dml(self, job: Job, plan: QueryPlan, statement: Dml) -> Outcome:
+        target = _table(statement.target)
+        plan.guard("bigquery.tables.updateData", target.name)
+        held = ExitStack()
+        held.enter_context(self._locks.hold(target.name))
+        try:
+            record = self._tables.find(target)
+            if record is None:
+                self._datasets.check(target.parent)
+                raise not_found("Table", target, location=self._datasets.location(target.parent))
+            physical_of(record)
+            with self._line(job, plan) as line:
+                compiled = line.compile(statement.tree)
+                self._within_budget(plan, line.catalog.bytes)
+                about = self._about(line)
+                with line.session.transaction():
+                    rows = line.session.execute(compiled.sql, compiled.parameters)
+                    about["numDmlAffectedRows"] = str(rows)
+                    if statement.kind in _DML_COUNTS:
+                        about["dmlStats"] = {_DML_COUNTS[statement.kind]: str(rows)}
+                    about["statementType"] = statement.kind
+                    line.session.mark(target.project, job.reference.name, note({"query": about}, [target.name]))
+        except BaseException:
+            held.close()
+            raise
+        return Outcome(
+            {"query": about},
+            commit=lambda: self._tables.touch(target),
+            after=lambda: self._physical.done_with(target.project, job.reference.name),
+            release=held.close,
+        )
+
+    def _create_table(self, job: Job, plan: QueryPlan, statement: CreateTable) -> Outcome:
+        target = _table(statement.target)
+        plan.guard("bigquery.tables.create", target.name)
+        if statement.query is None:
+            return self._definitions.create_table(statement)
+        held = ExitStack()
+        held.enter_context(self._locks.hold(target.name))
+        try:
+            if skipped := self._definitions.skipped(statement):
+                held.close()
+                return skipped
+            with self._line(job, plan) as line:
+                compiled = line.compile(statement.query)
+                self._within_budget(plan, line.catalog.bytes)
+                result = line.session.query(compiled.sql, compiled.parameters)
+                given = fields_of(result.schema)
+                columns = given
+                if statement.fields is not None:
+                    if len(statement.fields) != len(given):
+                        raise invalid(
+                            f"Number of columns in the column definition list ({len(statement.fields)}) does not match "
+                            f"that of the query ({len(given)})"
+                        )
+                    columns = statement.fields
+                fields = schemas.checked([each.rest() for each in columns])
+                names = [each.name for each in columns]
+                batches = (batch.rename_columns(names) for batch in _watched(job, result.batches))
+                name, rows = self._physical.fill(
+                    target.project, fields, (fit(batch, fields_from_rest(fields)) for batch in batches)
+                )
+                about = self._about(line)
+            outcome = self._definitions.created(statement, fields, name)
+            outcome.statistics["query"] |= {**about, "outputRows": str(rows)}
+        except BaseException:
+            held.close()
+            raise
+        outcome.release = held.close
+        return outcome
+
+    def _model(self, job: Job, plan: QueryPlan, statement: CreateModel | AlterModelOptions | ExportModelTo) -> Outcome:
+        if self.models is None:
+            raise not_implemented(f"{statement.kind.replace('_', ' ')}", do="start a server with machine learning")
+        target = reference(statement.target)
+        verb = {"CREATE_MODEL": "create", "ALTER_MODEL": "updateMetadata", "EXPORT_MODEL": "export"}[statement.kind]
+        plan.guard(f"bigquery.models.{verb}", target.name)
+        self._datasets.check(target.parent)
+        with self._line(job, plan) as line:
+            run = Run(job, plan.project, line.session, line.context, job.check)
+            if isinstance(statement, CreateModel):
+                outcome = self.models.create(statement, run)
+            elif isinstance(statement, AlterModelOptions):
+                outcome = self.models.alter(statement, run)
+            else:
+                outcome = self.models.export(statement, run)
+            about = self._about(line)
+        query = outcome.statistics.setdefault("query", {})
+        for key, value in about.items():
+            query.setdefault(key, value)
+        if statement.kind != "EXPORT_MODEL":
+            query.setdefault(
+                "ddlTargetTable",
+                {"projectId": target.project, "datasetId": target.dataset, "tableId": target.model},
+            )
+        return outcome
+
+    # -- scripts
+
+    def _script(self, job: Job, plan: QueryPlan) -> Outcome:
+        """Run statements in turn, each a job of its own whose effects stand; the last one's rows are the script's."""
+        size = 0
+        last: Job | None = None
+        for index, statement in enumerate(plan.statements):
+            job.check()
+            last = self._child(job, plan, statement, index)
+            size += int(last.statistics.get("totalBytesProcessed", "0"))
+            if last.failure is not None:
+                raise last.failure
+        assert last is not None
+        outcome = Outcome(
+            {
+                "numChildJobs": str(len(plan.statements)),
+                "totalBytesProcessed": str(size),
+                "query": {"statementType": "SCRIPT", "totalBytesProcessed": str(size)},
+            }
+        )
+        if "result" in last.private:
+            outcome.private["result"] = last.private["result"]
+            outcome.result = last.result
+            outcome.statistics["query"]["schema"] = last.statistics["query"]["schema"]
+            outcome.configuration = {"query": {"destinationTable": last.configuration["query"]["destinationTable"]}}
+        return outcome
+
+    def _child(self, job: Job, plan: QueryPlan, statement: Statement, index: int) -> Job:
+        seal = hashlib.sha256(job.reference.name.encode()).hexdigest()[:32]
+        child = Job(
+            JobReference(job.reference.project, f"script_job_{seal}_{index}", job.reference.location),
+            {"jobType": "QUERY", "query": {"query": _text(statement), "useLegacySql": False}},
+            job.user,
+            self._jobs.now(),
+            parent=job.reference.job,
+        )
+        job.on_cancel(lambda: child.cancel(job.cancelled) if job.cancelled else None)
+        alone = replace(plan, statements=(statement,))
+        return self._jobs.run_here(
+            child, lambda running: self._one(running, alone, statement), record=alone.changes_something
+        )
+
+
+def _text(statement: Statement) -> str:
+    return str(statement.tree.sql(dialect="bigquery"))
+
+
+def _type_of(plan: QueryPlan) -> str:
+    return plan.statements[0].kind if len(plan.statements) == 1 else "SCRIPT"
+
+
+def _table(name: Any) -> TableReference:
+    return TableReference(name.project, name.dataset, name.table)
+
+
+def invalid_budget(limit: int, size: int) -> Exception:
+    error = invalid(f"Query exceeded limit for bytes billed: {limit}. {size} or higher required.")
+    error.reason = "bytesBilledLimitExceeded"
+    return error
+
+
+def _watched(job: Job, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        job.check()
+        yield batch
+
+
+def _nothing() -> None:
+    return None
+
+
+def _open_door(permission: str, name: str) -> None:
+    """The caller was checked before."""
