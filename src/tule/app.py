@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
+BIGQUERY_STORAGE = ("google.cloud.bigquery_storage_v1",)
 VERTEX = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
 _PREDICT = r"/v1/(?P<name>projects/[^/]+/locations/[^/]+/endpoints/[^/:]+):predict"
 
@@ -94,7 +95,7 @@ class App:
         self.authority = CertificateAuthority(self.home, clock)
         self.platform = Platform(self.records, self.operations, self.projects, self.policies)
         self.table = HandlerTable(self.platform, self.access)
-        for wire in (_interception, _storage, _resource_manager, _bigquery, _vertex):
+        for wire in (_interception, _bigquery, _vertex):
             wire(self)
         self.jobs.recover()
         self.operations.recover()
@@ -141,6 +142,30 @@ class App:
         from tule.kernel.objects import Objects
 
         return Objects(self.home, self.records, self.clock)
+
+    @Part
+    def warehouse(self) -> Any:
+        from tule.bigquery.public import PublicTables
+        from tule.bigquery.types import Field
+        from tule.bigquery.warehouse import Warehouse
+        from tule.engines.duckdb import DuckDBEngine
+
+        engine = DuckDBEngine(
+            self.home.folder("tables"), threads=self.threads, memory=self.settings.memory, field=Field.from_rest
+        )
+        warehouse = Warehouse(
+            records=self.records,
+            clock=self.clock,
+            home=self.home,
+            engine=engine,
+            objects=self.objects,
+            access=self.access,
+            policies=self.policies,
+            public=PublicTables(),
+        )
+        self.on_stop(warehouse.stop)
+        warehouse.start()
+        return warehouse
 
     @Part
     def models(self) -> Any:
@@ -190,13 +215,24 @@ def _interception(app: App) -> None:
     app.table.add_door(("metadata.google.internal", "metadata", "169.254.169.254"), ("/computeMetadata/",), metadata)
 
 
-def _storage(app: App) -> None: ...
+def _bigquery(app: App) -> None:
+    def rest() -> Door:
+        from tule.bigquery.api import BigQuery
 
+        return BigQuery(app.warehouse)
 
-def _resource_manager(app: App) -> None: ...
+    def read() -> Any:
+        from tule.bigquery.storage_api import BigQueryRead
 
+        return BigQueryRead(app.platform, app.warehouse)
 
-def _bigquery(app: App) -> None: ...
+    hosts = ("bigquery.googleapis.com", "www.googleapis.com", "bigquery.mtls.googleapis.com")
+    app.table.add_door(hosts, ("/bigquery/", "/upload/bigquery/", "/resumable/upload/bigquery/", "/projects/"), rest)
+    app.table.add_api("bigquerystorage.googleapis.com", BIGQUERY_STORAGE)
+    app.table.add_service(BIGQUERY_STORAGE, "BigQueryRead", read)
+    if app.records.list("bigquery#dataset", page_size=1).records:
+        # Jobs that a crash cut off are brought to their end before anybody asks.
+        _ = app.warehouse
 
 
 def _vertex(app: App) -> None:
