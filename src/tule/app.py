@@ -151,7 +151,7 @@ class App:
         from tule.engines.duckdb import DuckDBEngine
 
         engine = DuckDBEngine(
-            self.home.folder("tables"), threads=self.threads, memory=self.settings.memory, field=Field.from_rest
+            self.home.folder("tables"), threads=self.threads, memory=self.settings.memory, field=Field
         )
         warehouse = Warehouse(
             records=self.records,

@@ -34,7 +34,8 @@ Parameters = Mapping[str, Any] | Sequence[Any]
 
 
 class DuckDBEngine:
-    """The engine of one data directory. ``folder`` belongs to it alone; ``field`` rebuilds a column from its JSON."""
+    """The engine of one data directory. ``folder`` belongs to it alone; ``field`` is the class of the port's columns, made
+    from their JSON (``from_rest``) or from Arrow (``from_arrow``)."""
 
     dialect = "duckdb"
 
@@ -116,7 +117,7 @@ class DuckDBEngine:
         rows = self._one(f"SELECT fields FROM {database}.main.{_SCHEMAS} WHERE name = ?", [_physical(table)])
         if not rows:
             raise FailedPrecondition("The physical table must exist", given=table)
-        return [self._field(each) for each in json.loads(rows[0][0])]
+        return [self._field.from_rest(each) for each in json.loads(rows[0][0])]
 
     def statistics(self, project: str, table: str) -> tuple[int, int]:
         relation = self.relation(project, table)
@@ -258,9 +259,7 @@ class DuckDBSession:
         self.execute(f"INSERT INTO {database}.main.{_SCHEMAS} VALUES (?, ?)", [_physical(table), text])
 
     def create_as(self, project: str, table: str, sql: str, parameters: Parameters = ()) -> int:
-        from_arrow = self._engine._field
-        schema = self.schema(sql, parameters)
-        fields = [from_arrow(each) for each in schema]
+        fields = [self._engine._field.from_arrow(each) for each in self.schema(sql, parameters)]
         with self.transaction():
             self.create(project, table, fields)
             return self.execute(f"INSERT INTO {self._engine.relation(project, table)} {sql}", parameters)
@@ -298,7 +297,9 @@ class DuckDBSession:
 
     def temporary(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str:
         name = self._temporary_name()
-        columns = ", ".join(f"{quoted(each.name)} {column_type(self._engine._field(each))}" for each in schema)
+        columns = ", ".join(
+            f"{quoted(each.name)} {column_type(self._engine._field.from_arrow(each))}" for each in schema
+        )
         self.execute(f"CREATE TEMP TABLE {name} ({columns})")
         with self._registered(schema, batches) as source:
             self.execute(f"INSERT INTO temp.main.{name} SELECT * FROM {source}")
