@@ -226,10 +226,16 @@ def _bigquery(app: App) -> None:
 
         return BigQueryRead(app.platform, app.warehouse)
 
+    def write() -> Any:
+        from tule.bigquery.storage_write_api import BigQueryWrite
+
+        return BigQueryWrite(app.platform, app.warehouse)
+
     hosts = ("bigquery.googleapis.com", "www.googleapis.com", "bigquery.mtls.googleapis.com")
     app.table.add_door(hosts, ("/bigquery/", "/upload/bigquery/", "/resumable/upload/bigquery/", "/projects/"), rest)
     app.table.add_api("bigquerystorage.googleapis.com", BIGQUERY_STORAGE)
     app.table.add_service(BIGQUERY_STORAGE, "BigQueryRead", read)
+    app.table.add_service(BIGQUERY_STORAGE, "BigQueryWrite", write)
     if app.records.list("bigquery#dataset", page_size=1).records:
         # Jobs that a crash cut off are brought to their end before anybody asks.
         _ = app.warehouse

@@ -75,7 +75,10 @@ class Session(Protocol):
         """Remove a physical table if it is there."""
 
     def mark(self, project: str, job: str, note: str) -> None:
-        """Write down that ``job`` took effect, with a note of at most 64 KiB, inside the current transaction."""
+        """Write down that ``job`` took effect, with a note of at most 64 KiB, inside the current transaction.
+
+        A later mark of the same job takes the place of the earlier one.
+        """
 
     def interrupt(self) -> None:
         """Stop the statement that runs now, if any."""

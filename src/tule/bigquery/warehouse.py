@@ -38,6 +38,7 @@ from tule.bigquery.rows import Page, RowFormat, TableRows, page
 from tule.bigquery.tables import Tables
 from tule.bigquery.types import fields_of
 from tule.bigquery.uploads import Uploads
+from tule.bigquery.write_streams import WriteStreams
 from tule.kernel.access import Principal
 from tule.kernel.clock import Clock
 from tule.kernel.home import Home
@@ -115,6 +116,7 @@ class Warehouse:
         self.extracts = Extracts(self.sources, objects, home.folder("uploads"))
         self.copies = Copies(self.tables, self.sources, self.physical, locks)
         self.read_sessions = ReadSessions(records, self.sources, home, clock)
+        self.write_streams = WriteStreams(records, self.tables, self.physical, locks, clock)
         self.read_sessions.filtered = self.queries.filtered
         self.read_sessions.job_rows = self._job_rows
         self.sources.kept = self.kept
@@ -136,8 +138,10 @@ class Warehouse:
         """Bring what a crash left to a true state, and begin to keep time."""
         self.jobs.recover(self._happened)
         self.uploads.sweep(starting=True)
+        self.write_streams.recover()
         for project in self._engine.projects():
-            dropped = self.physical.sweep(project, self.tables.physical_names(project))
+            known = self.tables.physical_names(project) | self.write_streams.physical_names(project)
+            dropped = self.physical.sweep(project, known)
             if dropped:
                 _LOG.info("%d physical tables of %s that no table named were dropped", dropped, project)
             self._engine.forget(project, self._engine.marks(project))
@@ -161,6 +165,7 @@ class Warehouse:
             self.models.expire()
             self.results.sweep()
             self.read_sessions.sweep()
+            self.write_streams.sweep()
             self.uploads.sweep()
             self.jobs.purge()
         except Exception:

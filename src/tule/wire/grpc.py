@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tule.kernel.access import Access
+from tule.kernel.access import Access, Principal
 from tule.kernel.errors import TuleError, Unimplemented
 from tule.wire import errors, transcode
 from tule.wire.handlers import HandlerTable
 from tule.wire.service import Handler
-from tule.wire.surfaces import SERVER_STREAM, UNARY, pb_class
+from tule.wire.surfaces import BOTH_STREAM, SERVER_STREAM, UNARY, pb_class
 
 if TYPE_CHECKING:
     import grpc
@@ -72,6 +72,8 @@ class Grpc:
             return grpc.unary_unary_rpc_method_handler(self._unary(handler), parse, serialize)
         if handler.method.streaming == SERVER_STREAM:
             return grpc.unary_stream_rpc_method_handler(self._stream(handler), parse, serialize)
+        if handler.method.streaming == BOTH_STREAM:
+            return grpc.stream_stream_rpc_method_handler(self._conversation(handler), parse, serialize)
         name = handler.method.full_name
 
         def refuse_stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
@@ -98,15 +100,31 @@ class Grpc:
 
         return answer
 
+    def _conversation(self, handler: Handler) -> Callable[[Iterator[Any], Any], Iterator[Any]]:
+        def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+            try:
+                headers, principal = self._caller(handler, context)
+                host = headers.get("host", "")
+                for each in self._table.converse(handler, requests, principal, host=host, headers=headers):
+                    yield transcode.response_message(handler.method, each)
+            except Exception as error:
+                self._abort(context, errors.known(error))
+
+        return answer
+
     def _invoke(self, handler: Handler, request: Any, context: grpc.ServicerContext) -> Any:
+        headers, principal = self._caller(handler, context)
+        return self._table.invoke(handler, request, principal, host=headers.get("host", ""), headers=headers)
+
+    def _caller(self, handler: Handler, context: grpc.ServicerContext) -> tuple[dict[str, str], Principal]:
+        """The headers of a call and who makes it."""
         headers = {
             key: value if isinstance(value, str) else value.decode("latin-1")
             for key, value in context.invocation_metadata()
         }
         # The front let in only connections to our own names; gRPC hides :authority from handlers.
         host = headers.get("host", "")
-        principal = self._access.principal_for(headers, {}, method="POST", host=host, path=handler.method.path)
-        return self._table.invoke(handler, request, principal, host=host, headers=headers)
+        return headers, self._access.principal_for(headers, {}, method="POST", host=host, path=handler.method.path)
 
     @staticmethod
     def _abort(context: grpc.ServicerContext, error: TuleError) -> None:

@@ -164,15 +164,31 @@ class HandlerTable:
 
     def invoke(self, handler: Handler, message: Any, principal: Principal, **about: Any) -> Any:
         """Check permission and receipt, then call the door; the one way in of both carriers."""
+        return handler.call(
+            self._admitted(handler, message, principal), Call(principal, handler.method, self.platform, **about)
+        )
+
+    def converse(self, handler: Handler, messages: Iterator[Any], principal: Principal, **about: Any) -> Any:
+        """``invoke`` for a stream of requests: the door gets an iterator, each request is checked when it comes."""
+
+        def admitted() -> Iterator[Any]:
+            resource = ""
+            for message in messages:
+                # A later request that names no resource is about the one named last.
+                resource = next(transcode.resource_names(message), resource)
+                yield self._admitted(handler, message, principal, resource)
+
+        return handler.call(admitted(), Call(principal, handler.method, self.platform, **about))
+
+    def _admitted(self, handler: Handler, message: Any, principal: Principal, resource: str = "") -> Any:
+        """A request as its door takes it, after permission (on what it names, else ``resource``) and receipt."""
         transcode.resolve_projects(message, self.platform.projects.resolve)
         if project := transcode.project_of(message):
             self.platform.projects.resolve(project)
-        self.access.check(principal, handler.permission, next(transcode.resource_names(message), ""))
+        self.access.check(principal, handler.permission, next(transcode.resource_names(message), resource))
         handler.receipt.check(handler.method.name, message_paths(message))
-        call = Call(principal, handler.method, self.platform, **about)
         kind = handler.method.request
-        request = kind.wrap(message) if hasattr(kind, "wrap") else message
-        return handler.call(request, call)
+        return kind.wrap(message) if hasattr(kind, "wrap") else message
 
     def all_handlers(self) -> Iterator[Handler]:
         """Every handler of every registered service; loads all packages. For the docs."""

@@ -324,7 +324,10 @@ class DuckDBSession:
     def mark(self, project: str, job: str, note: str) -> None:
         if len(note) > _LONGEST_NOTE:
             raise InvalidArgument("The note of a mark must be at most 64 KiB", given=f"{len(note)} characters")
-        self.execute(f"INSERT INTO {self._engine._database(project)}.main.{_MARKS} VALUES (?, ?)", [job, note])
+        marks = f"{self._engine._database(project)}.main.{_MARKS}"
+        with self.transaction():
+            self.execute(f"DELETE FROM {marks} WHERE job = ?", [job])
+            self.execute(f"INSERT INTO {marks} VALUES (?, ?)", [job, note])
 
     def interrupt(self) -> None:
         self._cursor.interrupt()
