@@ -32,6 +32,8 @@ from tule.kernel.records import Record, Records
 from tule.wire.receipts import Receipt
 from tule.wire.surfaces import Method, ServiceSurface, Surface, pb, pb_class
 
+_BLINK = 0.25  # seconds
+
 
 @dataclass(frozen=True)
 class Platform:
@@ -65,11 +67,14 @@ class Call:
 
         ``metadata`` and the work's result are JSON objects of the method's metadata and response messages; their types
         are those that the client package names. The result {} answers an empty response.
+
+        Work that ends in a blink is answered done: a client asks again only after up to a second.
         """
         assert self.method.operation is not None, f"{self.method.full_name} is not long-running"
         response, about = self.method.operation
         typed = _typed(about, metadata or {}) if about is not None else {}
-        return self.platform.operations.start(
+        operations = self.platform.operations
+        started = operations.start(
             parent,
             lambda progress: _typed(response, work(progress) or {}),
             kind=self.method.full_name,
@@ -77,6 +82,7 @@ class Call:
             response_type=pb_class(response).DESCRIPTOR.full_name,
             target=target,
         )
+        return started if self.platform.records.in_transaction else operations.wait(started.name, _BLINK)
 
 
 def _typed(kind: Any, body: dict[str, Any]) -> dict[str, Any]:

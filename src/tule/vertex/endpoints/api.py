@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tule.kernel.errors import InvalidArgument, Unimplemented
@@ -190,6 +191,8 @@ class PredictionService(Service):
         super().__init__(platform)
         self._router = router
         self._explainer = explainer
+        # Requests that wait for a worker, or are large: the event loop must not.
+        self._waiting = ThreadPoolExecutor(64, thread_name_prefix="predict")
 
     @property
     def fast(self) -> Mapping[str, FastPath]:
@@ -197,8 +200,8 @@ class PredictionService(Service):
 
     async def _fast_predict(self, request: FastRequest) -> bytes | None:
         route = self._router.find(request.name)
-        if route is None:
-            # A project number in the name, or no such endpoint: the ordinary way says which.
+        if route is None or not request.principal.owner:
+            # A project number in the name, no such endpoint, or somebody whose permission must be looked up.
             return None
         instances = instances_of(request.body)
         deployed = route.choose()
@@ -206,7 +209,9 @@ class PredictionService(Service):
             answers = deployed.replica.predict(instances, route.seconds)
         else:
             loop = asyncio.get_running_loop()
-            answers = await loop.run_in_executor(None, lambda: deployed.replica.predict(instances, route.seconds))
+            answers = await loop.run_in_executor(
+                self._waiting, lambda: deployed.replica.predict(instances, route.seconds)
+            )
         deployed.requests += 1
         return encode(answers, deployed)
 

@@ -406,7 +406,8 @@ class Pool:
     def available(self) -> int:
         """How many workers are up."""
         with self._changed:
-            return self._total - self._starting
+            dead = sum(not worker.alive for worker in self._idle)
+            return self._total - self._starting - dead
 
     def predict(self, instances: Sequence[Any], seconds: float | None = None) -> list[Any]:
         worker = self._take(seconds or self._launcher.limits.predict_seconds)
@@ -472,8 +473,11 @@ class Pool:
             while True:
                 if self._closed:
                     raise Unavailable("The model must be deployed", given="it is being undeployed")
-                if self._idle:
-                    return self._idle.pop()
+                while self._idle:
+                    worker = self._idle.pop()
+                    if worker.alive:
+                        return worker
+                    self._drop(worker)
                 if self._total < self._most:
                     self._grow()
                 left = end - clock.monotonic()
@@ -509,12 +513,19 @@ class Pool:
                 self._idle.append(worker)
                 self._changed.notify()
                 return
-            self._total -= 1
-            if not self._closed and not worker.alive:
-                self.restarts += 1
-                if self._total < self._least:
-                    self._grow_quietly()
+            if self._closed or worker.alive:
+                self._total -= 1
+            else:
+                self._drop(worker)
         worker.close()
+
+    def _drop(self, worker: Worker) -> None:
+        """Let a worker that has died go, and start another in its place. Holds the lock."""
+        worker.close()
+        self._total -= 1
+        self.restarts += 1
+        if self._total < self._least:
+            self._grow_quietly()
 
     def _grow_quietly(self) -> None:
         with contextlib.suppress(TuleError):
