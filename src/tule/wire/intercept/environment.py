@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from tule.wire.intercept.names import is_google
-from tule.wire.intercept.proxy import Route
+from tule.wire.intercept.routes import Route
 
 # Removed from what the command inherits: they would lead a client around the proxy, or to another emulator.
 UNSET = (

@@ -1,48 +1,20 @@
 """The proxy that intercepted commands speak to: Google's names end here, others go where they would have gone.
 
 A client must give the proxy credential: user ``tule`` with the data directory's token. The user may carry, after a ``+``,
-the name of a *route*: how hosts that are not Google's leave (through the proxy that the command had before, or not at
-all when offline). Routes are described by the CLI in the environment it makes; see ``environment.py``.
+a *route*: how hosts that are not Google's leave. It is made with the command's environment; see ``environment.py``.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import json
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tule.kernel.access import Access
 from tule.kernel.errors import TuleError
 from tule.wire.front import Tunnel
 from tule.wire.intercept.names import is_google
-
-
-@dataclass(frozen=True)
-class Route:
-    """How a command's other connections leave. ``upstream``: the proxy it had (``host:port``), None for directly."""
-
-    offline: bool = False
-    upstream: str | None = None
-    upstream_credential: str | None = None
-    bypass: tuple[str, ...] = ()
-
-    def encode(self) -> str:
-        """As part of a user name: no character that a URL would have to escape."""
-        text = json.dumps([self.offline, self.upstream, self.upstream_credential, list(self.bypass)])
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-    @classmethod
-    def decode(cls, text: str) -> Route:
-        padded = text + "=" * (-len(text) % 4)
-        offline, upstream, credential, bypass = json.loads(base64.urlsafe_b64decode(padded))
-        return cls(bool(offline), upstream, credential, tuple(bypass))
-
-    def goes_upstream(self, host: str) -> bool:
-        return self.upstream is not None and not any(
-            each == "*" or host == each or host.endswith("." + each.lstrip(".")) for each in self.bypass
-        )
+from tule.wire.intercept.routes import Route
 
 
 class Proxy:
