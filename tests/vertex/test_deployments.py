@@ -145,6 +145,55 @@ def test_a_booster_is_exact_and_takes_nulls(bench: Bench, tmp_path: Path) -> Non
     assert bench.predict(endpoint, ROWS.tolist()) == booster.predict(xgboost.DMatrix(ROWS)).tolist()
 
 
+def test_an_onnx_graph_runs_in_a_worker(bench: Bench) -> None:
+    pytest.importorskip("onnxruntime")
+    from skl2onnx import to_onnx
+
+    estimator = estimators()["logistic"]()
+    graph = to_onnx(estimator, ROWS[:1], options={"zipmap": False}).SerializeToString()
+    endpoint = bench.endpoint()
+    deployed = bench.deploy(endpoint, bench.upload({"model.onnx": graph}, "pytorch-cpu.2-1"))
+    body = bench.endpoints.deployment(endpoint, deployed).body["serving"]
+    assert body["mode"] == "worker" and "ONNX graph" in body["reason"]
+    found = bench.predict(endpoint, ROWS.tolist())
+    assert [each["label"] for each in found] == estimator.predict(ROWS).tolist()
+    np.testing.assert_allclose(
+        [each["probabilities"] for each in found], estimator.predict_proba(ROWS), rtol=0, atol=1e-15
+    )
+    assert bench.predict(endpoint, [{"X": ROWS[0].tolist()}]) == found[:1]
+    for wrong, message in (
+        ([1.0, 2.0], r"X must have the shape \[4\] in each instance; given: \[2\]"),
+        ({"Y": [1.0] * 4}, "exactly the inputs X; given: Y in instance 0"),
+        (["a"] * 4, r"X must be tensor\(double\) of one shape"),
+    ):
+        with pytest.raises(InvalidArgument, match=message):
+            bench.predict(endpoint, [wrong])
+
+
+def test_an_onnx_graph_takes_named_columns(bench: Bench) -> None:
+    pytest.importorskip("onnxruntime")
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+    from sklearn.compose import make_column_transformer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"size": ROWS[:, 0], "colour": np.where(ROWS[:, 1] > 0, "red", "blue")})
+    encoder = make_column_transformer((OneHotEncoder(), ["colour"]), remainder="passthrough")
+    estimator = make_pipeline(encoder, LogisticRegression()).fit(frame, LABELS)
+    inputs = [("size", FloatTensorType([None, 1])), ("colour", StringTensorType([None, 1]))]
+    endpoint = bench.endpoint()
+    bench.deploy(endpoint, bench.upload({"model.onnx": to_onnx(estimator, initial_types=inputs).SerializeToString()}))
+    found = bench.predict(endpoint, frame.to_dict("records"))
+    names = sorted(found[0])
+    assert [each[names[0]] for each in found] == estimator.predict(frame).tolist()
+    assert set(found[0][names[1]]) == {"up", "down"}
+    with pytest.raises(InvalidArgument, match="must be an object with the inputs size, colour; given: list"):
+        bench.predict(endpoint, [[1.0, "red"]])
+
+
 def test_a_split_is_obeyed_across_versions(bench: Bench) -> None:
     from sklearn.dummy import DummyClassifier
 
@@ -221,6 +270,9 @@ def test_what_cannot_be_served_says_why(bench: Bench) -> None:
         bench.endpoints.check_deploy(
             endpoint, {"model": custom.name, "dedicatedResources": {"minReplicaCount": 99}}, {}
         )
+    nothing = bench.upload({"model.onnx": b"not a graph"})
+    with pytest.raises(FailedPrecondition, match=r"model\.onnx"):
+        bench.deploy(endpoint, nothing)
     broken = bench.upload({"model.bst": b"{not a booster"}, "xgboost-cpu.2-1")
     with pytest.raises(FailedPrecondition, match=r"model\.bst"):
         bench.deploy(endpoint, broken)

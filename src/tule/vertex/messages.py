@@ -10,14 +10,6 @@ from tule.wire.service import Call
 from tule.wire.surfaces import pb, pb_class
 
 
-def to_json(message: Any) -> dict[str, Any]:
-    """A message as JSON."""
-    from google.protobuf import json_format
-
-    found: dict[str, Any] = json_format.MessageToDict(pb(message))
-    return found
-
-
 def metadata(call: Call) -> dict[str, Any]:
     """The metadata that every operation of Vertex AI begins with."""
     now = call.platform.records.clock.now().isoformat().replace("+00:00", "Z")

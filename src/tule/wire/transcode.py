@@ -192,6 +192,14 @@ def operation_message(operation: Operation) -> Any:
     return json_format.ParseDict(body, operations_pb2.Operation(), ignore_unknown_fields=True)
 
 
+def to_dict(message: Any) -> dict[str, Any]:
+    """A message of either kind as JSON in Google's spelling: camelCase, enums by name."""
+    from google.protobuf import json_format
+
+    found: dict[str, Any] = json_format.MessageToDict(pb(message))
+    return found
+
+
 def to_json(message: Any, *, integers: bool = False) -> bytes:
     """A message as the JSON that Google's REST carriers send; ``integers``: enums as numbers."""
     from google.protobuf import json_format

@@ -14,10 +14,11 @@ from tule.vertex.endpoints.endpoints import ENDPOINT, Endpoints
 from tule.vertex.endpoints.explaining import Explainer
 from tule.vertex.endpoints.replicas import replica_counts
 from tule.vertex.endpoints.router import SMALL_BODY, Deployed, Router, check_parameters, encode, instances_of
-from tule.vertex.messages import finisher, masked_fields, metadata, read_masked, to_json
+from tule.vertex.messages import finisher, masked_fields, metadata, read_masked
 from tule.wire.door import Reply
 from tule.wire.service import Call, FastPath, FastRequest, Platform, Service, rpc
 from tule.wire.surfaces import pb, pb_class
+from tule.wire.transcode import to_dict
 
 PACKAGES = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
 
@@ -48,7 +49,7 @@ class EndpointService(Service):
         stores=("endpoint.description",),
     )  # fmt: skip
     def create_endpoint(self, request: Any, call: Call) -> Operation:
-        message = to_json(request.endpoint)
+        message = to_dict(request.endpoint)
         endpoint_id = getattr(request, "endpoint_id", "")
         self._endpoints.check_new(request.parent, message, endpoint_id)
 
@@ -84,7 +85,7 @@ class EndpointService(Service):
     @rpc(permission="aiplatform.endpoints.update", executes=("endpoint.*", "update_mask"))
     def update_endpoint(self, request: Any, call: Call) -> dict[str, Any]:
         fields = masked_fields(request, request.endpoint)
-        message = to_json(request.endpoint)
+        message = to_dict(request.endpoint)
         return self._endpoints.update(request.endpoint.name, message, fields, request.endpoint.etag)
 
     @rpc(
@@ -92,7 +93,7 @@ class EndpointService(Service):
         executes=("endpoint.name", "endpoint.client_connection_config.inference_timeout"),
     )
     def update_endpoint_long_running(self, request: Any, call: Call) -> Operation:
-        name, message = request.endpoint.name, to_json(request.endpoint)
+        name, message = request.endpoint.name, to_dict(request.endpoint)
         self._endpoints.get(name)
 
         def work(progress: Progress) -> dict[str, Any]:
@@ -131,7 +132,7 @@ class EndpointService(Service):
     )  # fmt: skip
     def deploy_model(self, request: Any, call: Call) -> Operation:
         name, shares = request.endpoint, dict(request.traffic_split)
-        message = to_json(request.deployed_model)
+        message = to_dict(request.deployed_model)
         explanation.check_spec(message.get("explanationSpec", {}))
         self._endpoints.check_deploy(name, message, shares)
 
@@ -158,7 +159,7 @@ class EndpointService(Service):
     # As with updates, the mask says what is read of the deployed model.
     @rpc(permission="aiplatform.endpoints.update", executes=("endpoint", f"{_DEPLOYED}.*", "update_mask"))
     def mutate_deployed_model(self, request: Any, call: Call) -> Operation:
-        name, message = request.endpoint, to_json(request.deployed_model)
+        name, message = request.endpoint, to_dict(request.deployed_model)
         mask = list(pb(request).update_mask.paths)
         known = {path.removeprefix(f"{_DEPLOYED}.") for path in _RESOURCES} | {"min_replica_count", "max_replica_count"}
         wrong = [path for path in mask if path not in known]

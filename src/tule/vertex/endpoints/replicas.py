@@ -139,7 +139,7 @@ class InWorkers:
 
 
 # What opens each format of artifact in a worker.
-_LOADERS = {"pickle": "pickle", "booster": "booster", "saved_model": "saved_model", "bundle": "bundle"}
+_LOADERS = {each: each for each in ("pickle", "booster", "saved_model", "onnx", "bundle")}
 
 
 class LocalReplicas:
@@ -273,10 +273,11 @@ def check_servable(version: Version) -> None:
             given=version.image_uri,
             do="upload the model with a prebuilt scikit-learn, XGBoost or TensorFlow image, which Tule serves itself",
         )
-    if version.image.framework == "pytorch":
+    if version.artifact.format == "archive":
         raise Unimplemented(
-            "Models for TorchServe (.mar archives) are not served", given=version.image_uri, do="use another framework"
-        )
+            "Models for TorchServe (.mar archives) are not served", given=version.image_uri,
+            do="export the network to ONNX and upload it as model.onnx under the same image",
+        )  # fmt: skip
     spec = version.message.get("containerSpec", {})
     wrong = [name for name in ("command", "args") if spec.get(name)]
     if wrong:
@@ -285,18 +286,25 @@ def check_servable(version: Version) -> None:
             given=", ".join(f"container_spec.{name}" for name in wrong),
             do="leave these out",
         )
-    if version.artifact.format == "saved_model":
-        _check_tensorflow()
+    if needed := _RUNTIMES.get(version.artifact.format):
+        _check_installed(*needed)
 
 
-def _check_tensorflow() -> None:
+# What serves these formats, by the package's name and the way to get it.
+_RUNTIMES = {
+    "saved_model": ("A SavedModel", "TensorFlow", "tensorflow", "tensorflow-cpu"),
+    "onnx": ("An ONNX model", "ONNX Runtime", "onnxruntime", "'tule[onnx]'"),
+}
+
+
+def _check_installed(what: str, runtime: str, package: str, requirement: str) -> None:
     from importlib.util import find_spec
 
-    if find_spec("tensorflow") is None:
+    if find_spec(package) is None:
         raise FailedPrecondition(
-            "A SavedModel needs TensorFlow where Tule runs",
+            f"{what} needs {runtime} where Tule runs",
             given="the package is not installed",
-            do="run `pip install tensorflow-cpu` in Tule's environment, then deploy again",
+            do=f"run `pip install {requirement}` in Tule's environment, then deploy again",
         )
 
 

@@ -297,7 +297,9 @@ class Worker:
 
     def _load_failure(self, message: Mapping[str, Any]) -> TuleError:
         name = self._task.path.name
-        error, trace = str(message.get("error")), str(message.get("trace", ""))
+        # Libraries name the file with its place in the data directory, which says nothing to a client.
+        error = str(message.get("error")).replace(f"{self._task.directory}{os.sep}", "")
+        trace = str(message.get("trace", ""))
         tried = [item for item in message.get("tried") or [] if isinstance(item, dict)]
         details = [{"@type": "type.googleapis.com/google.rpc.DebugInfo", "detail": trace}] if trace else []
         if tried:

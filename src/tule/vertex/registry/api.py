@@ -7,12 +7,13 @@ from typing import Any
 
 from tule.kernel.errors import InvalidArgument, Unimplemented
 from tule.kernel.operations import Operation, Progress
-from tule.vertex.messages import finisher, masked_fields, metadata, read_masked, to_json
+from tule.vertex.messages import finisher, masked_fields, metadata, read_masked
 from tule.vertex.registry.artifacts import Source
 from tule.vertex.registry.evaluations import STORED
 from tule.vertex.registry.export import Exporter
 from tule.vertex.registry.models import Models, split_name
 from tule.wire.service import Call, Platform, Service, rpc
+from tule.wire.transcode import to_dict
 
 PACKAGES = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
 
@@ -62,7 +63,7 @@ class ModelService(Service):
 
     @rpc(permission="aiplatform.models.upload", executes=_UPLOADED, stores=_KEPT)
     def upload_model(self, request: Any, call: Call) -> Operation:
-        message = to_json(request.model)
+        message = to_dict(request.model)
         self._check_explanation(message.get("explanationSpec", {}))
         source = self._source(message["artifactUri"]) if message.get("artifactUri") else None
         self._models.check_new(request.parent, message, request.parent_model, request.model_id)
@@ -122,7 +123,7 @@ class ModelService(Service):
     # Clients send the whole model back; only what the mask names is read, and what cannot change is refused by name.
     @rpc(permission="aiplatform.models.update", executes=("model.*", "update_mask"))
     def update_model(self, request: Any, call: Call) -> dict[str, Any]:
-        message = to_json(request.model)
+        message = to_dict(request.model)
         fields = masked_fields(request, request.model)
         return self._models.update(request.model.name, message, fields, request.model.etag)
 
@@ -155,7 +156,7 @@ class ModelService(Service):
         executes=("name", "output_config.export_format_id", "output_config.artifact_destination.*"),
     )
     def export_model(self, request: Any, call: Call) -> Operation:
-        config = to_json(request.output_config)
+        config = to_dict(request.output_config)
         version = self._models.get(request.name)
         target = self._exporter.destination(version, config)
 
@@ -193,7 +194,7 @@ class ModelService(Service):
         stores=tuple(f"model_evaluation.{field}" for field in STORED),
     )
     def import_model_evaluation(self, request: Any, call: Call) -> dict[str, Any]:
-        return self._models.add_evaluation(request.parent, to_json(request.model_evaluation))
+        return self._models.add_evaluation(request.parent, to_dict(request.model_evaluation))
 
     @rpc(permission="aiplatform.modelEvaluations.get", executes=("name",))
     def get_model_evaluation(self, request: Any, call: Call) -> dict[str, Any]:

@@ -25,12 +25,13 @@ MANIFEST = "bundle.json"
 """The file that marks a model trained by Tule."""
 
 MODEL_FILES: dict[str, tuple[str, ...]] = {
-    "sklearn": ("model.joblib", "model.pkl"),
-    "xgboost": ("model.bst", "model.json", "model.ubj", "model.joblib", "model.pkl"),
-    "tensorflow": ("saved_model.pb",),
-    "pytorch": ("model.mar",),
+    "sklearn": ("model.joblib", "model.pkl", "model.onnx"),
+    "xgboost": ("model.bst", "model.json", "model.ubj", "model.joblib", "model.pkl", "model.onnx"),
+    "tensorflow": ("saved_model.pb", "saved_model.pbtxt", "model.onnx"),
+    "pytorch": ("model.mar", "model.onnx"),
 }
-"""The model files that each framework's prebuilt image looks for (the two XGBoost text and binary forms are Tule's)."""
+"""The model files that each framework's prebuilt image looks for; Tule adds XGBoost's other two forms, and ONNX to all,
+because any of the frameworks' models can be written so."""
 
 _ALL_MODEL_FILES = tuple(dict.fromkeys([MANIFEST, *(name for names in MODEL_FILES.values() for name in names)]))
 # A bundle of boosted trees keeps xgboost's own file beside its manifest.
@@ -57,7 +58,7 @@ class Artifact:
 
     id: str
     format: str
-    """``bundle``, ``pickle``, ``booster``, ``saved_model``, ``archive`` (.mar) or ``files`` (a custom image's)."""
+    """``bundle``, ``pickle``, ``booster``, ``saved_model``, ``onnx``, ``archive`` (.mar), ``files`` (a custom image's)."""
     model_file: str | None
     files: dict[str, str]
     """Relative name -> SHA-256 in hex."""
@@ -108,11 +109,16 @@ def find_model(names: Sequence[str], image: Image | None, where: str) -> tuple[s
     return _format(file), file
 
 
+_FORMATS = {
+    ".pb": "saved_model", ".pbtxt": "saved_model", ".mar": "archive", ".joblib": "pickle", ".pkl": "pickle",
+    ".onnx": "onnx",
+}  # fmt: skip
+
+
 def _format(file: str) -> str:
     if file == MANIFEST:
         return "bundle"
-    suffix = PurePosixPath(file).suffix
-    return {".pb": "saved_model", ".mar": "archive", ".joblib": "pickle", ".pkl": "pickle"}.get(suffix, "booster")
+    return _FORMATS.get(PurePosixPath(file).suffix, "booster")
 
 
 def _some(names: Sequence[str]) -> str:
