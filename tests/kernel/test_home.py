@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,34 @@ def test_a_second_server_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
     home.close()
     home.close()
     assert not home.held
+
+
+def test_a_look_at_the_holder_is_never_in_the_way_of_one_who_takes_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    Home.open(settings).close()
+    stop = threading.Event()
+    looking = threading.Thread(target=lambda: [Home.attach(settings).holder() for _ in iter(stop.is_set, True)])
+    looking.start()
+    try:
+        for _ in range(300):
+            Home.open(settings).close()
+    finally:
+        stop.set()
+        looking.join()
+
+
+def test_a_directory_of_other_things_is_left_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    folder.chmod(0o755)
+    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
+        (folder / name).touch()
+    for look in (Home.open, Home.attach):
+        with pytest.raises(
+            FailedPrecondition, match=r"made by Tule; given: .*holds a.jpg, b.jpg, c.jpg and 1 more\. Next"
+        ):
+            look(Settings(home=folder))
+    assert mode(folder) == 0o755 and len(list(folder.iterdir())) == 4
 
 
 def test_the_same_process_cannot_have_it_twice(home: Home) -> None:

@@ -11,12 +11,17 @@ import fcntl
 import os
 import secrets
 import stat
+import struct
 from pathlib import Path
 
 from tule.kernel.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from tule.kernel.settings import Settings
 
 _LOCK = "lock"
+# What may be in a directory that no server had yet: the folder that a starting server's output goes to.
+_BEFORE_A_SERVER = {"logs"}
+# struct flock: a write lock on the whole file.
+_WHOLE_FILE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 class Home:
@@ -32,10 +37,10 @@ class Home:
 
         Raises FailedPrecondition naming the holder's pid when another server has it.
         """
-        root = _private_folder(settings.home.expanduser())
+        root = _data_directory(settings)
         descriptor = os.open(root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _WHOLE_FILE)
         except OSError:
             os.close(descriptor)
             holder = cls(root).holder()
@@ -52,22 +57,23 @@ class Home:
     @classmethod
     def attach(cls, settings: Settings) -> Home:
         """The directory without the lock, for commands that run beside a server."""
-        return cls(_private_folder(settings.home.expanduser()))
+        return cls(_data_directory(settings))
 
     def holder(self) -> int | None:
         """The pid of the server that holds this directory now, None when no one does."""
         try:
-            descriptor = os.open(self.root / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(self.root / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
+            # Only asked for, not taken: a look must never be in the way of a server that starts.
+            kind, *_ = struct.unpack("hhqqi4x", fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _WHOLE_FILE))
+            if kind == fcntl.F_UNLCK:
+                return None
             text = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
             return int(text) if text.isdigit() else None
         finally:
             os.close(descriptor)
-        return None
 
     @property
     def held(self) -> bool:
@@ -95,6 +101,21 @@ class Home:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _data_directory(settings: Settings) -> Path:
+    """The root as a private folder; refused where it holds somebody's files, which must not be closed to others."""
+    root = settings.home.expanduser()
+    if root.is_dir() and not (root / _LOCK).exists():
+        strangers = sorted(each.name for each in root.iterdir() if each.name not in _BEFORE_A_SERVER)
+        if strangers:
+            more = f" and {len(strangers) - 3} more" if len(strangers) > 3 else ""
+            raise FailedPrecondition(
+                "A data directory must be new, empty or made by Tule",
+                given=f"{root}, which holds {', '.join(strangers[:3])}{more}",
+                do="choose another with --home or TULE_HOME",
+            )
+    return _private_folder(root)
 
 
 def _private_folder(path: Path) -> Path:
