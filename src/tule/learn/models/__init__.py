@@ -3,13 +3,16 @@
     model = FAMILIES["logistic_regression"].fit(data, label="species", options={"l2_reg": 0.1})
     answers = model.predict(table)
 
-Names in the table: linear_regression, logistic_regression, boosted_tree_regressor, boosted_tree_classifier, kmeans.
+Names in the table: linear_regression, logistic_regression, boosted_tree_regressor, boosted_tree_classifier,
+random_forest_regressor, random_forest_classifier, kmeans, pca.
 """
 
 from tule.learn.models.base import (
     AdvancedWeight,
     CentroidValue,
     Cluster,
+    ComponentInfo,
+    ComponentValue,
     Family,
     FeatureStatistics,
     Importance,
@@ -24,7 +27,18 @@ from tule.learn.models.glm import LinearModel, LogisticModel
 from tule.learn.models.kmeans import KMeansModel, KMeansOptions, fit_kmeans
 from tule.learn.models.linear import LinearOptions, fit_linear
 from tule.learn.models.logistic import LogisticOptions, fit_logistic
-from tule.learn.models.trees import TreeClassifier, TreeClassifierOptions, TreeOptions, TreeRegressor, fit_trees
+from tule.learn.models.pca import PcaModel, PcaOptions, fit_pca
+from tule.learn.models.trees import (
+    ForestClassifier,
+    ForestClassifierOptions,
+    ForestOptions,
+    ForestRegressor,
+    TreeClassifier,
+    TreeClassifierOptions,
+    TreeOptions,
+    TreeRegressor,
+    fit_trees,
+)
 
 FAMILIES: dict[str, Family] = {
     family.name: family
@@ -35,7 +49,17 @@ FAMILIES: dict[str, Family] = {
         Family(
             "boosted_tree_classifier", "classification", TreeClassifierOptions, TreeClassifier, fit_trees, weighted=True
         ),
+        Family("random_forest_regressor", "regression", ForestOptions, ForestRegressor, fit_trees, weighted=True),
+        Family(
+            "random_forest_classifier",
+            "classification",
+            ForestClassifierOptions,
+            ForestClassifier,
+            fit_trees,
+            weighted=True,
+        ),
         Family("kmeans", "clustering", KMeansOptions, KMeansModel, fit_kmeans),
+        Family("pca", "reduction", PcaOptions, PcaModel, fit_pca),
     )
 }
 
@@ -44,6 +68,8 @@ __all__ = [
     "AdvancedWeight",
     "CentroidValue",
     "Cluster",
+    "ComponentInfo",
+    "ComponentValue",
     "Family",
     "FeatureStatistics",
     "Importance",

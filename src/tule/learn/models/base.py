@@ -120,6 +120,26 @@ class CentroidValue:
 
 
 @dataclass(frozen=True)
+class ComponentValue:
+    """One feature of one principal component (ids from 0): its loading, or one per category."""
+
+    component_id: int
+    name: str
+    value: float | None
+    categories: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class ComponentInfo:
+    """How much of the training rows one principal component explains; ratios are of the sum of all eigenvalues."""
+
+    component_id: int
+    eigenvalue: float
+    explained_variance_ratio: float
+    cumulative_explained_variance_ratio: float
+
+
+@dataclass(frozen=True)
 class Importance:
     """A feature's use in the trees: number of splits, mean gain and mean cover of them, over its encoded columns."""
 
@@ -132,10 +152,6 @@ class Importance:
 @dataclass
 class Options:
     """Base of a family's options. Names are BigQuery ML's in lower case; values are plain Python."""
-
-    max_iterations: int = 20
-    early_stop: bool = True
-    min_rel_progress: float = 0.01
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
@@ -162,6 +178,15 @@ class Options:
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
+
+
+@dataclass
+class IterativeOptions(Options):
+    """Options of families that go on until the loss improves too little."""
+
+    max_iterations: int = 20
+    early_stop: bool = True
+    min_rel_progress: float = 0.01
 
 
 def option(default: Any, *, choices: Sequence[str] = (), low: float | None = None, high: float | None = None) -> Any:
@@ -204,6 +229,9 @@ def _checked(name: str, value: Any, hint: Any, rules: Mapping[str, Any]) -> Any:
     return value
 
 
+COMMON = ("signature", "options", "classes", "iterations", "statistics", "num_rows", "skipped_rows", "notes")
+
+
 class Model(ABC):
     """A fitted model. Immutable once fitted and safe to use from several threads.
 
@@ -225,6 +253,11 @@ class Model(ABC):
     skipped_rows: int
     notes: list[str]
 
+    def __init__(self, common: Mapping[str, Any]) -> None:
+        """``common``: the attributes that every family has, by name."""
+        for name in COMMON:
+            setattr(self, name, common[name])
+
     @property
     @abstractmethod
     def features(self) -> list[str]:
@@ -237,7 +270,8 @@ class Model(ABC):
         Regression: ``prediction`` float64. Classification: ``label`` (the label column's type) and ``probabilities``
         fixed_size_list<float64>[number of classes] in the order of ``classes``; ``threshold`` is compared with the
         positive class's probability (``>=``) of a binary model and not used otherwise. K-means: ``centroid_id`` int64
-        and ``distances`` list<struct<centroid_id int64, distance float64>>, the min(5, k) nearest, ascending.
+        and ``distances`` list<struct<centroid_id int64, distance float64>>, the min(5, k) nearest, ascending. PCA:
+        ``principal_component_1`` and so on, float64.
         """
 
     def explain(self, rows: Rows, *, threshold: float = 0.5) -> pa.Table:
@@ -274,9 +308,18 @@ class Model(ABC):
         """One line a centroid and feature, centroids ascending; k-means only."""
         raise Unimplemented(f"A {self.family} model has no centroids", do="use k-means")
 
+    def components(self) -> list[ComponentValue]:
+        """One line a component and feature, components ascending from 0; PCA only."""
+        raise Unimplemented(f"A {self.family} model has no principal components", do="use PCA")
+
+    def component_info(self) -> list[ComponentInfo]:
+        """Eigenvalues and explained shares of the components, descending; PCA only."""
+        raise Unimplemented(f"A {self.family} model has no principal components", do="use PCA")
+
     def detect_anomalies(self, rows: Rows, *, contamination: float) -> pa.Table:
-        """is_anomaly bool, normalized_distance float64, centroid_id int64; k-means only, contamination in [0, 0.5]."""
-        raise Unimplemented(f"A {self.family} model detects no anomalies", do="use k-means")
+        """The ``contamination`` share (in [0, 0.5]) of the training rows sets the cutoff. K-means: is_anomaly bool,
+        normalized_distance float64, centroid_id int64; PCA: is_anomaly bool, mean_squared_error float64."""
+        raise Unimplemented(f"A {self.family} model detects no anomalies", do="use k-means or PCA")
 
     @abstractmethod
     def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
@@ -300,13 +343,18 @@ class Family:
 
     name: str
     task: str
-    """"regression", "classification" or "clustering"."""
+    """"regression", "classification", "clustering" or "reduction"."""
     options: type[Options]
     model: type[Model]
     train: Callable[[Any], Model]
     """Fits a checked ``FitRequest``; callers use ``fit``."""
     weighted: bool = False
     """Whether rows may carry an instance weight."""
+
+    @property
+    def supervised(self) -> bool:
+        """Whether it learns from a label."""
+        return self.task in ("regression", "classification")
 
     @property
     def family_text(self) -> str:
@@ -330,7 +378,7 @@ class Family:
     ) -> Model:
         """Fit a model on all rows of ``data``; memory use does not grow with the number of rows.
 
-        ``label``: label column (None for clustering); rows where it is NULL are skipped and counted.
+        ``label``: label column (None for clustering and reduction); rows where it is NULL are skipped and counted.
         ``features``: feature columns, default every column but label, ``instance_weight`` and ``initial_rows``.
         ``evaluation``: rows for ``eval_loss`` and early stopping, same columns. ``instance_weight``: numeric column,
         trees only. ``initial_rows``: boolean column, k-means with ``kmeans_init_method`` CUSTOM only.

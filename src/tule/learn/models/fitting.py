@@ -14,7 +14,16 @@ import pyarrow as pa
 from tule.kernel.clock import Clock
 from tule.kernel.errors import InvalidArgument
 from tule.learn.data import Batches, missing_column
-from tule.learn.models.base import Cluster, Family, FeatureStatistics, Iteration, Model, Options, Progress
+from tule.learn.models.base import (
+    Cluster,
+    Family,
+    FeatureStatistics,
+    Iteration,
+    IterativeOptions,
+    Model,
+    Options,
+    Progress,
+)
 from tule.learn.schema import Field, plain_type
 from tule.learn.transforms import Block, Encoding, Feature, Survey, features_of, take_survey
 from tule.learn.transforms.labels import check_label, class_codes, label_numbers, labelled
@@ -88,18 +97,20 @@ def prepare(
     for name in names:
         if names.count(name) > 1:
             raise InvalidArgument("Training columns must have different names", given=name, do="rename one with AS")
-    supervised = family.task != "clustering"
+    supervised = family.supervised
     if supervised and label is None:
         raise InvalidArgument(f"A {family.family_text} model needs a label column", do="name it in INPUT_LABEL_COLS")
     if not supervised and label is not None:
-        raise InvalidArgument("Clustering takes no label column", given=label, do="leave the label out")
+        raise InvalidArgument(
+            f"A {family.family_text} model takes no label column", given=label, do="leave the label out"
+        )
     if instance_weight is not None and not family.weighted:
         raise InvalidArgument(
             "Instance weights are for boosted trees only",
             given=instance_weight,
             do="use class weights, or leave it out",
         )
-    if initial_rows is not None and supervised:
+    if initial_rows is not None and family.task != "clustering":
         raise InvalidArgument("Initial rows are for k-means only", given=initial_rows, do="leave the option out")
     special = [name for name in (label, instance_weight, initial_rows) if name is not None]
     for name in [*special, *(features or [])]:
@@ -139,7 +150,7 @@ def prepare(
         initial_rows,
         warm_start,
         seed,
-        Watch(progress, clock, data.num_rows, parsed.max_iterations),
+        Watch(progress, clock, data.num_rows, getattr(parsed, "max_iterations", 2)),
     )
 
 
@@ -330,7 +341,7 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     return context
 
 
-def stalled(before: float, after: float, options: Options) -> bool:
+def stalled(before: float, after: float, options: IterativeOptions) -> bool:
     """Whether the relative improvement of the loss is below ``min_rel_progress`` (with ``early_stop``)."""
     if not options.early_stop or not math.isfinite(before):
         return False

@@ -39,17 +39,7 @@ class GeneralizedLinearModel(Supervised):
         errors: np.ndarray | None = None,
         degrees: float | None = None,
     ) -> None:
-        for name in (
-            "signature",
-            "options",
-            "classes",
-            "iterations",
-            "statistics",
-            "num_rows",
-            "skipped_rows",
-            "notes",
-        ):
-            setattr(self, name, common[name])
+        super().__init__(common)
         self.encoding = encoding
         self.coef = coef
         self.intercept = intercept

@@ -16,24 +16,22 @@ import pyarrow as pa
 
 from tule.kernel.errors import InvalidArgument
 from tule.learn.metrics import Evaluator
-from tule.learn.models.base import CentroidValue, Cluster, Iteration, Model, Options, Rows, batches_of, option
+from tule.learn.models.base import CentroidValue, Cluster, Iteration, IterativeOptions, Model, Rows, batches_of, option
+from tule.learn.models.cutoffs import SAMPLE, cutoff_of, quantiles
 from tule.learn.models.fitting import FitRequest, Source, feature_statistics, stalled
 from tule.learn.models.fitting import Rows as EncodedRows
 from tule.learn.sampling import RowSample
 from tule.learn.schema import Field, Signature
 from tule.learn.transforms import Block, Encoding, Survey
-from tule.learn.transforms.encoding import NULL_CATEGORY
 from tule.learn.transforms.survey import row_blocks
 
 NEAREST = 5
-_EXACT_DISTANCES = 4096
-_DISTANCE_SAMPLE = 1 << 18
 _SMALL = 100_000
 DISTANCES = pa.list_(pa.struct([pa.field("centroid_id", pa.int64()), pa.field("distance", pa.float64())]))
 
 
 @dataclass
-class KMeansOptions(Options):
+class KMeansOptions(IterativeOptions):
     """Options of k-means. ``num_clusters`` None: log10 of the rows, at least 2."""
 
     num_clusters: int | None = option(None, low=2, high=100)
@@ -56,23 +54,13 @@ class KMeansModel(Model):
         sizes: np.ndarray,
         cutoffs: np.ndarray,
     ) -> None:
-        for name in (
-            "signature",
-            "options",
-            "classes",
-            "iterations",
-            "statistics",
-            "num_rows",
-            "skipped_rows",
-            "notes",
-        ):
-            setattr(self, name, common[name])
+        super().__init__(common)
         self.encoding = encoding
         self.centers = centers
         self.radii = radii
         self.sizes = sizes
         self.cutoffs = cutoffs
-        """Ascending normalised distances of training rows: all of them up to 4,096 rows, else even quantiles."""
+        """Normalised distances of the training rows, as ``cutoffs.quantiles`` keeps them."""
         self.cosine = self.options["distance_type"] == "COSINE"
 
     @property
@@ -109,9 +97,7 @@ class KMeansModel(Model):
         )
 
     def detect_anomalies(self, rows: Rows, *, contamination: float) -> pa.Table:
-        if not 0.0 <= contamination <= 0.5:
-            raise InvalidArgument("contamination must be between 0 and 0.5", given=contamination)
-        cutoff = self.cutoff(contamination)
+        cutoff = cutoff_of(self.cutoffs, self.num_rows, contamination)
         flags, normal, ids = [], [], []
         for batch in batches_of(rows):
             distances = self.distances(batch)
@@ -128,43 +114,17 @@ class KMeansModel(Model):
             }
         )
 
-    def cutoff(self, contamination: float) -> float:
-        """The normalised distance that this share of the training rows (rounded down) lies above."""
-        count = len(self.cutoffs)
-        if self.num_rows <= _EXACT_DISTANCES:
-            return float(self.cutoffs[count - 1 - math.floor(contamination * count)])
-        return float(np.interp(1.0 - contamination, np.linspace(0.0, 1.0, count), self.cutoffs))
-
     def centroids(self, *, standardize: bool = False) -> list[CentroidValue]:
-        encoding = self.encoding
-        found: list[CentroidValue] = []
-        for place, center in enumerate(self.centers):
-            lines: list[tuple[int, CentroidValue]] = []
-            at = 0
-            for number in encoding.numbers:
-                value = float(center[at]) if standardize else float(center[at] * number.scale + number.center)
-                lines.append((number.feature, CentroidValue(place + 1, number.name, value)))
-                at += 1
-            for vector in encoding.vectors:
-                pairs = tuple((str(index), float(center[at + index])) for index in range(len(vector.means)))
-                lines.append((vector.feature, CentroidValue(place + 1, vector.name, None, pairs)))
-                at += len(vector.means)
-            for category in encoding.categories:
-                texts = [NULL_CATEGORY if text is None else text for text in category.labels()]
-                pairs = tuple(zip(texts, center[at : at + len(texts)].tolist(), strict=True))
-                lines.append((category.feature, CentroidValue(place + 1, category.name, None, pairs)))
-                at += len(texts)
-            for multi in encoding.multis:
-                pairs = tuple(zip(multi.texts, center[at : at + len(multi.texts)].tolist(), strict=True))
-                lines.append((multi.feature, CentroidValue(place + 1, multi.name, None, pairs)))
-                at += len(multi.texts)
-            for sparse in encoding.sparses:
-                size = len(sparse.means)
-                pairs = tuple((str(index), float(center[at + index])) for index in range(size))
-                lines.append((sparse.feature, CentroidValue(place + 1, sparse.name, None, pairs)))
-                at += size
-            found += [line for _, line in sorted(lines, key=lambda item: item[0])]
-        return found
+        numbers = self.encoding.numbers
+        centers = self.centers.copy()
+        if not standardize:
+            for at, number in enumerate(numbers):
+                centers[:, at] = centers[:, at] * number.scale + number.center
+        return [
+            CentroidValue(place + 1, name, value, pairs)
+            for place, center in enumerate(centers)
+            for name, value, pairs in self.encoding.lines(center)
+        ]
 
     def evaluator(self, threshold: float) -> Evaluator:
         return Clustering(self)
@@ -365,7 +325,7 @@ def _finish(source: Source, centers: np.ndarray, cosine: bool, seed: int) -> tup
     """A last pass: radius and size of each cluster, and the ordered normalised distances for anomaly cutoffs."""
     count = len(centers)
     squares, sizes = np.zeros(count), np.zeros(count, np.int64)
-    sample = RowSample(_DISTANCE_SAMPLE, seed=seed)
+    sample = RowSample(SAMPLE, seed=seed)
     for rows in source:
         own, squared = _nearest(rows.block, centers, cosine)
         squares += np.bincount(own, weights=squared, minlength=count)
@@ -373,10 +333,8 @@ def _finish(source: Source, centers: np.ndarray, cosine: bool, seed: int) -> tup
         sample.add(np.column_stack([own.astype(float), np.sqrt(squared)]))
     radii = np.sqrt(squares / np.maximum(sizes, 1))
     held = sample.values()
-    found = np.sort(normalised(held[:, 1], radii[held[:, 0].astype(np.int64)]))
-    if int(sizes.sum()) > _EXACT_DISTANCES:
-        found = np.quantile(found, np.linspace(0.0, 1.0, _EXACT_DISTANCES + 1))
-    return radii, sizes, found
+    found = normalised(held[:, 1], radii[held[:, 0].astype(np.int64)])
+    return radii, sizes, quantiles(found, int(sizes.sum()))
 
 
 def _start(request: FitRequest, survey: Survey, encoding: Encoding) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 
 from tule.kernel.errors import InvalidArgument, ResourceExhausted
 from tule.learn.models import solvers
-from tule.learn.models.base import Iteration, Options, option
+from tule.learn.models.base import Iteration, IterativeOptions, option
 from tule.learn.models.descent import Quadratic, descend
 from tule.learn.models.fitting import FitRequest, Source, feature_statistics, supervised_source
 from tule.learn.models.glm import LinearModel
@@ -33,7 +33,7 @@ AUTO_COLUMNS = 10_000
 
 
 @dataclass
-class LinearOptions(Options):
+class LinearOptions(IterativeOptions):
     """Options of linear regression."""
 
     optimize_strategy: str = option(

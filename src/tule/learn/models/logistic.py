@@ -21,7 +21,7 @@ import numpy as np
 from tule.kernel.errors import InvalidArgument
 from tule.learn.data import ArrowBatches
 from tule.learn.models import solvers
-from tule.learn.models.base import Iteration, Options, option
+from tule.learn.models.base import Iteration, IterativeOptions, option
 from tule.learn.models.descent import descend, mass_of, mean_loss
 from tule.learn.models.fitting import (
     FitRequest,
@@ -42,7 +42,7 @@ _EXACT = 1e-13
 
 
 @dataclass
-class LogisticOptions(Options):
+class LogisticOptions(IterativeOptions):
     """Options of logistic regression."""
 
     optimize_strategy: str = option(

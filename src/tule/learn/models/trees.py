@@ -1,4 +1,6 @@
-"""Gradient boosted trees by xgboost, fed batch by batch: memory holds the quantised matrix, never the rows.
+"""Boosted trees and random forests by xgboost, fed batch by batch: memory holds the quantised matrix, never the rows.
+
+A random forest is one round of many trees, each on a share of the rows, with full steps: xgboost's own forest.
 
 The bins of a histogram are cut at quantiles: of all rows while they are few, of an even sample of at least 64 thousand
 otherwise, which spares the costliest part of reading them (finding quantiles of a stream) and moves no metric visibly.
@@ -21,7 +23,7 @@ import pyarrow as pa
 from tule.kernel.errors import InvalidArgument, ResourceExhausted
 from tule.learn.data import ArrowBatches, Batches
 from tule.learn.metrics import Classification, Evaluator, Regression
-from tule.learn.models.base import Importance, Iteration, Options, Rows, batches_of, option
+from tule.learn.models.base import Importance, Iteration, IterativeOptions, Rows, batches_of, option
 from tule.learn.models.fitting import (
     FitRequest,
     Source,
@@ -43,7 +45,7 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass
-class TreeOptions(Options):
+class TreeOptions(IterativeOptions):
     """Options of boosted trees. ``max_iterations`` is the number of rounds.
 
     ``base_score``: the prediction before the first tree (a probability for classifiers); None estimates it from the
@@ -97,6 +99,41 @@ class TreeClassifierOptions(TreeOptions):
             raise InvalidArgument("BASE_SCORE of a classifier must be between 0 and 1", given=self.base_score)
 
 
+@dataclass
+class ForestOptions(TreeOptions):
+    """Options of random forests: one round of ``num_parallel_tree`` trees."""
+
+    max_iterations: int = option(1, low=1, high=1)
+    num_parallel_tree: int = option(100, low=2, high=1000)
+    max_tree_depth: int = option(15, low=1, high=30)
+    learn_rate: float = option(1.0, low=1.0, high=1.0)
+    colsample_bynode: float = option(0.8, low=0.0, high=1.0)
+    subsample: float = option(0.8, low=0.0, high=1.0)
+
+    def check(self, given: set[str]) -> None:
+        super().check(given)
+        _check_forest(self)
+
+
+@dataclass
+class ForestClassifierOptions(ForestOptions, TreeClassifierOptions):
+    """Random forests for classes: class weights too."""
+
+
+def _check_forest(options: TreeOptions) -> None:
+    if options.subsample >= 1.0:
+        raise InvalidArgument(
+            "SUBSAMPLE of a random forest must be below 1", given=options.subsample, do="its trees must see other rows"
+        )
+    shares = (options.colsample_bytree, options.colsample_bylevel, options.colsample_bynode)
+    if min(shares) >= 1.0:
+        raise InvalidArgument(
+            "A random forest needs a COLSAMPLE_BYTREE, COLSAMPLE_BYLEVEL or COLSAMPLE_BYNODE below 1",
+            given=", ".join(map(str, shares)),
+            do="leave COLSAMPLE_BYNODE at 0.8",
+        )
+
+
 class TreeColumns:
     """From encoded rows to the matrix that xgboost sees (W columns)."""
 
@@ -146,17 +183,7 @@ class TreeModel(Supervised):
     def __init__(self, common: Mapping[str, Any], columns: TreeColumns, booster: bytes) -> None:
         import xgboost
 
-        for name in (
-            "signature",
-            "options",
-            "classes",
-            "iterations",
-            "statistics",
-            "num_rows",
-            "skipped_rows",
-            "notes",
-        ):
-            setattr(self, name, common[name])
+        super().__init__(common)
         self.columns = columns
         self.encoding = columns.encoding
         self.file = booster
@@ -268,6 +295,18 @@ class TreeClassifier(TreeModel):
         return Classification(self, threshold)
 
 
+class ForestRegressor(TreeRegressor):
+    """A random forest for a number."""
+
+    family = "random_forest_regressor"
+
+
+class ForestClassifier(TreeClassifier):
+    """A random forest for classes."""
+
+    family = "random_forest_classifier"
+
+
 def class_probabilities(raw: np.ndarray) -> np.ndarray:
     """xgboost's answer as (n, classes) float64."""
     wide = raw.astype(np.float64)
@@ -280,7 +319,7 @@ def thread_count() -> int:
 
 
 def fit_trees(request: FitRequest) -> TreeModel:
-    """Fit boosted trees."""
+    """Fit boosted trees or a random forest."""
     options: TreeOptions = request.options
     assert request.label is not None
     request.watch.expect(5)
@@ -326,7 +365,9 @@ def fit_trees(request: FitRequest) -> TreeModel:
         "skipped_rows": survey.skipped,
         "notes": [],
     }
-    return (TreeRegressor if classes is None else TreeClassifier)(common, columns, file)
+    made = request.family.model(common, columns, file)  # type: ignore[call-arg]
+    assert isinstance(made, TreeModel)
+    return made
 
 
 def _source(

@@ -14,11 +14,12 @@ from tule.learn import bundle
 from tule.learn.models.base import Model
 from tule.learn.models.glm import GeneralizedLinearModel, probabilities_of
 from tule.learn.models.kmeans import KMeansModel, exact_distances
+from tule.learn.models.pca import PcaModel
 from tule.learn.models.supervised import Supervised
 from tule.learn.models.trees import TreeModel, class_probabilities
 from tule.learn.runtime.boosters import BoosterPredictor
 from tule.learn.runtime.instances import InstanceReader
-from tule.learn.transforms import Block
+from tule.learn.transforms import Block, Encoding
 from tule.learn.transforms.features import text_of
 
 
@@ -87,6 +88,8 @@ def _compile(model: Model) -> Callable[[Block], list[dict[str, Any]]]:
             return lambda block: _numbers(predict(matrix(block)).astype(np.float64), label)
         several = _several(model.classes, label)
         return lambda block: several(class_probabilities(predict(matrix(block))))
+    if isinstance(model, PcaModel):
+        return _components(model)
     assert isinstance(model, KMeansModel)
     return _clusters(model)
 
@@ -171,12 +174,9 @@ def _trees(model: TreeModel) -> Callable[[Any], np.ndarray]:
 
 def _clusters(model: KMeansModel) -> Callable[[Block], list[dict[str, Any]]]:
     encoding, centers, cosine = model.encoding, model.centers, model.cosine
-    numbers = len(encoding.numbers)
 
     def answer(block: Block) -> list[dict[str, Any]]:
-        dense = block.dense
-        dense[:, :numbers] -= encoding.centers
-        dense[:, :numbers] /= encoding.scales
+        _scale(block, encoding)
         distances = exact_distances(block, centers, cosine)
         order = np.argsort(distances, axis=1, kind="stable")
         ordered = np.take_along_axis(distances, order, axis=1)
@@ -186,3 +186,21 @@ def _clusters(model: KMeansModel) -> Callable[[Block], list[dict[str, Any]]]:
         ]
 
     return answer
+
+
+def _components(model: PcaModel) -> Callable[[Block], list[dict[str, Any]]]:
+    encoding = model.encoding
+    ids = list(range(1, len(model.loadings) + 1))
+
+    def answer(block: Block) -> list[dict[str, Any]]:
+        _scale(block, encoding)
+        return [{"principal_component_ids": ids, "projections": row} for row in model.scores(block).tolist()]
+
+    return answer
+
+
+def _scale(block: Block, encoding: Encoding) -> None:
+    """Centre and scale the numbers of a block that is ours, in place."""
+    numbers = block.dense[:, : len(encoding.numbers)]
+    numbers -= encoding.centers
+    numbers /= encoding.scales

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -239,6 +239,32 @@ class Encoding:
         for sparse in self.sparses:
             found += [(sparse.name, None, at) for at in range(len(sparse.means))]
         return found
+
+    def unscaled(self) -> Encoding:
+        """The same preprocessing with numbers centred but not divided by their deviation."""
+        numbers = [replace(number, scale=1.0) for number in self.numbers]
+        return Encoding(self.features, numbers, self.vectors, self.categories, self.multis, self.sparses)
+
+    def lines(self, values: np.ndarray) -> list[tuple[str, float | None, tuple[tuple[str, float], ...]]]:
+        """An encoded row (D,) by columns: (name, the number, ()) or (name, None, pairs of category and number), in the
+        order of the features. The NULL category is called ``NULL_CATEGORY``, places of arrays by their index."""
+        found: list[tuple[int, str, float | None, tuple[tuple[str, float], ...]]] = []
+        at = 0
+        for number in self.numbers:
+            found.append((number.feature, number.name, float(values[at]), ()))
+            at += 1
+        columns: list[tuple[Any, list[str]]] = [
+            (item, [str(k) for k in range(len(item.means))]) for item in self.vectors
+        ]
+        for category in self.categories:
+            columns.append((category, [NULL_CATEGORY if text is None else text for text in category.labels()]))
+        columns += [(item, list(item.texts)) for item in self.multis]
+        columns += [(item, [str(k) for k in range(len(item.means))]) for item in self.sparses]
+        for item, texts in columns:
+            pairs = tuple(zip(texts, values[at : at + len(texts)].tolist(), strict=True))
+            found.append((item.feature, item.name, None, pairs))
+            at += len(texts)
+        return [(name, value, pairs) for _, name, value, pairs in sorted(found, key=lambda line: line[0])]
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """JSON state and arrays."""
