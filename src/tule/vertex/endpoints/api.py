@@ -104,7 +104,7 @@ class EndpointService(Service):
     @rpc(permission="aiplatform.endpoints.delete", executes=("name",))
     def delete_endpoint(self, request: Any, call: Call) -> Operation:
         name = request.name
-        self._endpoints.get(name)
+        self._endpoints.check_delete(name)
 
         def work(progress: Progress) -> dict[str, Any]:
             finish = finisher(call, progress)
@@ -145,7 +145,7 @@ class EndpointService(Service):
     @rpc(permission="aiplatform.endpoints.undeploy", executes=("endpoint", "deployed_model_id", "traffic_split"))
     def undeploy_model(self, request: Any, call: Call) -> Operation:
         name, deployed_id, shares = request.endpoint, request.deployed_model_id, dict(request.traffic_split)
-        self._endpoints.deployed_message(name, deployed_id)
+        self._endpoints.check_undeploy(name, deployed_id, shares)
 
         def work(progress: Progress) -> dict[str, Any]:
             finish = finisher(call, progress)

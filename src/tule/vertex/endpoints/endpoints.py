@@ -159,17 +159,20 @@ class Endpoints:
             self._records.after_commit(lambda: self._publish(name))
         return self.get(name)
 
+    def check_delete(self, name: str) -> None:
+        """Raise what ``delete`` would raise."""
+        deployed = self._endpoint(name).body.get("deployedModels", [])
+        if deployed:
+            raise FailedPrecondition(
+                "An endpoint must have no deployed models when it is deleted",
+                given=", ".join(f"{each['id']} ({each['displayName']})" for each in deployed),
+                do="undeploy them first, or delete with force",
+            )
+
     def delete(self, name: str) -> None:
         """Remove an endpoint; FailedPrecondition while models are deployed to it."""
         with self._records.transaction():
-            record = self._endpoint(name)
-            deployed = record.body.get("deployedModels", [])
-            if deployed:
-                raise FailedPrecondition(
-                    "An endpoint must have no deployed models when it is deleted",
-                    given=", ".join(f"{each['id']} ({each['displayName']})" for each in deployed),
-                    do="undeploy them first, or delete with force",
-                )
+            self.check_delete(name)
             # Operations under the endpoint stay: they are the record of what was done to it.
             self._records.delete(name)
             self._records.after_commit(lambda: self._publish(name))
@@ -260,19 +263,23 @@ class Endpoints:
         _LOG.info("%s serves %s as %s: %s", name, version.name, deployed_id, serving.reason)
         return answer
 
+    def check_undeploy(self, name: str, deployed_model_id: str, shares: Mapping[str, int]) -> dict[str, int]:
+        """The traffic split after ``undeploy``; raises what it would raise."""
+        record = self._endpoint(name)
+        ids = _ids(record.body)
+        if deployed_model_id not in ids:
+            raise NotFound(
+                "The deployed model must exist on the endpoint",
+                given=deployed_model_id,
+                do=f"use one of {', '.join(ids) or 'none: the endpoint is empty'}",
+            )
+        rest = [each for each in ids if each != deployed_model_id]
+        return traffic.without(_shares(record.body.get("trafficSplit")), deployed_model_id, shares, rest)
+
     def undeploy(self, name: str, deployed_model_id: str, shares: Mapping[str, int]) -> None:
         """Take a deployed model off an endpoint."""
         with self._records.transaction():
-            record = self._endpoint(name)
-            ids = _ids(record.body)
-            if deployed_model_id not in ids:
-                raise NotFound(
-                    "The deployed model must exist on the endpoint",
-                    given=deployed_model_id,
-                    do=f"use one of {', '.join(ids) or 'none: the endpoint is empty'}",
-                )
-            rest = [each for each in ids if each != deployed_model_id]
-            split = traffic.without(_shares(record.body.get("trafficSplit")), deployed_model_id, shares, rest)
+            split = self.check_undeploy(name, deployed_model_id, shares)
             deployment = self._records.delete(f"{name}/deployedModels/{deployed_model_id}")
 
             def change(body: dict[str, Any]) -> dict[str, Any]:

@@ -133,15 +133,15 @@ class ModelService(Service):
 
     @rpc(permission="aiplatform.models.delete", executes=("name",))
     def delete_model(self, request: Any, call: Call) -> Operation:
+        self._models.check_delete(request.name)
         return self._delete(request.name, call, self._models.delete)
 
     @rpc(permission="aiplatform.models.delete", executes=("name",))
     def delete_model_version(self, request: Any, call: Call) -> Operation:
+        self._models.check_delete_version(request.name)
         return self._delete(request.name, call, self._models.delete_version)
 
     def _delete(self, name: str, call: Call, delete: Callable[[str], None]) -> Operation:
-        self._models.get(name)
-
         def work(progress: Progress) -> dict[str, Any]:
             finish = finisher(call, progress)
             with self.platform.records.transaction():

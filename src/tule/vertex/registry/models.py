@@ -342,8 +342,8 @@ class Models:
             self._change_head(head, aliases={**aliases, **dict.fromkeys(sorted(added), number)})
         return self.message(f"{plain}@{number}")
 
-    def delete(self, name: str) -> None:
-        """Remove a model with all its versions; FailedPrecondition while one of them is deployed."""
+    def check_delete(self, name: str) -> list[Record]:
+        """The records of the versions that ``delete`` will remove; raises what it would raise."""
         plain, version = split_name(name)
         if version:
             raise InvalidArgument(
@@ -351,49 +351,59 @@ class Models:
                 given=name,
                 do="delete one version with DeleteModelVersion",
             )
+        self._head(plain)
+        versions = list(self._records.list("ModelVersion", plain))
+        for record in versions:
+            _check_not_deployed(record)
+        return versions
+
+    def delete(self, name: str) -> None:
+        """Remove a model with all its versions; FailedPrecondition while one of them is deployed."""
         with self._records.transaction():
-            head = self._head(plain)
-            versions = list(self._records.list("ModelVersion", plain))
-            for record in versions:
-                _check_not_deployed(record)
-            self._records.delete_under(plain)
+            versions = self.check_delete(name)
+            self._records.delete_under(name)
             for record in versions:
                 self._records.delete_under(record.name)
                 self._records.delete(record.name)
-            self._records.delete(head.name)
+            self._records.delete(name)
             self._drop_files(versions)
+
+    def check_delete_version(self, name: str, *, even_default: bool = False) -> tuple[Record, dict[str, str]]:
+        """The record that ``delete_version`` will remove and the aliases that stay; raises what it would raise."""
+        plain, wanted = split_name(name)
+        if not wanted:
+            raise InvalidArgument("The version to delete must be named", given=name, do="name it as models/ID@VERSION")
+        head = self._head(plain)
+        number = self._resolve(head, wanted)
+        record = self._record(head, number)
+        others = [each for each in self._records.list("ModelVersion", plain) if each.name != record.name]
+        if not others:
+            raise FailedPrecondition(
+                "The only version of a model cannot be deleted", given=name, do="delete the model with DeleteModel"
+            )
+        aliases = {key: at for key, at in head.body[_PRIVATE]["aliases"].items() if at != number}
+        if DEFAULT not in aliases:
+            if not even_default:
+                raise FailedPrecondition(
+                    "The default version cannot be deleted",
+                    given=f"{plain}@{number}",
+                    do=f"give the alias {DEFAULT} to another version first",
+                )
+            aliases[DEFAULT] = max((each.body["versionId"] for each in others), key=int)
+        _check_not_deployed(record)
+        return record, aliases
 
     def delete_version(self, name: str, *, even_default: bool = False) -> None:
         """Remove one version: not the only one, not the default one, not a deployed one.
 
         With ``even_default`` (a DROP MODEL takes its own version back) the newest other version becomes the default.
         """
-        plain, wanted = split_name(name)
-        if not wanted:
-            raise InvalidArgument("The version to delete must be named", given=name, do="name it as models/ID@VERSION")
         with self._records.transaction():
-            head = self._head(plain)
-            number = self._resolve(head, wanted)
-            record = self._record(head, number)
-            others = [each for each in self._records.list("ModelVersion", plain) if each.name != record.name]
-            if not others:
-                raise FailedPrecondition(
-                    "The only version of a model cannot be deleted", given=name, do="delete the model with DeleteModel"
-                )
-            aliases = {key: at for key, at in head.body[_PRIVATE]["aliases"].items() if at != number}
-            if DEFAULT not in aliases:
-                if not even_default:
-                    raise FailedPrecondition(
-                        "The default version cannot be deleted",
-                        given=f"{plain}@{number}",
-                        do=f"give the alias {DEFAULT} to another version first",
-                    )
-                aliases[DEFAULT] = max((each.body["versionId"] for each in others), key=int)
-            _check_not_deployed(record)
+            record, aliases = self.check_delete_version(name, even_default=even_default)
             for evaluation in self._records.list("ModelEvaluation", record.name):
                 self._records.delete(evaluation.name)
             self._records.delete(record.name)
-            self._change_head(head, aliases=aliases)
+            self._change_head(self._head(split_name(name)[0]), aliases=aliases)
             self._drop_files([record])
 
     def _drop_files(self, versions: Sequence[Record]) -> None:
