@@ -37,7 +37,7 @@ class BigQueryWrite(Service):
         super().__init__(platform)
         self._streams = warehouse.write_streams
 
-    @rpc(permission=_UPDATE, executes=("parent", "write_stream.type", "write_stream.write_mode"))
+    @rpc(permission=_UPDATE, executes=("parent", "write_stream.type_", "write_stream.write_mode"))
     def create_write_stream(self, request: Any, call: Call) -> Any:
         kind = types.WriteStream.Type(request.write_stream.type_).name
         made = self._streams.create(TableReference(**_TABLE.parse(request.parent)), kind)
