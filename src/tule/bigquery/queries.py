@@ -7,6 +7,7 @@ https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationQue
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from tule.bigquery.datasets import Datasets
 from tule.bigquery.definitions import Definitions
 from tule.bigquery.destinations import Destination, WriteLocks
 from tule.bigquery.engine import Session
-from tule.bigquery.errors import invalid, not_found, not_implemented
+from tule.bigquery.errors import invalid, invalid_query, not_found, not_implemented
 from tule.bigquery.jobs import Job, Jobs, Outcome
 from tule.bigquery.model_statements import ModelStatements, Run, reference
 from tule.bigquery.physical import Physical, fit, note
@@ -185,7 +186,7 @@ class Queries:
             with self.line(plan.project, plan.dataset, plan.parameters, plan.guard) as line:
                 compiled = line.compile(tree)
                 if isinstance(statement, Query):
-                    schema = [each.rest() for each in fields_of(line.session.schema(compiled.sql, compiled.parameters))]
+                    schema = _columns(line.session.schema(compiled.sql, compiled.parameters))
                 size += line.catalog.bytes
                 tables += [each.json() for each in line.catalog.read]
         self._within_budget(plan, size)
@@ -208,7 +209,7 @@ class Queries:
             raise invalid("A view must be made of one SELECT statement")
         with self.line(project, None, {}, guard) as line:
             compiled = line.compile(found[0].tree)
-            return [each.rest() for each in fields_of(line.session.schema(compiled.sql, compiled.parameters))]
+            return _columns(line.session.schema(compiled.sql, compiled.parameters))
 
     def filtered(self, table: TableReference, restriction: str) -> Iterator[pa.RecordBatch]:
         """The rows of a table for which a GoogleSQL condition holds."""
@@ -279,7 +280,7 @@ class Queries:
             compiled = line.compile(statement.tree)
             self._within_budget(plan, line.catalog.bytes)
             result = line.session.query(compiled.sql, compiled.parameters)
-            fields = [each.rest() for each in fields_of(result.schema)]
+            fields = _columns(result.schema)
             about = self._about(line, fields)
             if plan.destination is not None:
                 outcome = self._stored(job, plan, fields, result.batches, about)
@@ -475,6 +476,17 @@ class Queries:
         return self._jobs.run_here(
             child, lambda running: self._one(running, alone, statement), record=alone.changes_something
         )
+
+
+def _columns(schema: pa.Schema) -> list[JsonField]:
+    """The columns of a result; raises for a name that two of them have, since every result is a table."""
+    fields = [each.rest() for each in fields_of(schema)]
+    count = Counter(each["name"].lower() for each in fields)
+    if twice := [name for name, times in count.items() if times > 1]:
+        raise invalid_query(
+            f"Duplicate column names in the result are not supported. Found duplicate(s): {', '.join(twice)}"
+        )
+    return fields
 
 
 def _text(statement: Statement) -> str:
