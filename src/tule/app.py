@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tule.engines.local import LocalRunner
 from tule.kernel.access import Access
 from tule.kernel.clock import Clock, RealClock
-from tule.kernel.home import Home
+from tule.kernel.home import Home, write_private
 from tule.kernel.iam import Policies
 from tule.kernel.jobs import Jobs
 from tule.kernel.journal import Journal
@@ -41,6 +41,8 @@ _LOG = logging.getLogger(__name__)
 BIGQUERY_STORAGE = ("google.cloud.bigquery_storage_v1",)
 VERTEX = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
 _PREDICT = r"/v1/(?P<name>projects/[^/]+/locations/[^/]+/endpoints/[^/:]+):predict"
+
+_PORTS = "ports"
 
 # Pools of native libraries read these once, when they are loaded.
 _THREAD_VARIABLES = (
@@ -112,6 +114,7 @@ class App:
             host=settings.host,
             port=settings.port,
             tls_port=settings.tls_port,
+            before=_ports_before(self.home),
         )
 
     def on_stop(self, action: Callable[[], Any]) -> None:
@@ -122,6 +125,8 @@ class App:
         """Return when both ports accept connections; secrets and certificates that clients read exist by then."""
         _ = self.access.token
         self.server.start()
+        # The next server takes the same ports if it can: an environment made with `tule env` stays right.
+        write_private(self.home.path(_PORTS), f"{self.server.port} {self.server.tls_port}\n".encode(), replace=True)
 
     def stop(self) -> None:
         """Let requests in flight end, then close everything. Idempotent."""
@@ -184,9 +189,14 @@ class App:
 
     @Part
     def endpoints(self) -> Any:
-        from tule.vertex.endpoints import Endpoints, Launcher, LocalReplicas, Router
+        from tule.vertex.endpoints import Endpoints, Launcher, Limits, LocalReplicas, Router
 
-        launcher = Launcher(self.clock)
+        limits = Limits(
+            memory=self.settings.model_memory,
+            load_seconds=self.settings.model_load_seconds,
+            predict_seconds=self.settings.model_predict_seconds,
+        )
+        launcher = Launcher(self.clock, limits)
         replicas = LocalReplicas(launcher, self.models.artifacts)
         endpoints = Endpoints(self.home, self.records, self.models, replicas, Router(), self.clock)
         self.on_stop(launcher.close)
@@ -270,11 +280,16 @@ def _vertex(app: App) -> None:
         _ = app.endpoints
 
 
+def _ports_before(home: Home) -> tuple[int, int]:
+    """The ports of the last server of this data directory, (0, 0) where there was none."""
+    path = home.path(_PORTS)
+    words = path.read_text().split() if path.exists() else []
+    return (int(words[0]), int(words[1])) if len(words) == 2 and all(each.isdigit() for each in words) else (0, 0)
+
+
 def credentials_file(app: App) -> Path:
     """The application-default credentials of this data directory, as a file (mode 0600)."""
     import json
-
-    from tule.kernel.home import write_private
 
     path = app.home.path("credentials", "adc.json")
     content = json.dumps(app.access.adc(), indent=2).encode()

@@ -38,8 +38,10 @@ for transport in ("grpc", "rest"):
     except exceptions.MethodNotImplemented as error:
         print(transport, error.message)
 """)
-    assert "grpc Tule does not do PipelineService.GetPipelineJob yet" in done.stdout
-    assert "rest Tule does not do PipelineService.GetPipelineJob yet" in done.stdout
+    grpc, rest = done.stdout.splitlines()
+    assert grpc.startswith("grpc Tule does not do PipelineService.GetPipelineJob yet. Next: see docs/coverage.md")
+    assert rest.startswith("rest GET https://us-central1-aiplatform.googleapis.com")
+    assert rest.endswith("Tule does not do PipelineService.GetPipelineJob yet. Next: see docs/coverage.md for what it does")
 
 
 def test_a_google_host_that_is_not_served_gets_a_clear_error_and_never_leaves(tule_exec: Exec) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +16,6 @@ import typer
 from tule.kernel.settings import Settings
 
 if TYPE_CHECKING:
-    from tule.cli.running import Runtime
     from tule.wire.intercept.environment import Target
 
 program = typer.Typer(
@@ -49,31 +46,41 @@ def up(
         bool, typer.Option("--detach", "-d", help="Return when ready; log to HOME/logs/server.log.")
     ] = False,
     offline: OfflineOption = False,
-    until_closed: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Start the server of a data directory."""
-    from tule.cli import running
-
     settings = _settings(home, project=project, port=port, tls_port=tls_port, offline=offline or None)
     if detach:
-        arguments = [
-            f"--{name}={value}"
-            for name, value in (("project", project), ("port", port), ("tls-port", tls_port))
-            if value
-        ]
-        runtime, _ = running.start_server(settings, [*arguments, *(["--offline"] if offline else [])])
-        print(_ready_line(runtime, settings))
+        _detach(settings, {"project": project, "port": port, "tls_port": tls_port})
         return
     from tule.cli.serving import serve
 
-    serve(settings, until_closed=until_closed)
+    serve(settings)
 
 
-def _ready_line(runtime: Runtime, settings: Settings) -> str:
-    return (
-        f"Tule is ready at {runtime.url} (TLS: https://{runtime.host}:{runtime.tls_port}), "
-        f"project {runtime.project}, data in {settings.home}"
-    )
+def _detach(settings: Settings, given: dict[str, Any]) -> None:
+    """Start a server that goes on by itself; one that runs already with the options given is what was wanted."""
+    from tule.cli import running
+    from tule.cli.serving import ready_line
+    from tule.kernel.errors import FailedPrecondition
+
+    runtime = running.find_runtime(settings)
+    if runtime is None:
+        print(ready_line(running.start_server(settings).runtime, settings))
+        return
+    other = [
+        f"{name.replace('_', '-')} {getattr(runtime, name)}, not {value}"
+        for name, value in given.items()
+        if value and value != getattr(runtime, name)
+    ]
+    if runtime.temporary:
+        other.append("started for a command, with which it ends")
+    if other:
+        raise FailedPrecondition(
+            f"The server on {settings.home} runs already, otherwise than asked for",
+            given="; ".join(other),
+            do="stop it with `tule down` first",
+        )
+    print(ready_line(runtime, settings).replace("Tule is ready", "Tule runs already", 1))
 
 
 @program.command()
@@ -82,11 +89,11 @@ def down(home: HomeOption = None) -> None:
     from tule.cli import running
 
     settings = _settings(home)
-    runtime = running.find_runtime(settings)
-    if runtime is None:
+    holder = running.find_holder(settings)
+    if holder is None:
         print(f"No server is running on {settings.home}")
         return
-    running.stop_server(runtime, settings)
+    running.stop_server(holder, settings)
     print(f"Stopped the server on {settings.home}")
 
 
@@ -104,10 +111,24 @@ def status(
 
         body = {"ready": runtime is not None, "home": str(settings.home), **(asdict(runtime) if runtime else {})}
         print(json.dumps(body))
-    elif runtime is None:
-        print(f"No server is running on {settings.home}. Next: tule up --detach")
+    elif runtime is not None:
+        lines = {
+            "API": runtime.url,
+            "TLS": f"https://{runtime.host}:{runtime.tls_port}",
+            "project": runtime.project,
+            "data": settings.home,
+            "log": running.log_path(settings),
+            "process": f"{runtime.pid}, since {runtime.started}",
+        }
+        if runtime.temporary:
+            lines["ends"] = "with the command that it was started for"
+        print("Tule is ready")
+        for name, value in lines.items():
+            print(f"  {name:8} {value}")
+    elif (holder := running.find_holder(settings)) is not None:
+        print(f"The server on {settings.home} (process {holder}) is starting or stopping")
     else:
-        print(f"{_ready_line(runtime, settings)}, pid {runtime.pid}, since {runtime.started}")
+        print(f"No server is running on {settings.home}. Next: tule up --detach")
     raise typer.Exit(0 if runtime else 3)
 
 
@@ -122,49 +143,22 @@ def exec(
     if not context.args:
         print("tule: exec needs a command. Next: tule exec -- python train.py", file=sys.stderr)
         raise typer.Exit(2)
+    from tule.cli.foreground import run
     from tule.wire.intercept.environment import environment
 
     with _server(_settings(home, project=project), project) as target:
-        made = environment(target, os.environ, offline=offline)
-        raise typer.Exit(_run(context.args, made))
+        code = run(context.args, environment(target, os.environ, offline=offline))
+    raise typer.Exit(code)
 
 
 @contextmanager
 def _server(settings: Settings, project: str | None) -> Iterator[Target]:
     """The running server of the data directory, or one that lives as long as this command."""
-    from tule.cli import running
+    from tule.cli.leases import Lease
+    from tule.cli.running import target_of
 
-    runtime = running.find_runtime(settings)
-    if runtime is not None:
-        yield running.target_of(settings, runtime, project)
-        return
-    arguments = [f"--project={project}"] if project else []
-    runtime, process = running.start_server(settings, arguments, die_with_parent=True)
-    try:
-        yield running.target_of(settings, runtime, project)
-    finally:
-        running.stop_server(runtime, settings)
-        process.wait(10)
-
-
-def _run(command: list[str], environ: dict[str, str]) -> int:
-    """Run a command in the foreground; signals go to it, its exit code is ours."""
-    try:
-        child = subprocess.Popen(command, env=environ)
-    except FileNotFoundError:
-        print(f"tule: {command[0]} must be a program; given: {shlex.join(command)}", file=sys.stderr)
-        return 127
-    except PermissionError:
-        print(f"tule: {command[0]} must be executable; given: {shlex.join(command)}", file=sys.stderr)
-        return 126
-    passed = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {each: signal.signal(each, lambda number, _: child.send_signal(number)) for each in passed}
-    try:
-        code = child.wait()
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-    return 128 - code if code < 0 else code
+    with Lease(settings) as lease:
+        yield target_of(settings, lease.runtime, project)
 
 
 @program.command()
@@ -219,17 +213,15 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 100,
 ) -> None:
     """Print the server's log."""
-    from tule.cli.tail import follow_file, last_lines
+    from tule.cli.running import log_path
+    from tule.cli.tail import tail
 
-    settings = _settings(home)
-    path = settings.home / "logs" / "server.log"
+    path = log_path(_settings(home))
     if not path.exists():
         print(f"tule: there is no log yet at {path}. Next: tule up --detach", file=sys.stderr)
         raise typer.Exit(1)
-    for line in last_lines(path, lines):
-        print(line)
-    if follow:
-        follow_file(path)
+    for line in tail(path, lines, follow=follow):
+        print(line, end="", flush=follow)
 
 
 @program.command()
@@ -237,10 +229,11 @@ def demo(home: HomeOption = None) -> None:
     """From a table to a served model on real flights, by Google's own clients, in a data directory of its own."""
     import tempfile
 
+    from tule.cli.foreground import run
     from tule.wire.intercept.environment import environment
 
     with tempfile.TemporaryDirectory(prefix="tule-demo-") as temporary:
         settings = _settings(home or Path(temporary))
         with _server(settings, None) as target:
-            code = _run([sys.executable, "-m", "tule.cli.demo_flights"], environment(target, os.environ))
+            code = run([sys.executable, "-m", "tule.cli.demo_flights"], environment(target, os.environ))
     raise typer.Exit(code)

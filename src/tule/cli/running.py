@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from tule.kernel.clock import Clock, RealClock
@@ -18,11 +19,17 @@ from tule.wire.intercept.environment import Target
 
 RUNTIME = "server.json"
 _STARTING = 30.0
+_STOPPING = 15.0
+# A log of this size is set aside when the next server starts.
+_LOG_BYTES = 10 * 2**20
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """What a running server writes to ``server.json`` when it is ready, and removes when it stops."""
+    """What a running server writes to ``server.json`` when it is ready, and removes when it stops.
+
+    ``temporary``: it was started for a command and ends with the last command that uses it; see ``leases``.
+    """
 
     pid: int
     host: str
@@ -31,10 +38,25 @@ class Runtime:
     project: str
     location: str
     started: str
+    temporary: bool
 
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Started:
+    """A server that this process started. ``pipe``: a temporary one notices when this end of it is closed."""
+
+    runtime: Runtime
+    process: subprocess.Popen[bytes]
+    pipe: int | None = None
+
+    def let_go(self) -> None:
+        if self.pipe is not None:
+            with suppress(OSError):
+                os.close(self.pipe)
 
 
 def write_runtime(home: Home, runtime: Runtime) -> None:
@@ -47,16 +69,20 @@ def remove_runtime(home: Home) -> None:
 
 def find_runtime(settings: Settings) -> Runtime | None:
     """The server that holds the data directory and is ready, None when there is none."""
-    if not settings.home.exists():
+    holder = find_holder(settings)
+    if holder is None:
         return None
-    home = Home.attach(settings)
-    holder = home.holder()
     try:
-        runtime = Runtime(**json.loads(read_private(home.path(RUNTIME))))
+        runtime = Runtime(**json.loads(read_private(settings.home / RUNTIME)))
     except (OSError, ValueError, TypeError):
         return None
     # A file left by a server that was killed names a pid that does not hold the lock.
     return runtime if runtime.pid == holder else None
+
+
+def find_holder(settings: Settings) -> int | None:
+    """The pid of the server that holds the data directory, ready or not; looking makes and changes nothing."""
+    return Home(settings.home).holder()
 
 
 def need_runtime(settings: Settings) -> Runtime:
@@ -83,21 +109,18 @@ def target_of(settings: Settings, runtime: Runtime, project: str | None = None) 
     )
 
 
-def start_server(
-    settings: Settings, arguments: list[str], *, clock: Clock | None = None, die_with_parent: bool = False
-) -> tuple[Runtime, subprocess.Popen[bytes]]:
-    """Start ``tule up`` as a child process of its own session and wait until it is ready.
+def start_server(settings: Settings, *, clock: Clock | None = None, temporary: bool = False) -> Started:
+    """Start a server as a child process of its own session and wait until it is ready.
 
-    ``die_with_parent``: the server stops when this process ends in whatever way. Raises Unavailable with the end of
-    the server's log when it ends or is not ready in time.
+    A ``temporary`` one stops when this process lets go of it or ends in whatever way, and nobody else uses it. Raises
+    Unavailable with the end of the server's log when it ends or is not ready in time.
     """
     clock = clock or RealClock()
-    home = Home.attach(settings)
-    log = home.path("logs", "server.log")
-    command = [sys.executable, "-m", "tule.cli", "up", "--home", str(settings.home), *arguments]
+    log = _log_file(Home.attach(settings))
+    command = [sys.executable, "-m", "tule.cli.serving", *_arguments(settings)]
     reading, writing = os.pipe()
-    if die_with_parent:
-        command += ["--until-closed", str(reading)]
+    if temporary:
+        command.append(f"--until-closed={reading}")
     with log.open("ab") as output:
         begin = output.tell()
         process = subprocess.Popen(
@@ -106,40 +129,69 @@ def start_server(
             stdout=output,
             stderr=output,
             start_new_session=True,
-            pass_fds=(reading,) if die_with_parent else (),
+            pass_fds=(reading,) if temporary else (),
         )
     os.close(reading)
-    if not die_with_parent:
+    if not temporary:
         os.close(writing)
+    try:
+        runtime = _ready(settings, process, log, begin, clock)
+    except BaseException:
+        process.kill()
+        process.wait()
+        if temporary:
+            os.close(writing)
+        raise
+    return Started(runtime, process, writing if temporary else None)
+
+
+def _arguments(settings: Settings) -> list[str]:
+    """The settings that are not the defaults, for ``tule.cli.serving``."""
+    values = {each.name: getattr(settings, each.name) for each in fields(Settings)}
+    return [f"--{name}={value}" for name, value in values.items() if name == "home" or value != getattr(Settings, name)]
+
+
+def _ready(settings: Settings, process: subprocess.Popen[bytes], log: Path, begin: int, clock: Clock) -> Runtime:
     deadline = clock.monotonic() + _STARTING
     while clock.monotonic() < deadline:
         runtime = find_runtime(settings)
         if runtime is not None and runtime.pid == process.pid:
-            return runtime, process
+            return runtime
         if process.poll() is not None:
             raise Unavailable(
                 "The server could not start", given=_tail(log, begin) or f"exit code {process.returncode}"
             )
         clock.sleep(0.01)
-    process.kill()
     raise Unavailable(f"The server must be ready within {_STARTING:.0f} s", given=_tail(log, begin))
 
 
-def stop_server(runtime: Runtime, settings: Settings, *, seconds: float = 15.0, clock: Clock | None = None) -> None:
-    """Ask the server to stop and wait until it has given the data directory up."""
+def stop_server(pid: int, settings: Settings, *, seconds: float = _STOPPING, clock: Clock | None = None) -> None:
+    """Ask the server that holds the data directory to stop and wait until it has given it up; no-op for another pid."""
     clock = clock or RealClock()
-    home = Home.attach(settings)
-    try:
-        os.kill(runtime.pid, signal.SIGTERM)
-    except ProcessLookupError:
-        return
+    home = Home(settings.home)
     deadline = clock.monotonic() + seconds
-    while home.holder() == runtime.pid:
+    if home.holder() == pid:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    while home.holder() == pid:
         if clock.monotonic() > deadline:
             raise FailedPrecondition(
-                f"The server must stop within {seconds:.0f} s", given=f"pid {runtime.pid}", do=f"kill -9 {runtime.pid}"
+                f"The server must stop within {seconds:.0f} s", given=f"pid {pid}", do=f"kill -9 {pid}"
             )
         clock.sleep(0.02)
+
+
+def log_path(settings: Settings) -> Path:
+    return settings.home / "logs" / "server.log"
+
+
+def _log_file(home: Home) -> Path:
+    """The server's log, private; an old one that has grown large is kept as ``server.log.1``."""
+    log = home.path("logs", "server.log")
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_name("server.log.1"))
+    os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    return log
 
 
 def _tail(log: Path, begin: int) -> str:

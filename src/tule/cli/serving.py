@@ -1,4 +1,8 @@
-"""``tule up`` in the foreground: build, listen, say so, stop on a signal."""
+"""The process of a server: build, listen, say so, stop on a signal.
+
+``python -m tule.cli.serving --home=... [--NAME=VALUE ...]`` is what other commands start: the same without the command
+line's own libraries.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,28 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from tule.cli.running import Runtime, remove_runtime, write_runtime
 from tule.kernel.settings import Settings
 
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
 
 def serve(settings: Settings, *, until_closed: int | None = None) -> None:
-    """Run a server until SIGTERM or SIGINT, or until the pipe ``until_closed`` is closed by the one who started it."""
+    """Run a server until SIGTERM, SIGINT or SIGHUP.
+
+    ``until_closed``: also stop once this pipe is closed by the one who started it and no command uses the server.
+    """
     from tule.app import build, credentials_file
 
-    logging.basicConfig(
-        level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr, format=_FORMAT)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    _stop_on_signals(stop)
     app = build(settings)
     try:
+        _log_to(app.home.path("logs", "server.log"))
         credentials_file(app)
         _ = app.authority.bundle
         app.start()
@@ -36,19 +45,46 @@ def serve(settings: Settings, *, until_closed: int | None = None) -> None:
             project=settings.project,
             location=settings.location,
             started=app.clock.now().isoformat(timespec="seconds"),
+            temporary=until_closed is not None,
         )
         write_runtime(app.home, runtime)
-        print(
-            f"Tule is ready at {runtime.url} (TLS: https://{runtime.host}:{runtime.tls_port}), "
-            f"project {runtime.project}, data in {settings.home}",
-            flush=True,
-        )
+        print(ready_line(runtime, settings), flush=True)
         if until_closed is not None:
-            _watch(until_closed, stop.set)
+            _watch(until_closed, lambda: _stop_when_unused(app.home, stop))
         stop.wait()
         remove_runtime(app.home)
     finally:
         app.stop()
+
+
+def ready_line(runtime: Runtime, settings: Settings) -> str:
+    return (
+        f"Tule is ready at {runtime.url} (TLS: https://{runtime.host}:{runtime.tls_port}), "
+        f"project {runtime.project}, data in {settings.home}"
+    )
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    """The first signal stops in good order, the same once more at once."""
+
+    def handle(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # Left alone where whoever started us wants it ignored, as nohup does.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handle)
+
+
+def _log_to(path: Path) -> None:
+    """Log to the file too, unless standard error is that file already."""
+    if path.exists() and os.path.samestat(os.fstat(sys.stderr.fileno()), path.stat()):
+        return
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    logging.getLogger().addHandler(handler)
 
 
 def _watch(pipe: int, action: Callable[[], None]) -> None:
@@ -60,3 +96,29 @@ def _watch(pipe: int, action: Callable[[], None]) -> None:
         action()
 
     threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def _stop_when_unused(home: Any, stop: threading.Event) -> None:
+    from tule.cli.leases import wait_until_unused
+
+    # Stays open, and so locked, until this process is gone.
+    wait_until_unused(home)
+    stop.set()
+
+
+def main(arguments: list[str]) -> int:
+    from tule.kernel.errors import TuleError
+
+    given = dict(each.removeprefix("--").split("=", 1) for each in arguments)
+    pipe = given.pop("until-closed", None)
+    try:
+        settings = Settings.read({f"TULE_{name.upper()}": value for name, value in given.items()})
+        serve(settings, until_closed=None if pipe is None else int(pipe))
+    except TuleError as error:
+        print(f"tule: {error.message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from tule.kernel.clock import Clock, RealClock
 
-
-def last_lines(path: Path, count: int) -> list[str]:
-    with path.open(errors="replace") as file:
-        return [line.rstrip("\n") for line in deque(file, maxlen=max(0, count))]
+_LOOK = 0.2
 
 
-def follow_file(path: Path, clock: Clock | None = None) -> None:
-    """Print what is appended, until interrupted; a file that is replaced is read from its beginning."""
-    clock = clock or RealClock()
-    while True:
-        with path.open(errors="replace") as file:
-            file.seek(0, os.SEEK_END)
-            while path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-                line = file.readline()
-                if line:
-                    print(line, end="", flush=True)
-                else:
-                    clock.sleep(0.2)
+def tail(path: Path, count: int, *, follow: bool = False, clock: Clock | None = None) -> Iterator[str]:
+    """The last ``count`` lines; with ``follow`` also what is appended, without end.
+
+    A file that is replaced while it is followed is read on to its end, then the new one from its beginning.
+    """
+    file: TextIO = path.open(errors="replace")
+    yield from deque(file, maxlen=max(0, count))
+    while follow:
+        yield from _appended(file)
+        if (newer := _replaced(path, file)) is not None:
+            yield from _appended(file)
+            file.close()
+            file = newer
+        else:
+            (clock or RealClock()).sleep(_LOOK)
+    file.close()
+
+
+def _appended(file: TextIO) -> Iterator[str]:
+    while line := file.readline():
+        yield line
+
+
+def _replaced(path: Path, file: TextIO) -> TextIO | None:
+    """The file that is at ``path`` now, None where it is the one that is open or where there is none for the moment."""
+    try:
+        newer = path.open(errors="replace")
+    except FileNotFoundError:
+        return None
+    if os.path.samestat(os.fstat(newer.fileno()), os.fstat(file.fileno())):
+        newer.close()
+        return None
+    return newer

@@ -18,8 +18,8 @@ from tule.kernel.errors import FailedPrecondition, InvalidArgument, PermissionDe
 from tule.kernel.settings import Settings
 
 _LOCK = "lock"
-# What may be in a directory that no server had yet: the folder that a starting server's output goes to.
-_BEFORE_A_SERVER = {"logs"}
+# What the command line puts into a directory before a server has it.
+_BEFORE_A_SERVER = {"logs", "users"}
 # struct flock: a write lock on the whole file.
 _WHOLE_FILE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
@@ -63,8 +63,14 @@ class Home:
         """The pid of the server that holds this directory now, None when no one does."""
         try:
             descriptor = os.open(self.root / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except PermissionError as error:
+            raise PermissionDenied(
+                "The data directory must be readable",
+                given=str(self.root),
+                do="choose another with --home or TULE_HOME",
+            ) from error
         try:
             # Only asked for, not taken: a look must never be in the way of a server that starts.
             kind, *_ = struct.unpack("hhqqi4x", fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _WHOLE_FILE))

@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tule.cli import running
-from tule.cli.running import Runtime
+from tule.cli.running import Runtime, Started
 from tule.kernel.clock import RealClock
 from tule.kernel.settings import Settings
 from tule.wire.intercept.environment import Target, environment
@@ -18,23 +19,25 @@ from tule.wire.intercept.environment import Target, environment
 class ServerProcess:
     """A ``tule up`` on a data directory, and commands that run under its interception."""
 
-    def __init__(self, home: Path, *, project: str = "test-project", arguments: tuple[str, ...] = ()) -> None:
+    def __init__(self, home: Path, *, project: str = "test-project", **settings: Any) -> None:
         self.home = home
         self.project = project
-        self._arguments = (f"--project={project}", *arguments)
-        self._settings = Settings.read({}, home=home, project=project)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._runtime: Runtime | None = None
+        self._settings = Settings.read({}, home=home, project=project, **settings)
+        self._started: Started | None = None
 
     def start(self) -> ServerProcess:
         """Start and wait until ready; the server also stops when this process ends."""
-        self._runtime, self._process = running.start_server(self._settings, list(self._arguments), die_with_parent=True)
+        self._started = running.start_server(self._settings, temporary=True)
         return self
 
     @property
     def runtime(self) -> Runtime:
-        assert self._runtime is not None, "the server must be started first"
-        return self._runtime
+        return self._server.runtime
+
+    @property
+    def _server(self) -> Started:
+        assert self._started is not None, "the server must be started first"
+        return self._started
 
     @property
     def pid(self) -> int:
@@ -64,16 +67,17 @@ class ServerProcess:
     def kill9(self) -> None:
         """End the server as a power cut would."""
         os.kill(self.pid, signal.SIGKILL)
-        assert self._process is not None
-        self._process.wait(10)
+        self._server.process.wait(10)
+        self._server.let_go()
         clock = RealClock()
         while running.find_runtime(self._settings) is not None:
             clock.sleep(0.01)
 
     def stop(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            running.stop_server(self.runtime, self._settings)
-            self._process.wait(15)
+        if self._started is not None and self._started.process.poll() is None:
+            running.stop_server(self.pid, self._settings)
+            self._started.process.wait(15)
+            self._started.let_go()
 
     def exec(
         self, code: str | list[str], *, timeout: float = 120, check: bool = True, offline: bool = True, **variables: str

@@ -7,12 +7,12 @@ from the environment when its first channel opens.
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from tule.cli import running
+from tule.cli.leases import Lease
+from tule.cli.running import target_of
 from tule.kernel.settings import Settings
 from tule.wire.intercept.environment import UNSET, environment
 
@@ -21,18 +21,17 @@ class Session:
     """A server and the environment that leads to it; ``stop`` (or the end of a ``with``) undoes both."""
 
     def __init__(
-        self, settings: Settings, *, offline: bool, temporary: tempfile.TemporaryDirectory[str] | None
+        self,
+        settings: Settings,
+        *,
+        project: str | None,
+        offline: bool,
+        temporary: tempfile.TemporaryDirectory[str] | None,
     ) -> None:
         self._settings = settings
         self._temporary = temporary
-        self._process: subprocess.Popen[bytes] | None = None
-        runtime = running.find_runtime(settings)
-        if runtime is None:
-            runtime, self._process = running.start_server(
-                settings, [f"--project={settings.project}"], die_with_parent=True
-            )
-        self._runtime = runtime
-        self._target = running.target_of(settings, runtime, settings.project)
+        self._lease = Lease(settings)
+        self._target = target_of(settings, self._lease.runtime, project)
         self._before = dict(os.environ)
         made = environment(self._target, self._before, offline=offline)
         for name in UNSET:
@@ -45,7 +44,7 @@ class Session:
 
     @property
     def url(self) -> str:
-        return self._runtime.url
+        return self._lease.runtime.url
 
     @property
     def token(self) -> str:
@@ -61,15 +60,15 @@ class Session:
         return dict(os.environ)
 
     def stop(self) -> None:
-        """Give the environment back, and stop the server if this session started it. Idempotent."""
+        """Give the environment back, and the server: it stops if a session or command started it and none uses it now.
+
+        Idempotent.
+        """
         if self._before:
             os.environ.clear()
             os.environ.update(self._before)
             self._before = {}
-        if self._process is not None:
-            running.stop_server(self._runtime, self._settings)
-            self._process.wait(15)
-            self._process = None
+        self._lease.end()
         if self._temporary is not None:
             self._temporary.cleanup()
             self._temporary = None
@@ -93,4 +92,4 @@ def start(
     """
     made = tempfile.TemporaryDirectory(prefix="tule-") if temporary and home is None else None
     settings = Settings.read(home=Path(made.name) if made is not None else home, project=project)
-    return Session(settings, offline=offline, temporary=made)
+    return Session(settings, project=project, offline=offline, temporary=made)

@@ -34,7 +34,9 @@ class Server:
         host: str,
         port: int,
         tls_port: int,
+        before: tuple[int, int] = (0, 0),
     ) -> None:
+        """Port 0 takes the one of ``before`` where it is free, else any."""
         self._rest = rest
         self._make_grpc = make_grpc
         self._tls = tls
@@ -42,7 +44,7 @@ class Server:
         self._host = host
         # A Unix socket's path is short by law of the kernel, a data directory's need not be.
         self._private = Path(tempfile.mkdtemp(prefix="tule-"))
-        self._sockets = (_listener(host, port), _listener(host, tls_port))
+        self._sockets = (_listener(host, port, before[0]), _listener(host, tls_port, before[1]))
         self.port: int = self._sockets[0].getsockname()[1]
         self.tls_port: int = self._sockets[1].getsockname()[1]
         self._ready = threading.Event()
@@ -121,7 +123,12 @@ async def _tick(state: Any, config: Any) -> None:
         await asyncio.sleep(1)
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def _listener(host: str, port: int, before: int = 0) -> socket.socket:
+    if port == 0 and before:
+        try:
+            return _listener(host, before)
+        except FailedPrecondition:
+            return _listener(host, 0)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
