@@ -330,7 +330,8 @@ def _options(properties: Any) -> dict[str, Any]:
     """``OPTIONS (...)`` by name as written; a name given twice is an error."""
     found: dict[str, Any] = {}
     for each in properties.expressions if properties is not None else ():
-        if isinstance(each, exp.Property):
+        # Not its subclasses: PARTITION BY, CLUSTER BY and LIKE are properties to sqlglot too.
+        if type(each) is exp.Property:
             name = each.this.name
             if name.lower() in (known.lower() for known in found):
                 raise _wrong(f"Duplicate option: {name}")
