@@ -97,7 +97,7 @@ class App:
         self.authority = CertificateAuthority(self.home, clock)
         self.platform = Platform(self.records, self.operations, self.projects, self.policies)
         self.table = HandlerTable(self.platform, self.access)
-        for wire in (_interception, _bigquery, _vertex):
+        for wire in (_interception, _storage, _bigquery, _vertex):
             wire(self)
         self.jobs.recover()
         self.operations.recover()
@@ -149,6 +149,16 @@ class App:
         return Objects(self.home, self.records, self.clock)
 
     @Part
+    def object_uploads(self) -> Any:
+        """Unfinished uploads of objects."""
+        from tule.kernel.uploads import Uploads
+        from tule.storage.uploads import KIND
+
+        uploads = Uploads(self.records, self.home, self.clock, KIND)
+        uploads.sweep(starting=True)
+        return uploads
+
+    @Part
     def warehouse(self) -> Any:
         from tule.bigquery.public import PublicTables
         from tule.bigquery.types import Field
@@ -166,6 +176,7 @@ class App:
             objects=self.objects,
             access=self.access,
             policies=self.policies,
+            projects=self.projects,
             public=PublicTables(),
         )
         self.on_stop(warehouse.stop)
@@ -223,6 +234,27 @@ def _interception(app: App) -> None:
 
     app.table.add_door(("oauth2.googleapis.com", "accounts.google.com"), ("/token", "/o/oauth2/token"), tokens)
     app.table.add_door(("metadata.google.internal", "metadata", "169.254.169.254"), ("/computeMetadata/",), metadata)
+
+
+def _storage(app: App) -> None:
+    def rooms() -> tuple[Any, ...]:
+        return app.objects, app.object_uploads, app.projects, app.policies, app.access
+
+    def json() -> Door:
+        from tule.storage.api import Storage
+
+        return Storage(*rooms())
+
+    def xml() -> Door:
+        from tule.storage.api import StorageXml
+
+        return StorageXml(*rooms())
+
+    hosts = ("storage.googleapis.com", "www.googleapis.com", "storage.mtls.googleapis.com")
+    prefixes = ("/storage/v1/", "/upload/storage/v1/", "/download/storage/v1/", "/batch/storage/v1")
+    app.table.add_door(hosts, prefixes, json)
+    # Paths of objects could be anything, so they are known by their host alone.
+    app.table.add_door(("storage.googleapis.com",), (), xml)
 
 
 def _bigquery(app: App) -> None:

@@ -37,14 +37,14 @@ from tule.bigquery.results import Results, Rows, anonymous_table, job_of
 from tule.bigquery.rows import Page, RowFormat, TableRows, page
 from tule.bigquery.tables import Tables
 from tule.bigquery.types import fields_of
-from tule.bigquery.uploads import Uploads
 from tule.bigquery.write_streams import WriteStreams
 from tule.kernel.access import Principal
 from tule.kernel.clock import Clock
 from tule.kernel.home import Home
 from tule.kernel.iam import Policies
-from tule.kernel.names import project_number
+from tule.kernel.projects import Projects
 from tule.kernel.records import Record, Records
+from tule.kernel.uploads import Uploads
 
 _LOG = logging.getLogger(__name__)
 # A job that ends this soon is answered DONE at once; clients then need not ask for it.
@@ -55,7 +55,7 @@ _LONGEST_WAIT_MS = 200_000
 EAGER_ROWS = 10_000
 _EAGER_CELLS = 100_000
 _REQUESTS_KEPT = timedelta(minutes=15)
-_SWEEP = timedelta(hours=1)
+_SWEEP = timedelta(hours=6)
 _KINDS = ("query", "load", "extract", "copy")
 
 
@@ -79,11 +79,13 @@ class Warehouse:
         objects: ObjectFiles,
         access: AccessCheck,
         policies: Policies,
+        projects: Projects,
         public: PublicTables | None = None,
         workers: int = 16,
     ) -> None:
         self.records = records
         self.clock = clock
+        self.projects = projects
         self._access = access
         self._policies = policies
         self._public = public
@@ -94,7 +96,7 @@ class Warehouse:
         self.models = Models(records, self.datasets, clock)
         self.results = Results(home, clock)
         self.jobs = Jobs(records, clock, workers=workers)
-        self.uploads = Uploads(records, home, clock)
+        self.uploads = Uploads(records, home, clock, "bigqueryUploads")
         self.sources = Sources(self.tables, self.physical)
         locks = WriteLocks()
         self.rows = TableRows(self.tables, self.sources, self.physical, locks, clock)
@@ -159,7 +161,7 @@ class Warehouse:
         self._engine.close()
 
     def _tick(self) -> None:
-        """Do what time asks for, and come back in an hour."""
+        """Remove what is over (nobody is shown it any more), and come back in some hours."""
         try:
             self.tables.expire()
             self.models.expire()
@@ -169,7 +171,7 @@ class Warehouse:
             self.uploads.sweep()
             self.jobs.purge()
         except Exception:
-            _LOG.exception("Expired things could not be removed now; the next hour tries again")
+            _LOG.exception("Expired things could not be removed now; the next sweep tries again")
         with self._timer_lock:
             if not self._stopped:
                 self._timer = self.clock.call_at(self.clock.now() + _SWEEP, self._tick)
@@ -193,14 +195,13 @@ class Warehouse:
 
     # -- projects, policies
 
-    def projects(self, *, page_size: int = 0, page_token: str = "") -> tuple[list[dict[str, Any]], str]:
+    def list_projects(self, *, page_size: int = 0, page_token: str = "") -> tuple[list[dict[str, Any]], str]:
         """The projects that were used here."""
         found = self.records.list("project", "", page_size=page_size, page_token=page_token)
-        return [_project(each.body["projectId"]) for each in found], found.next_page_token
+        return [_project(each.body) for each in found], found.next_page_token
 
-    @staticmethod
-    def service_account(project: str) -> str:
-        return f"bq-{project_number(project)}@bigquery-encryption.iam.gserviceaccount.com"
+    def service_account(self, project: str) -> str:
+        return f"bq-{self.projects.number(project)}@bigquery-encryption.iam.gserviceaccount.com"
 
     def guard(self, principal: Principal) -> Guard:
         """What raises where ``principal`` lacks a permission on a record; the owner lacks none."""
@@ -546,12 +547,12 @@ def _new_job_id() -> str:
     return f"job_{secrets.token_hex(14)}"
 
 
-def _project(project: str) -> dict[str, Any]:
-    number = str(project_number(project))
+def _project(body: Mapping[str, Any]) -> dict[str, Any]:
+    project = body["projectId"]
     return {
         "kind": "bigquery#project",
         "id": project,
-        "numericId": number,
+        "numericId": body["projectNumber"],
         "projectReference": {"projectId": project},
         "friendlyName": project,
     }

@@ -289,6 +289,7 @@ class Access:
             f"A signed URL must be signed by {self.email} for this very request",
             given=f"{method} {path} signed as {claim.email[:100]}",
             do="use the method, headers and parameters that were signed, with the credentials of this data directory",
+            reason="SignatureDoesNotMatch",
         )
 
     def _proxy(self, given: str) -> Principal:

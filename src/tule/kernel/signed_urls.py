@@ -122,6 +122,7 @@ def _check_time(begins: datetime | None, ends: datetime, now: datetime) -> None:
             "A signed URL must be used before it expires",
             given=f"one that expired {ends.isoformat()}",
             do="sign a new one",
+            reason="ExpiredToken",
         )
     if begins is not None and begins > now + _SKEW:
         raise Unauthenticated(

@@ -17,7 +17,9 @@ from urllib.parse import unquote
 import orjson
 
 from tule.kernel.access import Principal
-from tule.kernel.errors import InvalidArgument, ResourceExhausted
+from tule.kernel.errors import InvalidArgument, ResourceExhausted, TuleError
+from tule.wire.errors import body as error_body
+from tule.wire.errors import discovery_body, http_status
 from tule.wire.receipts import Receipt, json_paths
 
 # Query parameters that every Google API knows; the carrier executes ``fields`` and ``alt``.
@@ -41,6 +43,7 @@ class Request:
     base_url: str
     max_body: int
     _chunks: Callable[[], Iterator[bytes]] = field(repr=False)
+    _raw_chunks: Callable[[], Iterator[bytes]] = field(repr=False)
     _body: bytes | None = field(default=None, repr=False)
 
     @property
@@ -58,6 +61,11 @@ class Request:
         else:
             self._body = b""
             yield from self._chunks()
+
+    def raw_chunks(self) -> Iterator[bytes]:
+        """As ``chunks``, but a body with a Content-Encoding stays encoded."""
+        self._body = b""
+        yield from self._raw_chunks()
 
     def body(self) -> bytes:
         """The whole body; ResourceExhausted beyond ``max_body`` bytes."""
@@ -81,15 +89,44 @@ class Request:
         raw = self.body()
         if not raw.strip():
             return {}
-        try:
-            value = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            raise InvalidArgument(
-                "The body must be JSON", given=f"{error}", do="check the bytes at that position", reason="parseError"
-            ) from None
+        value = read_json(raw)
         if not isinstance(value, dict):
             raise InvalidArgument("The body must be a JSON object", given=type(value).__name__, reason="parseError")
         return value
+
+
+# What protobuf's JSON reader allows too; the recursion of whoever reads the value must have an end.
+_DEEPEST = 100
+
+
+def read_json(raw: bytes) -> Any:
+    """The value of a JSON text; InvalidArgument with the position of what is wrong, or for one nested too deeply."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidArgument(
+            "The body must be JSON", given=f"{error}", do="check the bytes at that position", reason="parseError"
+        ) from None
+    # Only a text with that many brackets can be so deep.
+    if raw.count(b"[") + raw.count(b"{") > _DEEPEST:
+        level = [value]
+        for _ in range(_DEEPEST):
+            level = [inner for each in level for inner in _inside(each)]
+            if not level:
+                return value
+        raise InvalidArgument(f"JSON must be nested at most {_DEEPEST} deep", given="more", reason="parseError")
+    return value
+
+
+def _inside(value: Any) -> Iterator[Any]:
+    """The lists and objects directly inside a list or object."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return
+    for inner in value:
+        if isinstance(inner, dict | list):
+            yield inner
 
 
 @dataclass
@@ -166,7 +203,7 @@ class BoundRoute:
     def check(self, request: Request) -> None:
         """Refuse query parameters and body fields that the method does not do."""
         paths = {name for name, _ in request.query_pairs if name not in COMMON_QUERY and name not in request.params}
-        if not self.route.streams and request.headers.get("content-type", "").startswith("application/json"):
+        if not self.route.streams and request.method != "GET":
             paths.update(json_paths(request.json()))
         self.route.receipt.check(self.route.method, paths)
 
@@ -177,6 +214,18 @@ class Door:
     name: ClassVar[str] = ""
     hosts: ClassVar[tuple[str, ...]] = ()
     error_style: ClassVar[str] = "discovery"
+
+    def resource(self, request: Request) -> str:
+        """The resource that a route's permission is checked on, '' for the whole server."""
+        project = request.params.get("project", "")
+        return f"projects/{project}" if project else ""
+
+    def error_reply(self, error: TuleError) -> Reply:
+        """The answer to a request that failed, in the words of the API."""
+        status = http_status(error)
+        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+        body = discovery_body(error) if self.error_style == "discovery" else error_body(error)
+        return Reply(status, body, headers)
 
     def routes(self) -> list[BoundRoute]:
         """Every declared route, the most literal first."""
@@ -196,5 +245,8 @@ def match(routes: list[BoundRoute], verb: str, path: str) -> tuple[BoundRoute, d
     """The first route that fits, with its decoded variables."""
     for each in routes:
         if each.route.verb == verb and (found := each.pattern.fullmatch(path)):
-            return each, {key: unquote(value) for key, value in found.groupdict().items()}
+            try:
+                return each, {key: unquote(value, errors="strict") for key, value in found.groupdict().items()}
+            except UnicodeDecodeError:
+                raise InvalidArgument("A path must be UTF-8, percent-encoded", given=repr(path[:200])) from None
     return None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -174,16 +174,7 @@ class Exchange:
             known = errors.known(error)
             if self._began:
                 raise ClientGone from error  # half an answer is out: only cutting the connection is honest
-            style = self.door.error_style if self.door is not None else "google"
-            status = getattr(known, "http_status", None) or errors.http_status(known)
-            if style == "discovery":
-                body = errors.discovery_body(known, http=status)
-            else:
-                body = errors.body(known, http=status)
-            reply_headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-            words = getattr(self.door, "error_reply", None)
-            made = words(known, status) if words is not None else None
-            self._reply(made or Reply(status, body, reply_headers))
+            self._reply((self.door or _GOOGLE).error_reply(known))
 
     def _route(self) -> None:
         rest = self._rest
@@ -208,7 +199,7 @@ class Exchange:
             principal = Principal("anonymous", owner=False) if public else self._principal(host)
             request = self._request(host, params, principal)
             if bound.route.permission is not None:
-                rest._access.check(principal, bound.route.permission, _resource(params))
+                rest._access.check(principal, bound.route.permission, self.door.resource(request))
             bound.check(request)
             self._reply(self._partial(request, bound.call(request)))
             return
@@ -239,28 +230,28 @@ class Exchange:
             base_url=f"{scheme}://{self.headers.get('host', '')}",
             max_body=self._rest._max_body,
             _chunks=self._chunks,
+            _raw_chunks=self._raw_chunks,
         )
 
     def _one_of_batch(self, verb: str, url: str, headers: dict[str, str], body: bytes, outer: Request) -> Reply:
         path, _, query = url.partition("?")
         query_pairs = parse_qsl(query, keep_blank_values=True)
-        found = self._rest._table.door_route(outer.host, verb, unquote_safe(path))
-        if found is None:
-            raise NotFound(f"There is no method at {verb} {path}")
-        door, bound, params = found
-        request = Request(
-            verb, path, params, query_pairs, headers, outer.principal, outer.host, outer.base_url, outer.max_body, lambda: iter([body])
-        )  # fmt: skip
+        door = self._rest._table.door_for(outer.host, path) or _GOOGLE
         try:
+            found = self._rest._table.door_route(outer.host, verb, unquote_safe(path))
+            if found is None:
+                raise NotFound(f"There is no method at {verb} {path}", reason="notFound")
+            door, bound, params = found
+            request = Request(
+                verb, path, params, query_pairs, headers, outer.principal, outer.host, outer.base_url, outer.max_body,
+                lambda: iter([body]), lambda: iter([body]),
+            )  # fmt: skip
             if bound.route.permission is not None:
-                self._rest._access.check(outer.principal, bound.route.permission, _resource(params))
+                self._rest._access.check(outer.principal, bound.route.permission, door.resource(request))
             bound.check(request)
             return self._partial(request, bound.call(request))
         except Exception as error:
-            known = errors.known(error)
-            status = getattr(known, "http_status", None) or errors.http_status(known)
-            body_of = errors.discovery_body if door.error_style == "discovery" else errors.body
-            return Reply(status, body_of(known, http=status))
+            return door.error_reply(errors.known(error))
 
     @staticmethod
     def _partial(request: Request, result: Any) -> Reply:
@@ -272,7 +263,7 @@ class Exchange:
 
     def _gapic(self, host: str, principal: Principal) -> None:
         table = self._rest._table
-        handler, rule, fields = table.by_http(host, self.verb, unquote(self.path))
+        handler, rule, fields = table.by_http(host, self.verb, self.path)
         query = dict(self.query)
         if query.get("alt", "json") not in ("json", "sse"):
             raise Unimplemented(f"Tule does not answer in alt={query['alt']}", do="use alt=json")
@@ -286,7 +277,7 @@ class Exchange:
                 self._reply(result)
                 return
             answer = transcode.response_message(handler.method, result)
-            self._raw(200, {"content-type": _JSON}, transcode.to_json(answer, integers=integers))
+            self._raw(200, {"content-type": _JSON}, orjson.dumps(transcode.to_dict(answer, integers=integers)))
             return
         self._reply(Reply(200, _array(handler, result, integers), {"Content-Type": _JSON}))
 
@@ -373,6 +364,15 @@ def _start(status: int, headers: dict[str, str]) -> dict[str, Any]:
     return {"type": "http.response.start", "status": status, "headers": encoded}
 
 
+class _GoogleDoor(Door):
+    """Words the errors of paths that no JSON door serves, as gapic clients read them."""
+
+    error_style = "google"
+
+
+_GOOGLE = _GoogleDoor()
+
+
 class ClientGone(Exception):  # noqa: N818 - not an error of the server
     """The client closed the connection before its request or our answer was whole."""
 
@@ -380,11 +380,6 @@ class ClientGone(Exception):  # noqa: N818 - not an error of the server
 def unquote_safe(path: str) -> str:
     """The path as it came: variables are decoded after matching, so that an encoded slash stays inside its segment."""
     return path
-
-
-def _resource(params: dict[str, str]) -> str:
-    project = params.get("project", "")
-    return f"projects/{project}" if project else ""
 
 
 def _too_large(limit: int) -> ResourceExhausted:
@@ -395,7 +390,7 @@ def _array(handler: Handler, messages: Any, integers: bool) -> Iterator[bytes]:
     """A server stream as a JSON array, an element at a time."""
     opening = b"["
     for each in messages:
-        yield opening + transcode.to_json(transcode.response_message(handler.method, each), integers=integers)
+        yield opening + orjson.dumps(transcode.to_dict(transcode.response_message(handler.method, each), integers=integers))
         opening = b",\n"
     yield b"]" if opening != b"[" else b"[]"
 

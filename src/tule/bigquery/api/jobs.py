@@ -10,6 +10,7 @@ from tule.bigquery.errors import invalid, not_implemented
 from tule.bigquery.formats.sources import Source
 from tule.bigquery.references import JobReference
 from tule.bigquery.warehouse import Warehouse
+from tule.wire import multipart, resumable
 from tule.wire.door import Reply, Request, route
 from tule.wire.receipts import Receipt, json_paths
 
@@ -254,11 +255,17 @@ class JobRoutes:
         kind = request.query.get("uploadType", "resumable" if request.path.startswith("/resumable") else "")
         project, uploads = request.params["project"], self.warehouse.uploads
         if kind == "multipart":
-            body, path = uploads.multipart(request.headers.get("content-type", ""), request.chunks())
-            return self._load(project, body, request, Source("upload", path))
+            body, media = multipart.related(request.headers.get("content-type", ""), request.chunks())
+            _checked(body)
+            upload = uploads.begin({"job": body})
+            try:
+                uploads.receive(upload, media.chunks)
+            except BaseException:
+                uploads.abandon(upload)
+                raise
+            return self._load(project, upload, request)
         if kind == "resumable":
-            body = _checked(request.json())
-            upload = uploads.begin(project, request.principal.email, body)
+            upload = uploads.begin({"job": _checked(request.json()), "user": request.principal.email})
             location = f"{request.base_url}{request.path}?uploadType=resumable&upload_id={upload}"
             return Reply(200, {}, {"Location": location, "X-GUploader-UploadID": upload})
         raise not_implemented(f"uploadType={kind or 'none'}", do="use uploadType=multipart or uploadType=resumable")
@@ -276,16 +283,13 @@ class JobRoutes:
         streams=True,
     )
     def upload_chunk(self, request: Request) -> dict[str, Any] | Reply:
-        project, uploads = request.params["project"], self.warehouse.uploads
-        upload = request.query.get("upload_id", "")
-        if uploads.user(project, upload) != request.principal.email:
+        uploads, upload = self.warehouse.uploads, request.query.get("upload_id", "")
+        if uploads.body(upload)["user"] != request.principal.email:
             raise invalid("An upload belongs to the caller who began it")
-        progress = uploads.receive(project, upload, request.headers.get("content-range", ""), request.chunks())
+        progress = resumable.receive(uploads, upload, request)
         if not progress.complete:
-            headers = {"Range": f"bytes=0-{progress.received - 1}"} if progress.received else {}
-            return Reply(308, None, headers)
-        body, _, path = uploads.take(project, upload)
-        return self._load(project, body, request, Source("upload", path))
+            return resumable.incomplete(progress)
+        return self._load(request.params["project"], upload, request)
 
     @route(
         "DELETE",
@@ -294,12 +298,13 @@ class JobRoutes:
         streams=True,
     )
     def abandon_upload(self, request: Request) -> Reply:
-        self.warehouse.uploads.abandon(request.params["project"], request.query.get("upload_id", ""))
+        self.warehouse.uploads.abandon(request.query.get("upload_id", ""))
         return Reply(499)
 
-    def _load(self, project: str, body: dict[str, Any], request: Request, source: Source) -> dict[str, Any]:
+    def _load(self, project: str, upload: str, request: Request) -> dict[str, Any]:
+        body, path = self.warehouse.uploads.take(upload)
         try:
-            return self.warehouse.insert_job(project, _checked(body), request.principal, upload=source)
+            return self.warehouse.insert_job(project, body["job"], request.principal, upload=Source("upload", path))
         except BaseException:
-            source.path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             raise

@@ -11,7 +11,7 @@ from tule.kernel.errors import FailedPrecondition
 class ConditionNotMet(FailedPrecondition):
     """A precondition of a request did not hold. ``unchanged``: it asked for another state than the present one."""
 
-    def __init__(self, rule: str, wanted: int, present: str, *, unchanged: bool) -> None:
+    def __init__(self, rule: str, wanted: object, present: str, *, unchanged: bool) -> None:
         super().__init__(
             f"At least one of the pre-conditions you specified did not hold: {rule} {wanted}",
             given=present,

@@ -99,24 +99,32 @@ class Contents:
                     file.write(chunk)
                     sums.add(chunk)
                 _sync(file)
-            with self._placed(temporary, sums.content()) as content:
+            with self._placed(sums.content(), temporary) as content:
                 yield content
         finally:
             temporary.unlink(missing_ok=True)
 
     @contextmanager
     def adopted(self, path: Path) -> Iterator[Content]:
-        """Store a finished file of the data directory; its name at ``path`` is gone once it is in its place."""
+        """Store a finished file of the data directory under a second name; nobody may write to it from now on.
+
+        The caller removes ``path`` once it is needed no more: a crash before that leaves it as it was.
+        """
         sums = _Sums()
         with path.open("rb+") as file:
             while chunk := file.read(_PIECE):
                 sums.add(chunk)
             _sync(file)
-        with self._placed(path, sums.content()) as content:
-            yield content
+        second = self._incoming / secrets.token_hex(16)
+        try:
+            os.link(path, second)
+            with self._placed(sums.content(), second) as content:
+                yield content
+        finally:
+            second.unlink(missing_ok=True)
 
     @contextmanager
-    def _placed(self, file: Path, content: Content) -> Iterator[Content]:
+    def _placed(self, content: Content, file: Path) -> Iterator[Content]:
         target = self.path(content.sha256)
         with self._lock:
             self._pins[content.sha256] += 1
@@ -124,9 +132,7 @@ class Contents:
             if not target.parent.exists():
                 target.parent.mkdir(mode=0o700, exist_ok=True)
                 sync_folder(self._folder)
-            if target.exists() and target.stat().st_size == content.size:
-                file.unlink()
-            else:
+            if not (target.exists() and target.stat().st_size == content.size):
                 file.replace(target)
             # Also where the file was there: its writer may not have come so far yet.
             sync_folder(target.parent)

@@ -29,6 +29,7 @@ _PIECE = 2**20
 _HOLDS = ("temporaryHold", "eventBasedHold")
 
 Body = Mapping[str, Any]
+Also = Callable[[Object], None]
 
 
 class Objects:
@@ -149,15 +150,19 @@ class Objects:
         body: Body | None = None,
         conditions: Conditions = ANY,
         checksums: Checksums | None = None,
+        also: Also | None = None,
     ) -> Object:
-        """Store a content under a name, replacing what is there. A stream that raises leaves everything as it was."""
+        """Store a content under a name, replacing what is there. A stream that raises leaves everything as it was.
+
+        ``also`` is called with the new object inside its transaction.
+        """
         self._must_be_outside()
         described = {**({"contentType": content_type} if content_type else {}), **(body or {})}
         self.check(bucket, key, conditions)
         with self._contents.written(chunks) as content:
             if checksums is not None:
                 checksums.check(content)
-            return self._commit(bucket, key, content, described, conditions)
+            return self._commit(bucket, key, content, described, conditions, also=also)
 
     def adopt(
         self,
@@ -168,14 +173,15 @@ class Objects:
         body: Body | None = None,
         conditions: Conditions = ANY,
         checksums: Checksums | None = None,
+        also: Also | None = None,
     ) -> Object:
-        """As ``put``, with a file of the data directory that becomes the content; on an error it may be gone."""
+        """As ``put``, with a finished file of the data directory; the caller removes its old name."""
         self._must_be_outside()
         self.check(bucket, key, conditions)
         with self._contents.adopted(path) as content:
             if checksums is not None:
                 checksums.check(content)
-            return self._commit(bucket, key, content, dict(body or {}), conditions)
+            return self._commit(bucket, key, content, dict(body or {}), conditions, also=also)
 
     def check(self, bucket: str, key: str, conditions: Conditions = ANY) -> None:
         """Raise now what a ``put`` would raise at its end, before a long content is sent."""
@@ -234,8 +240,12 @@ class Objects:
         *,
         body: Body | None = None,
         conditions: Conditions = ANY,
+        remove: bool = False,
     ) -> Object:
-        """Store the contents of up to 32 objects of a bucket, one behind the other, under a name."""
+        """Store the contents of up to 32 objects of a bucket, one behind the other, under a name.
+
+        ``remove``: delete the sources in the same transaction; the new object itself stays where it was one of them.
+        """
         self._must_be_outside()
         if not 1 <= len(pieces) <= _MOST_PIECES:
             raise InvalidArgument(f"A composition must have 1 to {_MOST_PIECES} sources", given=len(pieces))
@@ -245,8 +255,33 @@ class Objects:
             for each in pieces
         ]
         components = sum(each.components or 1 for each in sources)
+        gone = {each.key: each for each in sources if each.key != key} if remove else {}
+
+        def also(_: Object) -> None:
+            for each in gone.values():
+                self.delete(bucket, each.key, generation=None if each.live else each.generation)
+
         with self._contents.written(self._joined(sources)) as content:
-            return self._commit(bucket, key, content, dict(body or {}), conditions, components=components)
+            return self._commit(bucket, key, content, dict(body or {}), conditions, components=components, also=also)
+
+    def move(
+        self,
+        bucket: str,
+        source: str,
+        key: str,
+        *,
+        conditions: Conditions = ANY,
+        source_conditions: Conditions = ANY,
+    ) -> Object:
+        """Rename an object within its bucket, in one step."""
+        if source == key:
+            raise InvalidArgument("An object must be moved to another name", given=repr(key[:80]))
+        with self._records.transaction():
+            made = self.copy(
+                (bucket, source), (bucket, key), conditions=conditions, source_conditions=source_conditions
+            )
+            self.delete(bucket, source)
+        return made
 
     def delete(self, bucket: str, key: str, *, generation: int | None = None, conditions: Conditions = ANY) -> None:
         """Remove the live object (a bucket with versioning keeps it, noncurrent), or one generation for good."""
@@ -274,6 +309,7 @@ class Objects:
         body: Body,
         conditions: Conditions,
         components: int | None = None,
+        also: Also | None = None,
     ) -> Object:
         with self._records.transaction() as connection:
             self.buckets.get(bucket)
@@ -302,6 +338,8 @@ class Objects:
             connection.execute(sa.insert(OBJECTS), row)
             made = from_row(row)
             self._note(made, "created")
+            if also is not None:
+                also(made)
         return made
 
     def _retire(self, found: Object) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 from tule.kernel.access import Access
 from tule.kernel.errors import InvalidArgument, TuleError, Unimplemented
 from tule.wire.door import Door, Reply, Request, route
+from tule.wire.errors import http_status
 
 _JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -46,7 +47,7 @@ class TokenEndpoint(Door):
         scope = "https://www.googleapis.com/auth/cloud-platform"
         return Reply(200, {"email": principal.email, "email_verified": "true", "scope": scope, "expires_in": "3600"})
 
-    @staticmethod
-    def error_reply(error: TuleError, status: int) -> Reply:
+    def error_reply(self, error: TuleError) -> Reply:
         """Errors as OAuth words them (RFC 6749, section 5.2)."""
+        status = http_status(error)
         return Reply(400 if status < 500 else status, {"error": "invalid_grant", "error_description": error.message})
