@@ -198,7 +198,7 @@ def _create(tree: exp.Create, project: str, dataset: str | None) -> Statement:
             if not isinstance(each, exp.ColumnDef | exp.PrimaryKey | exp.ForeignKey):
                 raise Unimplemented(f"Tule does not do {each.sql('bigquery')} in CREATE TABLE", reason="notImplemented")
     partition = properties.find(exp.PartitionedByProperty) if properties is not None else None
-    cluster = properties.find(exp.Cluster) if properties is not None else None
+    cluster = properties.find(exp.ClusterProperty) if properties is not None else None
     return CreateTable(
         "CREATE_TABLE_AS_SELECT" if tree.expression is not None else "CREATE_TABLE",
         tree,
