@@ -119,7 +119,7 @@ def test_a_result_is_forgotten_after_a_day(timed: BigQueryApi, clock: VirtualClo
     assert len(list(results.rglob("*"))) > 0
     clock.advance(timedelta(hours=23))
     assert timed.cells(timed.ok("GET", f"queries/{small}")) == [["1"]]
-    clock.advance(timedelta(hours=3))
+    clock.advance(timedelta(hours=9))
     for job in (small, large):
         assert timed.error("GET", f"queries/{job}")["code"] == 404
         assert timed.ok("GET", f"jobs/{job}")["status"] == {"state": "DONE"}

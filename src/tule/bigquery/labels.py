@@ -33,7 +33,7 @@ class LabelFilter:
     """The ``filter`` of datasets.list as a filter of the record store.
 
     >>> LabelFilter("labels.team:ads labels.env").aip
-    'labels.`team` = "ads" AND labels.`env`:*'
+    'labels."team" = "ads" AND labels."env":*'
     """
 
     def __init__(self, text: str) -> None:
@@ -42,7 +42,7 @@ class LabelFilter:
         if any(each is None for each in found):
             raise invalid(f"A filter must be labels.KEY or labels.KEY:VALUE, separated by spaces; given: {text!r}")
         self.aip = " AND ".join(
-            f'labels.`{each["key"]}` = "{each["value"]}"' if each["value"] else f"labels.`{each['key']}`:*"
+            f'labels."{each["key"]}" = "{each["value"]}"' if each["value"] else f'labels."{each["key"]}":*'
             for each in found
             if each is not None
         )

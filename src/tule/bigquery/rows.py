@@ -150,7 +150,7 @@ class TableRows:
                 stopped = [{"reason": "stopped", "location": "", "debugInfo": "", "message": ""}]
                 refused = [{"index": index, "errors": errors.get(index) or stopped} for index in range(len(given))]
                 return {"kind": "bigquery#tableDataInsertAllResponse", "insertErrors": refused}
-            fresh = [(key, row) for key, row in rows if key is None or not self._is_repeated(name, key)]
+            fresh = self._fresh(name, rows)
             if fresh:
                 batch = batch_of([row for _, row in fresh], fields, arrow_schema(fields))
                 with self._physical.session() as session, session.transaction():
@@ -177,6 +177,19 @@ class TableRows:
             except BadValue as error:
                 errors[index] = [{"reason": "invalid", "location": error.path, "debugInfo": "", "message": str(error)}]
         return rows, errors
+
+    def _fresh(
+        self, name: str, rows: Sequence[tuple[str | None, dict[str, Any]]]
+    ) -> list[tuple[str | None, dict[str, Any]]]:
+        """The rows whose insertId is new, also among themselves."""
+        found = []
+        seen: set[str] = set()
+        for key, row in rows:
+            if key is None or (key not in seen and not self._is_repeated(name, key)):
+                found.append((key, row))
+            if key is not None:
+                seen.add(key)
+        return found
 
     def _is_repeated(self, name: str, key: str) -> bool:
         """Whether a row of this insertId came within the last minute: best effort, as BigQuery promises."""

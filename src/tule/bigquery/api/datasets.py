@@ -39,7 +39,7 @@ class DatasetRoutes:
 
     @served("GET", "/projects", permission="bigquery.projects.list", executes=("maxResults", "pageToken"))
     def list_projects(self, request: Request) -> dict[str, Any]:
-        projects, token = self.warehouse.projects(**page(request))
+        projects, token = self.warehouse.list_projects(**page(request))
         made: dict[str, Any] = {"kind": "bigquery#projectList", "projects": projects, "totalItems": len(projects)}
         return made | ({"nextPageToken": token} if token else {})
 

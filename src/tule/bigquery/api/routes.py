@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from tule.bigquery.errors import PreconditionFailed, invalid
 from tule.wire.door import Reply, Request, route
@@ -14,12 +15,23 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def served(verb: str, template: str, **declared: Any) -> Callable[[Method], Method]:
-    """``route`` under ``/bigquery/v2`` and, for clients that leave that out, without it."""
+    """``route`` under ``/bigquery/v2`` and, for clients that leave that out, without it.
+
+    A project given by its number arrives as its id, and exists once something else than reading was asked of it.
+    """
 
     def mark(function: Method) -> Method:
+        @functools.wraps(function)
+        def resolved(self: Any, request: Request) -> Any:
+            project = request.params.get("project")
+            if project is not None and (verb != "GET" or project.isdigit()):
+                request.params["project"] = self.warehouse.projects.resolve(project)
+            return function(self, request)
+
+        made = cast(Method, resolved)
         for prefix in PREFIXES:
-            function = route(verb, prefix + template, **declared)(function)
-        return function
+            made = route(verb, prefix + template, **declared)(made)
+        return made
 
     return mark
 
