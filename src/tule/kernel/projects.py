@@ -55,6 +55,10 @@ class Projects:
         self._record(id_or_number)
         return id_or_number
 
+    def find(self, number: int) -> str | None:
+        """The id of a project number, None for one of no project seen."""
+        return self._ids.get(number)
+
     def number(self, project: str) -> int:
         """The number of a project given by id (or number)."""
         project = self.resolve(project)

@@ -33,7 +33,7 @@ class Grpc:
         import grpc
 
         class Generic(grpc.GenericRpcHandler):
-            def service(_, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:  # noqa: N805
+            def service(_, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
                 return self._method(details.method)
 
         options = [("grpc.max_receive_message_length", self._max_body), ("grpc.max_send_message_length", -1)]

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tule.kernel.access import Access, Principal
-from tule.kernel.errors import NotFound, Unimplemented
-from tule.wire import transcode
+from tule.kernel.errors import InvalidArgument, NotFound, Unimplemented
+from tule.wire import names
 from tule.wire.door import BoundRoute, Door, match
+from tule.wire.fields import behaviours
 from tule.wire.mixins import mixin_handlers
 from tule.wire.receipts import message_paths
 from tule.wire.service import Call, FastPath, Handler, Platform, Service
-from tule.wire.surfaces import HttpRule, Surface
+from tule.wire.surfaces import HttpRule, Method, Surface
 
 _REGION = re.compile(r"^(?:[a-z]+-[a-z]+\d+|us|eu)-(?=[a-z])")
 
@@ -175,18 +176,23 @@ class HandlerTable:
             resource = ""
             for message in messages:
                 # A later request that names no resource is about the one named last.
-                resource = next(transcode.resource_names(message), resource)
+                resource = names.about(message) or resource
                 yield self._admitted(handler, message, principal, resource)
 
         return handler.call(admitted(), Call(principal, handler.method, self.platform, **about))
 
     def _admitted(self, handler: Handler, message: Any, principal: Principal, resource: str = "") -> Any:
         """A request as its door takes it, after permission (on what it names, else ``resource``) and receipt."""
-        transcode.resolve_projects(message, self.platform.projects.resolve)
-        if project := transcode.project_of(message):
-            self.platform.projects.resolve(project)
-        self.access.check(principal, handler.permission, next(transcode.resource_names(message), resource))
-        handler.receipt.check(handler.method.name, message_paths(message))
+        projects, receipt = self.platform.projects, handler.receipt
+        names.with_ids(message, projects.find)
+        resource = names.about(message) or resource
+        self.access.check(principal, handler.permission, resource)
+        for other in names.elsewhere(message, resource):
+            self.access.check(principal, handler.permission, other)
+        receipt.check(handler.method.name, message_paths(message, whole=receipt.whole))
+        _check_given(handler.method, message)
+        if project := names.project_of(resource):
+            projects.resolve(project)
         kind = handler.method.request
         return kind.wrap(message) if hasattr(kind, "wrap") else message
 
@@ -231,6 +237,19 @@ class HandlerTable:
 @functools.lru_cache(maxsize=64)
 def _routes(door: Door) -> list[BoundRoute]:
     return door.routes()
+
+
+def _check_given(method: Method, message: Any) -> None:
+    """Raise InvalidArgument for a text or message that the API requires and the request lacks."""
+    descriptor = message.DESCRIPTOR
+    for name in sorted(behaviours(descriptor).required):
+        field = descriptor.fields_by_name[name]
+        # Numbers, booleans and enums cannot be told from ones that are given as 0; masks have a meaning when left out.
+        if field.is_repeated or field.type not in (field.TYPE_STRING, field.TYPE_MESSAGE) or name.endswith("_mask"):
+            continue
+        missing = not getattr(message, name) if field.type == field.TYPE_STRING else not message.HasField(name)
+        if missing:
+            raise InvalidArgument(f"{method.name} must be given {name}", given="none")
 
 
 def unimplemented(method: str) -> Unimplemented:

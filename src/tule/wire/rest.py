@@ -373,7 +373,7 @@ class _GoogleDoor(Door):
 _GOOGLE = _GoogleDoor()
 
 
-class ClientGone(Exception):  # noqa: N818 - not an error of the server
+class ClientGone(Exception):
     """The client closed the connection before its request or our answer was whole."""
 
 

@@ -24,10 +24,34 @@ from functools import cached_property
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
-from tule.kernel.errors import NotFound, Unimplemented
+from tule.kernel.errors import InvalidArgument, NotFound, Unimplemented
 
 UNARY, SERVER_STREAM, CLIENT_STREAM, BOTH_STREAM = "unary_unary", "unary_stream", "stream_unary", "stream_stream"
+
+
+def _variables(template: str) -> list[tuple[str, str]]:
+    """The fields of a path template and their shapes ('' for one segment)."""
+    found = (part.partition("=") for part in re.findall(r"\{([^}]+)\}", template))
+    return [(name, shape) for name, _, shape in found]
+
+
+def _shape(shape: str, *, at_end: bool) -> str:
+    """A field's shape as an expression. ``at_end``: a colon in the last segment begins a verb, so it is no part of it."""
+    *first, last = shape.split("/")
+    text = "".join({"**": "(?:[^/]+/)*", "*": "[^/]+/"}.get(each, re.escape(each) + "/") for each in first)
+    one = "[^/:]+" if at_end else "[^/]+"
+    return text + {"**": f"(?:[^/]+/)*{one}", "*": one}.get(last, re.escape(last))
+
+
+def _decoded(value: str, *, single: bool) -> str:
+    try:
+        if single:
+            return unquote(value, errors="strict")
+        return "%2F".join(unquote(part, errors="strict") for part in re.split("%2[Ff]", value))
+    except UnicodeDecodeError:
+        raise InvalidArgument("A path must be UTF-8, percent-encoded", given=value[:100]) from None
 
 
 @dataclass(frozen=True)
@@ -39,27 +63,36 @@ class HttpRule:
     body: str | None
 
     @cached_property
+    def _fields(self) -> tuple[tuple[str, bool], ...]:
+        """The path's fields in order: dotted name, and whether the field is a single segment."""
+        return tuple((name, "/" not in (shape or "*") and shape != "**") for name, shape in _variables(self.template))
+
+    @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """The template as an expression whose groups are the path's fields, dots in their names doubled to ``__``."""
-        text = ""
-        for part in re.split(r"(\{[^}]+\})", self.template):
-            if not part.startswith("{"):
+        """The template as an expression over an undecoded path, with a group for each field."""
+        text, parts = "", re.split(r"(\{[^}]+\})", self.template)
+        for index, part in enumerate(parts):
+            if part.startswith("{"):
+                shape = part[1:-1].partition("=")[2] or "*"
+                text += f"({_shape(shape, at_end=not parts[index + 1])})"
+            else:
                 text += re.escape(part)
-                continue
-            name, _, shape = part[1:-1].partition("=")
-            inner = "/".join(
-                ".+" if each == "**" else "[^/:]+" if each == "*" else re.escape(each)
-                for each in (shape or "*").split("/")
-            )
-            text += f"(?P<{name.replace('.', '__')}>{inner})"
         return re.compile(text)
 
     def match(self, verb: str, path: str) -> dict[str, str] | None:
-        """The path's fields by dotted name, or None."""
+        """The decoded fields of an undecoded path by dotted name, or None.
+
+        As google.api.http has it, an encoded slash is a slash in a field of one segment and stays encoded in longer ones.
+        """
         if verb != self.verb:
             return None
         found = self.pattern.fullmatch(path)
-        return {name.replace("__", "."): value for name, value in found.groupdict().items()} if found else None
+        if found is None:
+            return None
+        return {
+            name: _decoded(value, single=single)
+            for (name, single), value in zip(self._fields, found.groups(), strict=True)
+        }
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
-
-import orjson
 
 from tule.kernel.errors import InvalidArgument
 from tule.kernel.operations import Operation
-from tule.wire.door import Reply
+from tule.kernel.records.paths import camel
+from tule.wire.door import Reply, read_json
 from tule.wire.surfaces import HttpRule, Method, pb, pb_class
+
+# What every Google API knows beside the fields of a request (https://cloud.google.com/apis/docs/system-parameters).
+# The carrier executes alt, $alt and fields; the others change nothing on a machine of one's own.
+SYSTEM_PARAMETERS = frozenset(
+    {"alt", "$alt", "fields", "$fields", "prettyPrint", "$prettyPrint", "key", "$key", "quotaUser", "$quotaUser",
+     "userProject", "$userProject", "$.xgafv", "$apiVersion", "$unique"}
+)  # fmt: skip
 
 
 def request_message(
@@ -26,39 +31,51 @@ def request_message(
 
     A request with a google.api.HttpBody takes the body as it is, with its ``content_type``.
     """
-    from google.protobuf import json_format
-
     kind = pb_class(method.request)
-    made: dict[str, Any] = {}
     raw = _raw_field(kind) if rule.body == "*" else ""
-    if raw:
-        pass
-    elif rule.body and body.strip():
-        try:
-            value = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise InvalidArgument("The body must be JSON", given=str(error), do="check that position") from None
-        if rule.body == "*":
-            if not isinstance(value, dict):
-                raise InvalidArgument("The body must be a JSON object", given=type(value).__name__)
-            made = value
-        else:
-            made[rule.body] = value
-    elif body.strip() and not rule.body:
-        raise InvalidArgument(f"{method.name} takes no body", given=f"{len(body)} bytes", do="send none")
+    made = {} if raw else _body_fields(method, rule, body)
     for name, value in query:
-        if not name.startswith("$") and name not in ("alt", "key", "prettyPrint", "fields", "quotaUser"):
+        if name not in SYSTEM_PARAMETERS:
             _put(made, name, _typed(kind.DESCRIPTOR, name, value), repeated=_is_repeated(kind.DESCRIPTOR, name))
     for name, value in path_fields.items():
         _put(made, name, value, repeated=False)
-    try:
-        message = json_format.ParseDict(made, kind())
-    except json_format.ParseError as error:
-        raise InvalidArgument(f"The request must be a {kind.DESCRIPTOR.name}", given=str(error)) from None
+    message = _parsed(made, kind)
     if raw:
         getattr(message, raw).data = body
         getattr(message, raw).content_type = content_type
     return message
+
+
+def _body_fields(method: Method, rule: HttpRule, body: bytes) -> dict[str, Any]:
+    """The request's fields that the body carries."""
+    if not body.strip():
+        return {}
+    if not rule.body:
+        raise InvalidArgument(f"{method.name} takes no body", given=f"{len(body)} bytes", do="send none")
+    value = read_json(body)
+    if rule.body != "*":
+        return {rule.body: value}
+    if not isinstance(value, dict):
+        raise InvalidArgument("The body must be a JSON object", given=type(value).__name__)
+    return value
+
+
+def _parsed(made: dict[str, Any], kind: Any) -> Any:
+    from google.protobuf import json_format
+
+    try:
+        return json_format.ParseDict(made, kind())
+    except (json_format.ParseError, TypeError, ValueError, AttributeError) as error:
+        # A value of another shape than its field's also ends in errors of Python's.
+        raise InvalidArgument(f"The request must be a {kind.DESCRIPTOR.name}", given=_shortened(error)) from None
+
+
+def _shortened(error: Exception) -> str:
+    text = str(error)
+    return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "..."
+
+
+_LONGEST_REASON = 1000
 
 
 def _raw_field(kind: Any) -> str:
@@ -103,59 +120,14 @@ def _typed(descriptor: Any, path: str, value: str) -> Any:
     """A query string's value as JSON: booleans are the one kind that JSON parsing does not take from text."""
     found = _field(descriptor, path)
     if found is None:
-        raise InvalidArgument(f"{descriptor.name} has no field {path}", given=f"query parameter {path}")
-    if found.type == found.TYPE_BOOL and value in ("true", "false"):
+        raise InvalidArgument(f"{descriptor.name} has no field {path}", given=f"query parameter {path[:100]}")
+    kind = found.message_type.full_name if found.message_type is not None else ""
+    if (found.type == found.TYPE_BOOL or kind == "google.protobuf.BoolValue") and value in ("true", "false"):
         return value == "true"
-    if found.message_type is not None and found.message_type.full_name in _WRAPPED_BOOL and value in ("true", "false"):
-        return value == "true"
+    if kind == "google.protobuf.FieldMask":
+        # Google takes both spellings in a query; JSON has one.
+        return ",".join(camel(part) for part in value.split(","))
     return value
-
-
-_WRAPPED_BOOL = ("google.protobuf.BoolValue",)
-_PROJECT_NUMBER = re.compile(r"projects/(\d+)(?=/|$)")
-
-
-def project_of(message: Any) -> str:
-    """The project that a request names, '' when it names none: the first resource name among its fields."""
-    for name in resource_names(message):
-        return name.split("/")[1]
-    return ""
-
-
-def resource_names(message: Any) -> Iterator[str]:
-    """Values of the string fields that name a resource under a project, nested messages after the fields themselves."""
-    inner = []
-    for field, value in message.ListFields():
-        if field.type == field.TYPE_STRING and not field.is_repeated and value.startswith("projects/"):
-            yield value
-        elif field.message_type is not None and not field.is_repeated:
-            inner.append(value)
-    for each in inner:
-        yield from resource_names(each)
-
-
-def resolve_projects(message: Any, resolve: Any) -> None:
-    """Replace project numbers in resource names by ids, in place: ids are what everything behind the wire knows."""
-    for field, value in message.ListFields():
-        if field.type == field.TYPE_STRING:
-            if field.is_repeated:
-                for index, each in enumerate(value):
-                    if each.startswith("projects/"):
-                        value[index] = _resolved(each, resolve)
-            elif value.startswith("projects/"):
-                setattr(message, field.name, _resolved(value, resolve))
-        elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
-            if field.message_type.full_name.startswith("google.protobuf."):
-                continue
-            for each in value if field.is_repeated else (value,):
-                resolve_projects(each, resolve)
-
-
-def _resolved(name: str, resolve: Any) -> str:
-    head, project, *rest = name.split("/")
-    if not project:
-        return name
-    return "/".join((head, resolve(project), *rest))
 
 
 def response_message(method: Method, result: Any) -> Any:
@@ -192,16 +164,9 @@ def operation_message(operation: Operation) -> Any:
     return json_format.ParseDict(body, operations_pb2.Operation(), ignore_unknown_fields=True)
 
 
-def to_dict(message: Any) -> dict[str, Any]:
-    """A message of either kind as JSON in Google's spelling: camelCase, enums by name."""
+def to_dict(message: Any, *, integers: bool = False) -> dict[str, Any]:
+    """A message of either kind as JSON in Google's spelling: camelCase; ``integers``: enums as numbers, not by name."""
     from google.protobuf import json_format
 
-    found: dict[str, Any] = json_format.MessageToDict(pb(message))
+    found: dict[str, Any] = json_format.MessageToDict(pb(message), use_integers_for_enums=integers)
     return found
-
-
-def to_json(message: Any, *, integers: bool = False) -> bytes:
-    """A message as the JSON that Google's REST carriers send; ``integers``: enums as numbers."""
-    from google.protobuf import json_format
-
-    return orjson.dumps(json_format.MessageToDict(message, use_integers_for_enums=integers))
