@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
+RESOURCE_MANAGER = ("google.cloud.resourcemanager_v3",)
 BIGQUERY_STORAGE = ("google.cloud.bigquery_storage_v1",)
 VERTEX = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
 _PREDICT = r"/v1/(?P<name>projects/[^/]+/locations/[^/]+/endpoints/[^/:]+):predict"
@@ -97,7 +98,7 @@ class App:
         self.authority = CertificateAuthority(self.home, clock)
         self.platform = Platform(self.records, self.operations, self.projects, self.policies)
         self.table = HandlerTable(self.platform, self.access)
-        for wire in (_interception, _storage, _bigquery, _vertex):
+        for wire in (_interception, _resource_manager, _storage, _bigquery, _vertex):
             wire(self)
         self.jobs.recover()
         self.operations.recover()
@@ -234,6 +235,24 @@ def _interception(app: App) -> None:
 
     app.table.add_door(("oauth2.googleapis.com", "accounts.google.com"), ("/token", "/o/oauth2/token"), tokens)
     app.table.add_door(("metadata.google.internal", "metadata", "169.254.169.254"), ("/computeMetadata/",), metadata)
+
+
+def _resource_manager(app: App) -> None:
+    def version_3() -> Any:
+        from tule.apis.resourcemanager.api import ProjectsService
+
+        return ProjectsService(app.platform)
+
+    def version_1() -> Door:
+        from tule.apis.resourcemanager.api import ProjectsV1
+
+        return ProjectsV1(app.platform)
+
+    host = "cloudresourcemanager.googleapis.com"
+    app.table.add_api(host, RESOURCE_MANAGER)
+    app.table.add_service(RESOURCE_MANAGER, "Projects", version_3)
+    # On loopback names its paths would take those of Vertex AI, so it is known by its host alone.
+    app.table.add_door((host,), (), version_1)
 
 
 def _storage(app: App) -> None:

@@ -69,7 +69,29 @@ def mixin_handlers(platform: Platform, table: HandlerTable) -> dict[str, Handler
     return found
 
 
-class Mixins(Service):
+class IamPolicies(Service):
+    """Policies of any resource, for doors whose API describes these methods itself too."""
+
+    def get_iam_policy(self, request: Any, call: Call) -> dict[str, Any]:
+        return _policy(self.platform.policies.get(request.resource))
+
+    def set_iam_policy(self, request: Any, call: Call) -> dict[str, Any]:
+        import base64
+
+        policy: dict[str, Any] = {
+            "bindings": [{"role": each.role, "members": list(each.members)} for each in request.policy.bindings]
+        }
+        if request.policy.etag:
+            policy["etag"] = base64.urlsafe_b64encode(request.policy.etag).decode()
+        return _policy(self.platform.policies.set(request.resource, policy))
+
+    def test_iam_permissions(self, request: Any, call: Call) -> dict[str, Any]:
+        if call.principal.owner:
+            return {"permissions": list(request.permissions)}
+        return {"permissions": self.platform.policies.test(call.principal.email, request.resource, request.permissions)}
+
+
+class Mixins(IamPolicies):
     """The door of the shared methods."""
 
     def __init__(self, platform: Platform, table: HandlerTable) -> None:
@@ -114,24 +136,6 @@ class Mixins(Service):
 
     def list_locations(self, request: Any, call: Call) -> dict[str, Any]:
         return {"locations": [{"name": f"{request.name}/locations/{each}", "locationId": each} for each in LOCATIONS]}
-
-    def get_iam_policy(self, request: Any, call: Call) -> dict[str, Any]:
-        return _policy(self.platform.policies.get(request.resource))
-
-    def set_iam_policy(self, request: Any, call: Call) -> dict[str, Any]:
-        import base64
-
-        policy: dict[str, Any] = {
-            "bindings": [{"role": each.role, "members": list(each.members)} for each in request.policy.bindings]
-        }
-        if request.policy.etag:
-            policy["etag"] = base64.b64encode(request.policy.etag).decode()
-        return _policy(self.platform.policies.set(request.resource, policy))
-
-    def test_iam_permissions(self, request: Any, call: Call) -> dict[str, Any]:
-        if call.principal.owner:
-            return {"permissions": list(request.permissions)}
-        return {"permissions": self.platform.policies.test(call.principal.email, request.resource, request.permissions)}
 
 
 def _policy(policy: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Resource Manager: the projects of this server, by id and by number."""
