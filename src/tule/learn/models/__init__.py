@@ -4,7 +4,7 @@
     answers = model.predict(table)
 
 Names in the table: linear_regression, logistic_regression, boosted_tree_regressor, boosted_tree_classifier,
-random_forest_regressor, random_forest_classifier, kmeans, pca.
+random_forest_regressor, random_forest_classifier, kmeans, pca, matrix_factorization.
 """
 
 from tule.learn.models.base import (
@@ -13,6 +13,7 @@ from tule.learn.models.base import (
     Cluster,
     ComponentInfo,
     ComponentValue,
+    FactorWeight,
     Family,
     FeatureStatistics,
     Importance,
@@ -23,6 +24,7 @@ from tule.learn.models.base import (
     Weight,
 )
 from tule.learn.models.expression import LinearExpression, LinearOutput, Term
+from tule.learn.models.factorization import FactorizationModel, FactorizationOptions, fit_factorization
 from tule.learn.models.glm import LinearModel, LogisticModel
 from tule.learn.models.kmeans import KMeansModel, KMeansOptions, fit_kmeans
 from tule.learn.models.linear import LinearOptions, fit_linear
@@ -60,6 +62,7 @@ FAMILIES: dict[str, Family] = {
         ),
         Family("kmeans", "clustering", KMeansOptions, KMeansModel, fit_kmeans),
         Family("pca", "reduction", PcaOptions, PcaModel, fit_pca),
+        Family("matrix_factorization", "recommendation", FactorizationOptions, FactorizationModel, fit_factorization),
     )
 }
 
@@ -70,6 +73,7 @@ __all__ = [
     "Cluster",
     "ComponentInfo",
     "ComponentValue",
+    "FactorWeight",
     "Family",
     "FeatureStatistics",
     "Importance",

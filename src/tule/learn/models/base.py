@@ -140,6 +140,16 @@ class ComponentInfo:
 
 
 @dataclass(frozen=True)
+class FactorWeight:
+    """The factors and the intercept of one user or item; ``name`` is its column (None: the global intercept)."""
+
+    name: str | None
+    feature: str
+    factors: tuple[float, ...]
+    intercept: float
+
+
+@dataclass(frozen=True)
 class Importance:
     """A feature's use in the trees: number of splits, mean gain and mean cover of them, over its encoded columns."""
 
@@ -343,7 +353,7 @@ class Family:
 
     name: str
     task: str
-    """"regression", "classification", "clustering" or "reduction"."""
+    """"regression", "classification", "clustering", "reduction" or "recommendation"."""
     options: type[Options]
     model: type[Model]
     train: Callable[[Any], Model]

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from tule.kernel.errors import Unimplemented
+from tule.kernel.errors import InvalidArgument, Unimplemented
 from tule.learn import bundle
 from tule.learn.models.base import Model
+from tule.learn.models.factorization import FactorizationModel
 from tule.learn.models.glm import GeneralizedLinearModel, probabilities_of
 from tule.learn.models.kmeans import KMeansModel, exact_distances
 from tule.learn.models.pca import PcaModel
@@ -35,9 +37,13 @@ class BundleRuntime:
         self.model = model
         self.family = model.family
         self.signature = model.signature
-        self._answer = _compile(model)
-        encoding = model.encoding  # type: ignore[attr-defined]
-        self._read = InstanceReader(model.signature, encoding).block
+        self._answer: Callable[[Any], list[dict[str, Any]]]
+        self._read: Callable[[Sequence[Any]], Any]
+        if isinstance(model, FactorizationModel):
+            self._answer, self._read = _ratings(model), _pairs(model)
+        else:
+            self._answer = _compile(model)
+            self._read = InstanceReader(model.signature, model.encoding).block  # type: ignore[attr-defined]
 
     def predict(self, instances: Sequence[Any]) -> list[dict[str, Any]]:
         """One answer per instance. Lists inside answers are shared between rows: do not change them."""
@@ -197,6 +203,34 @@ def _components(model: PcaModel) -> Callable[[Block], list[dict[str, Any]]]:
         return [{"principal_component_ids": ids, "projections": row} for row in model.scores(block).tolist()]
 
     return answer
+
+
+def _pairs(model: FactorizationModel) -> Callable[[Sequence[Any]], pa.RecordBatch]:
+    """Reads instances that name a user and an item."""
+    fields = [pa.field(field.name, field.type) for field in model.signature.inputs[:2]]
+
+    def read(instances: Sequence[Any]) -> pa.RecordBatch:
+        columns = []
+        for field in fields:
+            for at, each in enumerate(instances):
+                if not isinstance(each, dict) or field.name not in each:
+                    raise InvalidArgument(
+                        f"An instance must be an object with {' and '.join(model.features)}",
+                        given=f"instances[{at}] = {str(each)[:80]}",
+                        location=f"instances[{at}]",
+                    )
+            try:
+                columns.append(pa.array([each[field.name] for each in instances], field.type))
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                raise InvalidArgument(f"{field.name} must be a value of type {field.type}", given=str(error)) from error
+        return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+
+    return read
+
+
+def _ratings(model: FactorizationModel) -> Callable[[pa.RecordBatch], list[dict[str, Any]]]:
+    name = f"predicted_{model.rating_name}{'_confidence' if model.implicit else ''}"
+    return lambda rows: [{name: [value]} for value in model.predict(rows).column("prediction").to_pylist()]
 
 
 def _scale(block: Block, encoding: Encoding) -> None:
