@@ -25,7 +25,7 @@ from tule.wire.receipts import Receipt, json_paths
 # Query parameters that every Google API knows; the carrier executes ``fields`` and ``alt``.
 COMMON_QUERY = frozenset(
     {"alt", "prettyPrint", "fields", "key", "quotaUser", "userIp", "uploadType", "upload_id", "userProject", "$alt",
-     "access_token", "oauth_token", "callback", "$.xgafv"}
+     "$.xgafv"}
 )  # fmt: skip
 
 
@@ -136,6 +136,18 @@ class Reply:
     status: int = 200
     body: dict[str, Any] | list[Any] | bytes | Iterator[bytes] | Path | None = None
     headers: dict[str, str] = field(default_factory=dict)
+
+
+def one_line(value: str) -> str:
+    """A header's value without the characters that would end it and begin another.
+
+    >>> one_line("a\\r\\nSet-Cookie: b")
+    'a  Set-Cookie: b'
+    """
+    return _CONTROL.sub(" ", value)
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @dataclass(frozen=True)

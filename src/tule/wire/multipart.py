@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from tule.kernel.errors import InvalidArgument
+from tule.wire.door import read_json
 
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^;\s]+))', re.IGNORECASE)
 _LARGEST_JSON = 16 * 2**20
@@ -54,12 +53,7 @@ def _limited(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _json(text: bytes) -> dict[str, Any]:
-    try:
-        body = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InvalidArgument(
-            "The first part of an upload must be JSON", given=str(error), reason="parseError"
-        ) from None
+    body = read_json(text)
     if not isinstance(body, dict):
         raise InvalidArgument(
             "The first part of an upload must be a JSON object", given=type(body).__name__, reason="parseError"

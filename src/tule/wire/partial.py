@@ -2,6 +2,8 @@
 
 >>> select_fields({"a": 1, "b": {"c": 2, "d": 3}, "e": [{"f": 4, "g": 5}]}, "a,b/c,e(f)")
 {'a': 1, 'b': {'c': 2}, 'e': [{'f': 4}]}
+
+https://cloud.google.com/storage/docs/json_api#partial-response
 """
 
 from __future__ import annotations
@@ -10,59 +12,97 @@ from typing import Any
 
 from tule.kernel.errors import InvalidArgument
 
-Tree = dict[str, Any]
+# The fields wanted of an object, each with what is wanted of it; None is everything.
+Tree = dict[str, Any] | None
+
+_DEEPEST = 30
+_PUNCTUATION = ",/.()"
 
 
 def select_fields(body: dict[str, Any], fields: str) -> dict[str, Any]:
     """``body`` with only the ``fields``: comma separated paths with ``/`` (or ``.``), groups in parentheses, ``*``."""
-    tree, rest = _parse(fields, 0)
-    if rest != len(fields):
-        raise InvalidArgument(
-            "fields must be a list of paths", given=f"{fields!r} at {rest}", reason="invalidParameter"
-        )
-    selected = _pick(body, tree)
+    selected = _pick(body, _Parser(fields).parse())
     assert isinstance(selected, dict)
     return selected
 
 
-def _parse(text: str, at: int) -> tuple[Tree, int]:
-    tree: Tree = {}
-    while True:
-        path: list[str] = []
-        while True:
-            start = at
-            while at < len(text) and text[at] not in ",/.()":
-                at += 1
-            if start == at:
-                raise InvalidArgument("fields must name a field", given=f"{text!r} at {at}", reason="invalidParameter")
-            path.append(text[start:at].strip())
-            if at < len(text) and text[at] in "/.":
-                at += 1
-                continue
-            break
-        inner: Tree = {}
-        if at < len(text) and text[at] == "(":
-            inner, at = _parse(text, at + 1)
-            if at >= len(text) or text[at] != ")":
-                raise InvalidArgument("fields must close its parentheses", given=repr(text), reason="invalidParameter")
-            at += 1
-        node = tree
-        for name in path[:-1]:
-            node = node.setdefault(name, {})
-        node.setdefault(path[-1], {}).update(inner)
-        if at < len(text) and text[at] == ",":
-            at += 1
-            continue
-        return tree, at
+class _Parser:
+    """Reads ``list = path {"," path}; path = name {("/" | ".") name} ["(" list ")"]``."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def parse(self) -> Tree:
+        tree = self._list(0)
+        if self._at != len(self._text):
+            raise self._wrong("fields must be a list of paths")
+        return tree
+
+    def _list(self, depth: int) -> Tree:
+        if depth > _DEEPEST:
+            raise self._wrong(f"fields must be nested at most {_DEEPEST} deep")
+        tree = self._path(depth)
+        while self._take(","):
+            tree = _merged(tree, self._path(depth))
+        return tree
+
+    def _path(self, depth: int) -> Tree:
+        names = [self._name()]
+        while self._take("/") or self._take("."):
+            names.append(self._name())
+        if len(names) > _DEEPEST:
+            raise self._wrong(f"fields must be nested at most {_DEEPEST} deep")
+        tree: Tree = None
+        if self._take("("):
+            tree = self._list(depth + 1)
+            if not self._take(")"):
+                raise self._wrong("fields must close its parentheses")
+        for name in reversed(names):
+            tree = {name: tree}
+        return tree
+
+    def _name(self) -> str:
+        start = self._at
+        while self._at < len(self._text) and self._text[self._at] not in _PUNCTUATION:
+            self._at += 1
+        name = self._text[start : self._at].strip()
+        if not name:
+            raise self._wrong("fields must name a field")
+        return name
+
+    def _take(self, letter: str) -> bool:
+        if self._text[self._at : self._at + 1] != letter:
+            return False
+        self._at += 1
+        return True
+
+    def _wrong(self, rule: str) -> InvalidArgument:
+        return InvalidArgument(
+            rule,
+            given=f"{self._text[:200]!r}, at {self._at}",
+            do="write them as a,b/c,d(e,f)",
+            reason="invalidParameter",
+        )
+
+
+def _merged(one: Tree, other: Tree) -> Tree:
+    """What is wanted by either."""
+    if one is None or other is None:
+        return None
+    return {**one, **{name: _merged(one[name], tree) if name in one else tree for name, tree in other.items()}}
 
 
 def _pick(value: Any, tree: Tree) -> Any:
-    if not tree:
+    if tree is None:
         return value
     if isinstance(value, list):
         return [_pick(each, tree) for each in value]
     if not isinstance(value, dict):
         return value
-    if "*" in tree:
-        return {key: _pick(inner, tree["*"]) for key, inner in value.items()}
-    return {key: _pick(inner, tree[key]) for key, inner in value.items() if key in tree}
+    every = tree.get("*", {})
+    return {
+        key: _pick(inner, _merged(tree.get(key, {}), every))
+        for key, inner in value.items()
+        if key in tree or "*" in tree
+    }
