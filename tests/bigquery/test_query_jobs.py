@@ -181,6 +181,9 @@ def test_arrays_and_structs_as_parameters(api: BigQueryApi) -> None:
 def test_positional_parameters(api: BigQueryApi) -> None:
     given = [{"parameterType": {"type": "INT64"}, "parameterValue": {"value": str(each)}} for each in (5, 7)]
     assert api.rows("SELECT ? - ?", queryParameters=given, parameterMode="POSITIONAL") == [["-2"]]
+    # In the order of the text, however deep each stands.
+    nested = "SELECT (1 + 1) * (x - ?) FROM UNNEST([10]) AS x WHERE x > ?"
+    assert api.rows(nested, queryParameters=given, parameterMode="POSITIONAL") == [["10"]]
 
 
 @pytest.mark.parametrize(

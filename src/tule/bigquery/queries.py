@@ -19,7 +19,7 @@ from tule.bigquery import parameters, schemas
 from tule.bigquery.catalog import Guard, KeptRows, SessionCatalog
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.definitions import Definitions
-from tule.bigquery.destinations import Destination, WriteLocks
+from tule.bigquery.destinations import Destination, WriteLocks, check_dispositions
 from tule.bigquery.engine import Session
 from tule.bigquery.errors import invalid, invalid_query, not_found, not_implemented
 from tule.bigquery.jobs import Job, Jobs, Outcome
@@ -28,7 +28,7 @@ from tule.bigquery.physical import Physical, fit, note
 from tule.bigquery.references import DatasetReference, JobReference, TableReference
 from tule.bigquery.results import Results, anonymous_table
 from tule.bigquery.schemas import JsonField
-from tule.bigquery.sql import Compiled, Context, Parameter, Parsed, compile_query, statements
+from tule.bigquery.sql import Compiled, Context, Parameter, Parsed, compile_query, printed, statements
 from tule.bigquery.sql.statements import (
     AlterModelOptions,
     AlterTable,
@@ -141,6 +141,7 @@ class Queries:
             raise invalid(
                 "A destination table can only be set on a SELECT statement; the statement names its own table"
             )
+        check_dispositions(config)
         maximum = config.get("maximumBytesBilled")
         return QueryPlan(
             project,
@@ -490,7 +491,7 @@ def _columns(schema: pa.Schema) -> list[JsonField]:
 
 
 def _text(statement: Statement) -> str:
-    return str(statement.tree.sql(dialect="bigquery"))
+    return printed(statement.tree)
 
 
 def _type_of(plan: QueryPlan) -> str:

@@ -3,7 +3,9 @@
 from tule.bigquery.sql.catalog import Catalog, Name, Relation
 from tule.bigquery.sql.compile import Compiled, Parsed, compile_query, statements
 from tule.bigquery.sql.context import Context, Expand, Parameter
+from tule.bigquery.sql.parse import printed
 
 __all__ = [
-    "Catalog", "Compiled", "Context", "Expand", "Name", "Parameter", "Parsed", "Relation", "compile_query", "statements",
+    "Catalog", "Compiled", "Context", "Expand", "Name", "Parameter", "Parsed", "Relation", "compile_query", "printed",
+    "statements",
 ]  # fmt: skip

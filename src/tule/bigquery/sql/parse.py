@@ -18,6 +18,11 @@ from sqlglot.errors import ParseError, TokenError
 from tule.kernel.errors import InvalidArgument, Unimplemented
 
 
+PLACE = "tule_place"
+POSITION = "tule_position"
+"""Meta of a ``?``: where it stands in the text, and how many stand before it."""
+
+
 class ModelRef(exp.Expression):
     """``MODEL name`` as an argument."""
 
@@ -58,6 +63,17 @@ class GoogleSQL(BigQuery):
         FUNCTIONS: ClassVar[dict[str, Any]] = {
             name: build for name, build in BigQuery.Parser.FUNCTIONS.items() if name not in _UNIFORM
         }
+        PLACEHOLDER_PARSERS: ClassVar[dict[Any, Any]] = {
+            **BigQuery.Parser.PLACEHOLDER_PARSERS,
+            tokens.TokenType.PLACEHOLDER: lambda self: self._parse_positional(),
+        }
+
+        def _parse_positional(self) -> Any:
+            """``?`` with its place in the text: no walk through a tree meets them in the order of the text."""
+            place = self._prev.start
+            made = self.expression(exp.Placeholder())
+            made.meta[PLACE] = place
+            return made
 
         def _parse_lambda(self, alias: bool = False) -> Any:
             for word, kind in (("MODEL", ModelRef), ("TABLE", TableRef)):
@@ -77,20 +93,50 @@ class GoogleSQL(BigQuery):
                     return self.expression(kind(this=self._parse_table_parts()))
             return super()._parse_lambda(alias=alias)
 
+    class Generator(BigQuery.Generator):
+        TRANSFORMS: ClassVar[dict[Any, Any]] = {
+            **BigQuery.Generator.TRANSFORMS,
+            ModelRef: lambda self, node: f"MODEL {self.sql(node, 'this')}",
+            TableRef: lambda self, node: f"TABLE {self.sql(node, 'this')}",
+            ExportModel: lambda self, node: _joined(
+                "EXPORT MODEL", self.sql(node, "this"), self.sql(node, "properties")
+            ),
+            AlterModel: lambda self, node: _joined(
+                "ALTER MODEL IF EXISTS" if node.args.get("exists") else "ALTER MODEL",
+                self.sql(node, "this"),
+                f"SET {self.sql(node, 'properties').strip()}",
+            ),
+        }
+
+
+def printed(tree: exp.Expression) -> str:
+    """A tree as GoogleSQL text that ``parse`` reads again."""
+    return str(tree.sql(dialect=GoogleSQL))
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(each.strip() for each in parts if each.strip())
+
 
 def _is_word(token: Any) -> bool:
     return re.fullmatch(r"[^\W\d]\w*", token.text) is not None
 
 
 def split(text: str) -> list[str]:
-    """The statements of a text, each without its semicolon; comments and strings are understood."""
-    found, begin = [], 0
-    for token in _tokens(text):
-        if token.token_type == tokens.TokenType.SEMICOLON:
-            found.append(text[begin : token.start])
-            begin = token.end + 1
-    found.append(text[begin:])
-    return [each for each in found if _tokens(each)]
+    """The statements of a text, each without its semicolon; comments and strings are understood.
+
+    What came before a statement stays as blanks, so that a position in it is one in the text.
+    """
+    found, begin, words = [], 0, 0
+    for token in [*_tokens(text), None]:
+        if token is not None and token.token_type != tokens.TokenType.SEMICOLON:
+            words += 1
+            continue
+        end = len(text) if token is None else token.start
+        if words:
+            found.append(re.sub(r"[^\n]", " ", text[:begin]) + text[begin:end])
+        begin, words = end + 1, 0
+    return found
 
 
 def _tokens(text: str) -> list[Any]:
@@ -148,7 +194,14 @@ def parse(text: str) -> exp.Expression:
             f"Tule does not run {' '.join(words[:2])} statements", do="see docs/bigquery.md for what it runs",
             reason="notImplemented",
         )  # fmt: skip
+    _number(found)
     return found  # type: ignore[no-any-return]
+
+
+def _number(tree: Any) -> None:
+    placeholders = sorted(tree.find_all(exp.Placeholder), key=lambda node: node.meta.get(PLACE, 0))
+    for position, node in enumerate(placeholders):
+        node.meta[POSITION] = position
 
 
 def _model_statement(text: str, verb: str) -> exp.Expression:

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from tule.bigquery.sql.catalog import Name
 from tule.bigquery.sql.names import full_name, parts
-from tule.bigquery.sql.parse import AlterModel, ExportModel
+from tule.bigquery.sql.parse import AlterModel, ExportModel, printed
 from tule.bigquery.types import Field, standard
 from tule.kernel.errors import InvalidArgument, Unimplemented
 
@@ -183,7 +183,7 @@ def _create(tree: exp.Create, project: str, dataset: str | None) -> Statement:
             raise _wrong("A view must have a query")
         if properties is not None and properties.find(exp.MaterializedProperty):
             raise Unimplemented("Tule does not make materialized views", do="make a view", reason="notImplemented")
-        query = tree.expression.sql(dialect="bigquery")
+        query = printed(tree.expression)
         return CreateView("CREATE_VIEW", tree, target, replace, absent, query, options)
     if kind != "TABLE":
         raise Unimplemented(f"Tule does not run CREATE {kind}", do="see docs/bigquery.md", reason="notImplemented")
@@ -221,7 +221,7 @@ def _create_model(
     properties = tree.args.get("properties")
     found = list(properties.expressions) if properties is not None else []
     for each in found:
-        if not isinstance(each, exp.TransformModelProperty | exp.Property):
+        if type(each) not in (exp.TransformModelProperty, exp.Property):
             raise Unimplemented(
                 "Tule does not make remote models or models with INPUT and OUTPUT", given=type(each).__name__,
                 do="train a model with AS SELECT", reason="notImplemented",

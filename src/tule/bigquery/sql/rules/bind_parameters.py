@@ -7,19 +7,20 @@ from typing import Any
 from sqlglot import exp
 
 from tule.bigquery.sql.context import Context
+from tule.bigquery.sql.parse import POSITION
 from tule.kernel.errors import InvalidArgument
 
 
 def bind_parameters(tree: Any, context: Context) -> Any:
-    position = 0
     for node in list(tree.find_all(exp.Parameter, exp.Placeholder)):
         if node.meta.get("tule_bound"):
             continue
         if isinstance(node, exp.Placeholder):
-            name = str(position)
-            position += 1
+            name = str(node.meta[POSITION])
             if name not in context.parameters:
-                raise InvalidArgument("Query parameter number {} not found".format(position), reason="invalidQuery")
+                raise InvalidArgument(
+                    f"Query parameter number {int(name) + 1} not found", reason="invalidQuery", location="query"
+                )
         else:
             wanted = node.this.name.lower()
             found = next((each for each in context.parameters if each.lower() == wanted), None)
