@@ -172,6 +172,7 @@ class DuckDBSession:
         self._engine = engine
         self._cursor = cursor
         self._temporary: list[str] = []
+        self._left: list[str] = []
         self._reader: Any = None
         self._depth = 0
 
@@ -293,7 +294,14 @@ class DuckDBSession:
                 raise failure[0] from None
             raise
         finally:
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        """Let go of a registered stream. A failed transaction allows no statement before its end: then at close."""
+        try:
             self._cursor.unregister(name)
+        except duckdb.Error:
+            self._left.append(name)
 
     def temporary(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str:
         name = self._temporary_name()
@@ -336,7 +344,9 @@ class DuckDBSession:
         self._free()
         for name in self._temporary:
             self._cursor.execute(f"DROP TABLE IF EXISTS temp.main.{name}")
-        self._temporary = []
+        for name in self._left:
+            self._cursor.unregister(name)
+        self._temporary, self._left = [], []
         self._cursor.close()
 
 
