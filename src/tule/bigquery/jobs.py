@@ -285,7 +285,8 @@ class Jobs:
             )
         job.failure = error
         job.error = proto(error)
-        job.errors = [job.error]
+        # What the work has told before stays: the single records of a load, say.
+        job.errors = [job.error, *job.errors]
 
     def _end(self, job: Job, outcome: Outcome | None) -> None:
         """Record that the job is DONE, together with what it changed."""

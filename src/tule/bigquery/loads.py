@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from tule.bigquery import schemas
-from tule.bigquery.destinations import Destination, WriteLocks
+from tule.bigquery.destinations import Destination, WriteLocks, check_dispositions
 from tule.bigquery.errors import invalid, not_found, not_implemented
 from tule.bigquery.formats import avro, columnar, csv, detect, ndjson
 from tule.bigquery.formats.bad_records import BadRecords, TooManyBadRecords
@@ -81,6 +81,7 @@ class Loads:
             raise invalid("A load job must have sourceUris or an uploaded file, not both")
         if config.get("jsonExtension"):
             raise not_implemented("jsonExtension", do="leave it out")
+        check_dispositions(config)
         CsvOptions.read(dict(config))
         BadRecords(format, int(config.get("maxBadRecords") or 0))
         fields = (config.get("schema") or {}).get("fields")

@@ -15,7 +15,7 @@ from tule.bigquery.errors import invalid
 from tule.bigquery.formats import csv, ndjson
 from tule.bigquery.formats.csv import CsvOptions
 from tule.bigquery.formats.sources import Source
-from tule.bigquery.formats.values import civil, day, integer, moment_of_day, real, timestamp
+from tule.bigquery.formats.values import day, integer, moment_of_day, real, timestamp
 
 _SAMPLE = 500
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_]+")
@@ -34,14 +34,14 @@ def _date(text: str) -> int:
     return day(text)
 
 
-# From narrow to wide: the first type that takes every value of a column is its type.
+# From narrow to wide: the first type that takes every value of a column is its type. A moment without a zone is a
+# TIMESTAMP in UTC: DATETIME is not detected.
 _LADDER: tuple[tuple[str, Callable[[str], Any]], ...] = (
     ("BOOL", _flag),
     ("INT64", integer),
     ("FLOAT64", real),
     ("DATE", _date),
     ("TIME", moment_of_day),
-    ("DATETIME", civil),
     ("TIMESTAMP", timestamp),
 )
 # The word in the name of a column that has none: ``string_field_0``.
