@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tule.kernel.errors import PermissionDenied
 from tule.kernel.operations import Progress
 from tule.wire.service import Call
 from tule.wire.surfaces import pb, pb_class
@@ -14,6 +15,18 @@ def metadata(call: Call) -> dict[str, Any]:
     """The metadata that every operation of Vertex AI begins with."""
     now = call.platform.records.clock.now().isoformat().replace("+00:00", "Z")
     return {"genericMetadata": {"createTime": now, "updateTime": now}}
+
+
+def check_also(call: Call, permission: str, resource: str) -> None:
+    """Raise PermissionDenied unless the caller has a permission on a second resource that its request names."""
+    plain = resource.partition("@")[0]
+    who = call.principal
+    if not who.owner and not call.platform.policies.test(who.email, plain, [permission]):
+        raise PermissionDenied(
+            f"{who.email} must have the permission {permission}",
+            given=plain,
+            do="let the owner grant a role with setIamPolicy",
+        )
 
 
 def finisher(call: Call, progress: Progress) -> Callable[[dict[str, Any]], None]:

@@ -14,7 +14,7 @@ from tule.vertex.endpoints.endpoints import ENDPOINT, Endpoints
 from tule.vertex.endpoints.explaining import Explainer
 from tule.vertex.endpoints.replicas import replica_counts
 from tule.vertex.endpoints.router import SMALL_BODY, Deployed, Router, check_parameters, encode, instances_of
-from tule.vertex.messages import finisher, masked_fields, metadata, read_masked
+from tule.vertex.messages import check_also, finisher, masked_fields, metadata, read_masked
 from tule.wire.door import Reply
 from tule.wire.service import Call, FastPath, FastRequest, Platform, Service, rpc
 from tule.wire.surfaces import pb, pb_class
@@ -134,6 +134,7 @@ class EndpointService(Service):
         name, shares = request.endpoint, dict(request.traffic_split)
         message = to_dict(request.deployed_model)
         explanation.check_spec(message.get("explanationSpec", {}))
+        check_also(call, "aiplatform.models.get", message.get("model", ""))
         self._endpoints.check_deploy(name, message, shares)
 
         def work(progress: Progress) -> dict[str, Any]:

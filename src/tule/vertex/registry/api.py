@@ -7,7 +7,7 @@ from typing import Any
 
 from tule.kernel.errors import InvalidArgument, Unimplemented
 from tule.kernel.operations import Operation, Progress
-from tule.vertex.messages import finisher, masked_fields, metadata, read_masked
+from tule.vertex.messages import check_also, finisher, masked_fields, metadata, read_masked
 from tule.vertex.registry.artifacts import Source
 from tule.vertex.registry.evaluations import STORED
 from tule.vertex.registry.export import Exporter
@@ -169,6 +169,7 @@ class ModelService(Service):
 
     @rpc(permission="aiplatform.models.upload", executes=("parent", "source_model", "model_id", "parent_model"))
     def copy_model(self, request: Any, call: Call) -> Operation:
+        check_also(call, "aiplatform.models.get", request.source_model)
         source = self._models.get(request.source_model)
         if source.model.split("/")[1] != request.parent.split("/")[1]:
             raise InvalidArgument(
