@@ -17,7 +17,8 @@ from urllib.parse import unquote
 import orjson
 
 from tule.kernel.access import Principal
-from tule.kernel.errors import InvalidArgument, ResourceExhausted, TuleError
+from tule.kernel.errors import InvalidArgument, TuleError
+from tule.wire.bodies import too_large
 from tule.wire.errors import body as error_body
 from tule.wire.errors import discovery_body, http_status
 from tule.wire.receipts import Receipt, json_paths
@@ -68,18 +69,13 @@ class Request:
         yield from self._raw_chunks()
 
     def body(self) -> bytes:
-        """The whole body; ResourceExhausted beyond ``max_body`` bytes."""
+        """The whole body; InvalidArgument beyond ``max_body`` bytes."""
         if self._body is None:
             parts, size = [], 0
             for chunk in self._chunks():
                 size += len(chunk)
                 if size > self.max_body:
-                    raise ResourceExhausted(
-                        f"A request body must be at most {self.max_body} bytes",
-                        given=f"{size} or more",
-                        do="send it in parts, or set TULE_MAX_BODY",
-                        reason="uploadTooLarge",
-                    )
+                    raise too_large(self.max_body)
                 parts.append(chunk)
             self._body = b"".join(parts)
         return self._body
