@@ -7,14 +7,17 @@ to ids and contents to checksums before they come here.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
 import stat
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tule.kernel.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from tule.kernel.errors import FailedPrecondition, InvalidArgument, PermissionDenied, ResourceExhausted
 from tule.kernel.settings import Settings
 
 _LOCK = "lock"
@@ -184,6 +187,22 @@ def read_private(path: Path) -> bytes:
                 do=f"run `chmod 600 {path}`; if others may have read it, delete it so that a new one is made",
             )
         return file.read()
+
+
+@contextmanager
+def room_on_disk() -> Iterator[None]:
+    """A full disk as ResourceExhausted, for writes of the sizes that users choose."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ResourceExhausted(
+            "There must be room on the disk of the data directory",
+            given=str(error),
+            do="free some, then repeat the call",
+            reason="quotaExceeded",
+        ) from error
 
 
 def sync_folder(path: Path) -> None:

@@ -20,10 +20,11 @@ from typing import Any
 
 from tule.kernel.clock import Clock
 from tule.kernel.errors import Aborted, InvalidArgument, NotFound, Unavailable
-from tule.kernel.home import Home
+from tule.kernel.home import Home, room_on_disk, sync_folder
 from tule.kernel.records import Record, Records
 
 _KEPT = timedelta(days=7)
+_SWEPT_EVERY = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,15 @@ class Uploads:
         self._folder = home.folder("uploads", kind)
         self._sessions: dict[str, _Session] = {}
         self._lock = threading.Lock()
+        self._next_sweep = clock.now()
 
     def begin(self, body: dict[str, Any]) -> str:
-        """Open a session that keeps ``body``; returns its id."""
+        """Open a session that keeps ``body``; returns its id. Old ones are removed now and then."""
+        if self._clock.now() >= self._next_sweep:
+            self.sweep()
         upload = secrets.token_hex(20)
         with (self._folder / upload).open("xb"):
-            pass
+            sync_folder(self._folder)
         self._records.create(self._kind, self._name(upload), {"body": body}, parent="")
         return upload
 
@@ -98,7 +102,7 @@ class Uploads:
         with session.lock:
             self._check_open(upload, session)
             session.writer = writer
-        with path.open("r+b", buffering=0) as file:
+        with room_on_disk(), path.open("r+b", buffering=0) as file:
             held = file.seek(0, os.SEEK_END)
             if first > held:
                 raise InvalidArgument(
@@ -156,6 +160,7 @@ class Uploads:
 
     def sweep(self, *, starting: bool = False) -> None:
         """Remove sessions older than a week; at start also the files that belong to no open session."""
+        self._next_sweep = self._clock.now() + _SWEPT_EVERY
         before = self._clock.now() - _KEPT
         live: set[str] = set()
         for record in self._records.list(self._kind).records:
@@ -188,7 +193,7 @@ class Uploads:
     def _path(self, upload: str) -> Path:
         # The id is looked up as a record first, so that no text of a user becomes a path.
         if "answer" in self._record(upload).body:
-            raise Aborted("An upload that is finished takes no more bytes", given=f"upload {upload}")
+            raise Unavailable("An upload that is finished takes no more bytes", do="ask again how far it is")
         return self._folder / upload
 
     def _session(self, upload: str) -> _Session:

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from tule.kernel.errors import InvalidArgument
-from tule.kernel.objects import Checksums, Conditions, Object, Objects
+from tule.kernel.objects import Checksums, ConditionNotMet, Conditions, Object, Objects
 from tule.kernel.uploads import Progress, Uploads
 from tule.storage.objects import ObjectResources
 
@@ -27,7 +27,6 @@ class ObjectUploads:
     ) -> str:
         """Open a session; raises now what would be wrong with the object at its end."""
         self._resources.check(bucket, key, given, conditions)
-        self.sessions.sweep()
         return self.sessions.begin(
             {
                 "bucket": bucket,
@@ -46,7 +45,10 @@ class ObjectUploads:
         return self._objects.get(answer["bucket"], answer["key"], generation=int(answer["generation"]))
 
     def finish(self, upload: str, progress: Progress, said: Checksums) -> Object:
-        """Make the object of a complete upload. ``said``: checksums that came with the last chunk."""
+        """Make the object of a complete upload. ``said``: checksums that came with the last chunk.
+
+        An upload whose content or conditions are wrong is over.
+        """
         body = self.sessions.body(upload)
         checksums = Checksums(**body["checksums"])
         if checksums.size is not None and checksums.size != progress.received:
@@ -59,7 +61,13 @@ class ObjectUploads:
         def also(made: Object) -> None:
             self.sessions.finish(upload, {"bucket": made.bucket, "key": made.key, "generation": str(made.generation)})
 
-        with self.sessions.whole(upload) as path:
-            return self._resources.adopt(
-                body["bucket"], body["key"], body["object"], path, Conditions(**body["conditions"]), checksums, also
-            )
+        conditions = Conditions(**body["conditions"])
+        try:
+            with self.sessions.whole(upload) as path:
+                return self._resources.adopt(
+                    body["bucket"], body["key"], body["object"], path, conditions, checksums, also
+                )
+        except (InvalidArgument, ConditionNotMet):
+            # Nothing that could be sent to this session would help.
+            self.sessions.abandon(upload)
+            raise

@@ -19,7 +19,7 @@ import google_crc32c
 
 from tule.kernel.clock import Clock
 from tule.kernel.errors import InvalidArgument
-from tule.kernel.home import Home, sync_folder
+from tule.kernel.home import Home, room_on_disk, sync_folder
 
 _INCOMING = "incoming"
 _PIECE = 2**20
@@ -67,7 +67,9 @@ class Contents:
     the same content cannot take the file away in between.
     """
 
-    def __init__(self, home: Home, clock: Clock) -> None:
+    def __init__(self, home: Home, clock: Clock, named: Callable[[str], bool]) -> None:
+        """``named`` says whether an object names a content, by committed state."""
+        self._named = named
         self._folder = home.folder("objects")
         self._incoming = home.folder("objects", _INCOMING)
         self._clock = clock
@@ -93,7 +95,7 @@ class Contents:
         """Store a stream; the content is durable and pinned inside the block. A stream that raises leaves nothing."""
         temporary = self._incoming / secrets.token_hex(16)
         try:
-            with temporary.open("xb") as file:
+            with room_on_disk(), temporary.open("xb") as file:
                 sums = _Sums()
                 for chunk in chunks:
                     file.write(chunk)
@@ -137,20 +139,26 @@ class Contents:
             # Also where the file was there: its writer may not have come so far yet.
             sync_folder(target.parent)
             yield content
-        finally:
-            with self._lock:
-                self._pins[content.sha256] -= 1
-                self._pins += Counter()  # forgets what is at zero
+        except BaseException:
+            self._unpin(content.sha256)
+            self.remove(content.sha256)
+            raise
+        self._unpin(content.sha256)
 
-    def remove(self, sha256: str, named: Callable[[str], bool]) -> None:
-        """Delete a file unless ``named`` (asked of committed state) or it is pinned or lent."""
+    def _unpin(self, sha256: str) -> None:
         with self._lock:
-            self._remove(sha256, named)
-            while self._returns and self._returns[0][0] <= self._clock.now():
-                self._remove(self._returns.popleft()[1], named)
+            self._pins[sha256] -= 1
+            self._pins += Counter()  # forgets what is at zero
 
-    def _remove(self, sha256: str, named: Callable[[str], bool]) -> None:
-        if self._pins[sha256] or named(sha256):
+    def remove(self, sha256: str) -> None:
+        """Delete a file unless an object names it, or it is pinned or lent."""
+        with self._lock:
+            self._remove(sha256)
+            while self._returns and self._returns[0][0] <= self._clock.now():
+                self._remove(self._returns.popleft()[1])
+
+    def _remove(self, sha256: str) -> None:
+        if self._pins[sha256] or self._named(sha256):
             return
         until = self._lent.get(sha256)
         if until is not None and until > self._clock.now():

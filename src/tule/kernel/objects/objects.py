@@ -42,7 +42,7 @@ class Objects:
     def __init__(self, home: Home, records: Records, clock: Clock) -> None:
         self._records = records
         self._clock = clock
-        self._contents = Contents(home, clock)
+        self._contents = Contents(home, clock, self._named)
         self._generating = threading.Lock()
         records.create_tables(METADATA)
         with records.reading() as connection:
@@ -354,7 +354,7 @@ class Objects:
     def _drop(self, found: Object) -> None:
         with self._records.transaction() as connection:
             connection.execute(sa.delete(OBJECTS).where(_is(found)))
-        self._records.after_commit(lambda: self._contents.remove(found.sha256, self._named))
+        self._records.after_commit(lambda: self._contents.remove(found.sha256))
 
     def _named(self, sha256: str) -> bool:
         with self._records.reading() as connection:

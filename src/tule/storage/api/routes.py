@@ -32,7 +32,7 @@ _REASONS = REASONS | {
     "FAILED_PRECONDITION": "failedPrecondition",
     "RESOURCE_EXHAUSTED": "uploadTooLarge",
 }
-_STATUS = {"conflict": 409, "requestedRangeNotSatisfiable": 416, "uploadTooLarge": 413}
+_STATUS = {"conflict": 409, "quotaExceeded": 403, "requestedRangeNotSatisfiable": 416, "uploadTooLarge": 413}
 
 
 class StorageDoor(Door):
