@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 program = typer.Typer(
     name="tule",
-    help="Google Cloud's machine-learning stack on machines you own.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,16 +32,51 @@ ProjectOption = Annotated[str | None, typer.Option("--project", help="Project id
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Refuse connections that are not for Google's APIs.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import tule
+
+        print(f"tule {tule.__version__}")
+        raise typer.Exit
+
+
+@program.callback()
+def tule_program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Google Cloud's machine-learning stack on machines you own."""
+
+
+class _Usage(typer.Exit):
+    """A command that cannot be run as it was written: a line on standard error and exit code 2."""
+
+    def __init__(self, message: str) -> None:
+        print(f"tule: {message}", file=sys.stderr)
+        super().__init__(2)
+
+
 def _settings(home: Path | None, **given: Any) -> Settings:
     return Settings.read(home=home, **given)
 
 
-@program.command()
+def _settings_help() -> str:
+    """The table of settings, a paragraph each."""
+    lines = [f"TULE_{each.name.upper()} = {each.default}: {each.metadata['help']}" for each in fields(Settings)]
+    return "\n\n".join(["Settings, from the environment:", *lines])
+
+
+@program.command(epilog=_settings_help())
 def up(
     home: HomeOption = None,
     project: ProjectOption = None,
-    port: Annotated[int | None, typer.Option(help="Port of the plain and proxy listener; 0 takes a free one.")] = None,
-    tls_port: Annotated[int | None, typer.Option(help="Port of the TLS listener; 0 takes a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the plain and proxy listener; 0: as last time, or a free one.")
+    ] = None,
+    tls_port: Annotated[
+        int | None, typer.Option(help="Port of the TLS listener; 0: as last time, or a free one.")
+    ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return when ready; log to HOME/logs/server.log.")
     ] = False,
@@ -141,8 +176,7 @@ def exec(
 ) -> None:
     """Run a command whose Google clients land here: tule exec -- python train.py"""
     if not context.args:
-        print("tule: exec needs a command. Next: tule exec -- python train.py", file=sys.stderr)
-        raise typer.Exit(2)
+        raise _Usage("exec needs a command. Next: tule exec -- python train.py")
     from tule.cli.foreground import run
     from tule.wire.intercept.environment import environment
 
@@ -188,22 +222,48 @@ def sql(
     query: Annotated[str | None, typer.Argument(help="GoogleSQL; without it, a shell.")] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Run the statements of a file.")] = None,
     output: Annotated[str, typer.Option("--format", help="table, json or csv.")] = "table",
+    rows: Annotated[
+        int | None,
+        typer.Option("--rows", min=0, help="The most rows to write; 0: all. Without it 100 of a table, all of others."),
+    ] = None,
     home: HomeOption = None,
     project: ProjectOption = None,
 ) -> None:
     """Run GoogleSQL, or open a shell with history and progress."""
-    from tule.cli.sql import FORMATS, Client, Shell, run_text
+    from tule.cli.sql import FORMATS, Client, Runs
 
     if output not in FORMATS:
-        print(f"tule: --format must be one of {', '.join(FORMATS)}; given: {output}", file=sys.stderr)
-        raise typer.Exit(2)
+        raise _Usage(f"--format must be one of {', '.join(FORMATS)}; given: {output}")
+    text = _sql_text(query, file)
     settings = _settings(home, project=project)
     with _server(settings, project) as target, Client(target) as client:
-        if file is not None:
-            query = file.read_text()
-        if query is not None:
-            raise typer.Exit(run_text(client, query, output))
-        Shell(client, settings.home / "sql_history").run()
+        runs = Runs(client, output, rows)
+        if text is None:
+            from tule.cli.sql.shell import Shell
+
+            Shell(runs, settings.home / "sql_history").run()
+            return
+        code = runs.run(text)
+    raise typer.Exit(code)
+
+
+def _sql_text(query: str | None, file: Path | None) -> str | None:
+    """What is to be run; None for a shell, which needs somebody at the keyboard."""
+    from tule.cli.sql import scanner
+
+    if query is not None and file is not None:
+        raise _Usage("sql takes a query or --file; given: both")
+    if query is None and file is None and sys.stdin.isatty():
+        return None
+    try:
+        text = query if query is not None else sys.stdin.read() if file is None else file.read_text()
+    except OSError as error:
+        raise _Usage(f"--file must be a file to read; given: {file} ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise _Usage(f"The SQL must be text in UTF-8; given: {file or 'standard input'}") from None
+    if not scanner.statements(text):
+        raise _Usage("sql needs a statement; given: none")
+    return text
 
 
 @program.command()

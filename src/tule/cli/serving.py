@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tule.cli.running import Runtime, remove_runtime, write_runtime
 from tule.kernel.settings import Settings
@@ -21,8 +21,8 @@ from tule.kernel.settings import Settings
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def serve(settings: Settings, *, until_closed: int | None = None) -> None:
-    """Run a server until SIGTERM, SIGINT or SIGHUP.
+def serve(settings: Settings, *, until_closed: int | None = None) -> NoReturn:
+    """Run a server until SIGTERM, SIGINT or SIGHUP, then end the process with 0.
 
     ``until_closed``: also stop once this pipe is closed by the one who started it and no command uses the server.
     """
@@ -49,12 +49,20 @@ def serve(settings: Settings, *, until_closed: int | None = None) -> None:
         )
         write_runtime(app.home, runtime)
         print(ready_line(runtime, settings), flush=True)
+        if sys.stdout.isatty():
+            print("Ctrl-C stops it. Elsewhere: tule exec -- python train.py, or tule sql", flush=True)
         if until_closed is not None:
             _watch(until_closed, lambda: _stop_when_unused(app.home, stop))
         stop.wait()
         remove_runtime(app.home)
     finally:
         app.stop()
+    if sys.stdout.isatty():
+        print("\nTule has stopped", flush=True)
+    logging.shutdown()
+    # Everything is closed and durable. Going on to take the interpreter apart would take time, and engines' libraries
+    # would print what they think of objects that live to its end.
+    os._exit(0)
 
 
 def ready_line(runtime: Runtime, settings: Settings) -> str:
@@ -117,7 +125,6 @@ def main(arguments: list[str]) -> int:
     except TuleError as error:
         print(f"tule: {error.message}", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":
