@@ -20,7 +20,7 @@ What every engine promises, and ``tests/contracts`` checks:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -70,6 +70,19 @@ class Session(Protocol):
 
     def temporary_as(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> str:
         """A table of this session alone, made of a query's rows."""
+
+    def function(
+        self,
+        inputs: Sequence[Field],
+        outputs: Sequence[Field],
+        compute: Callable[[pa.RecordBatch], pa.RecordBatch],
+    ) -> str:
+        """Make a function of whole rows known to this session's SQL; its name. Gone when the session closes.
+
+        In SQL it takes one struct with the fields ``inputs`` and gives one with ``outputs``. ``compute`` is called with
+        some rows at a time, once for each row that is needed, in any order, maybe from several threads at once; what it
+        raises comes out of the query as it is.
+        """
 
     def drop(self, project: str, table: str) -> None:
         """Remove a physical table if it is there."""

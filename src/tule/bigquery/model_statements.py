@@ -34,11 +34,15 @@ class Run:
     """
 
     job: Job | None
-    """None while a query is only looked at (dry runs, the schema of a view)."""
+    """None where a query runs for no job (a restricted read of a view)."""
     project: str
     session: Session
     context: Callable[[], Context]
     check: Callable[[], None]
+    guard: Callable[[str, str], None]
+    """``guard(permission, record name)`` raises where the caller lacks the permission."""
+    looking: bool = False
+    """Whether only the schema of the query is asked for: nothing is computed."""
 
     def compile(self, tree: exp.Expression) -> Compiled:
         """A copy of a GoogleSQL tree as SQL of the engine, with the values to bind."""

@@ -157,9 +157,17 @@ class Queries:
 
     @contextmanager
     def line(
-        self, project: str, dataset: str | None, values: Mapping[str, Parameter], guard: Guard, job: Job | None = None
+        self,
+        project: str,
+        dataset: str | None,
+        values: Mapping[str, Parameter],
+        guard: Guard,
+        job: Job | None = None,
+        *,
+        looking: bool = False,
     ) -> Iterator[Line]:
-        """A session and a catalog for one statement; everything is let go at the end."""
+        """A session and a catalog for one statement, which is only looked at with ``looking``; everything is let go at
+        the end."""
         with ExitStack() as held:
             session = held.enter_context(self._physical.session())
             if job is not None:
@@ -168,10 +176,12 @@ class Queries:
                 self._records, self._datasets, self._tables, self._physical, session, held, self._kept, guard
             )
 
+            check = job.check if job else _nothing
+
             def context() -> Context:
                 made = Context(catalog, project, dataset, values)
                 if self.models is not None:
-                    models, run = self.models, Run(job, project, session, context, job.check if job else _nothing)
+                    models, run = self.models, Run(job, project, session, context, check, guard, looking)
                     made.expand = lambda node, inner: models.expand(node, inner, run)
                 return made
 
@@ -184,7 +194,7 @@ class Queries:
             tree = getattr(statement, "query", None) if not isinstance(statement, Query | Dml) else statement.tree
             if tree is None or isinstance(tree, str):
                 continue
-            with self.line(plan.project, plan.dataset, plan.parameters, plan.guard) as line:
+            with self.line(plan.project, plan.dataset, plan.parameters, plan.guard, looking=True) as line:
                 compiled = line.compile(tree)
                 if isinstance(statement, Query):
                     schema = _columns(line.session.schema(compiled.sql, compiled.parameters))
@@ -208,7 +218,7 @@ class Queries:
         found = statements(self._parsed.trees(text), project, None)
         if len(found) != 1 or not isinstance(found[0], Query):
             raise invalid("A view must be made of one SELECT statement")
-        with self.line(project, None, {}, guard) as line:
+        with self.line(project, None, {}, guard, looking=True) as line:
             compiled = line.compile(found[0].tree)
             return _columns(line.session.schema(compiled.sql, compiled.parameters))
 
@@ -418,7 +428,7 @@ class Queries:
         plan.guard(f"bigquery.models.{verb}", target.name)
         self._datasets.check(target.parent)
         with self._line(job, plan) as line:
-            run = Run(job, plan.project, line.session, line.context, job.check)
+            run = Run(job, plan.project, line.session, line.context, job.check, plan.guard)
             if isinstance(statement, CreateModel):
                 outcome = self.models.create(statement, run)
             elif isinstance(statement, AlterModelOptions):

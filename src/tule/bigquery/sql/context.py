@@ -36,6 +36,12 @@ class Context:
     bound: dict[str, Any] = field(default_factory=dict)
     views: tuple[Name, ...] = ()
 
+    def beside(self) -> Context:
+        """The context of a part that is compiled and run by itself: the same names, bound values of its own."""
+        return Context(
+            self.catalog, self.project, self.dataset, self.parameters, self.expand, self.tables, {}, self.views
+        )
+
     def inside(self, project: str, view: Name) -> Context:
         """The context of a view's query: its own project, no default dataset, no parameters."""
         return Context(self.catalog, project, None, {}, self.expand, self.tables, self.bound, (*self.views, view))

@@ -11,7 +11,7 @@ import json
 import logging
 import secrets
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -173,6 +173,9 @@ class DuckDBSession:
         self._cursor = cursor
         self._temporary: list[str] = []
         self._left: list[str] = []
+        self._functions: list[str] = []
+        self._failure: BaseException | None = None
+        """What a function of rows raised: the library passes on its text alone."""
         self._reader: Any = None
         self._depth = 0
 
@@ -181,6 +184,9 @@ class DuckDBSession:
         try:
             yield
         except (duckdb.Error, pa.ArrowInvalid, RuntimeError) as error:
+            failure, self._failure = self._failure, None
+            if failure is not None:
+                raise failure from None
             raise translated(error) from error
 
     def _free(self) -> None:
@@ -323,6 +329,33 @@ class DuckDBSession:
         self._temporary.append(name)
         return name
 
+    def function(
+        self, inputs: Sequence[Any], outputs: Sequence[Any], compute: Callable[[pa.RecordBatch], pa.RecordBatch]
+    ) -> str:
+        from duckdb.sqltypes import DuckDBPyType
+
+        schema = pa.schema([each.arrow for each in inputs])
+
+        def rows(struct: Any) -> pa.StructArray:
+            try:
+                array = struct.combine_chunks() if isinstance(struct, pa.ChunkedArray) else struct
+                batch = pa.RecordBatch.from_arrays(array.flatten(), names=schema.names)
+                made = compute(conform(batch, schema))
+                return pa.StructArray.from_arrays(made.columns, fields=list(made.schema))
+            except BaseException as error:
+                self._failure = error
+                raise
+
+        name = f"f_{secrets.token_hex(12)}"
+        # Volatile, so that the optimiser does not compute a row twice to filter it first.
+        with self._errors():
+            self._cursor.create_function(
+                name, rows, [DuckDBPyType(_struct(inputs))], DuckDBPyType(_struct(outputs)),
+                type="arrow", null_handling="special", side_effects=True,
+            )  # fmt: skip
+        self._functions.append(name)
+        return name
+
     def drop(self, project: str, table: str) -> None:
         database = self._engine._database(project)
         with self.transaction():
@@ -346,7 +379,13 @@ class DuckDBSession:
             self._cursor.execute(f"DROP TABLE IF EXISTS temp.main.{name}")
         for name in self._left:
             self._cursor.unregister(name)
-        self._temporary, self._left = [], []
+        for name in self._functions:
+            try:
+                self._cursor.remove_function(name)
+            except duckdb.Error as error:
+                # It went with a transaction that was rolled back.
+                _LOG.debug("function %s: %s", name, error)
+        self._temporary, self._left, self._functions = [], [], []
         self._cursor.close()
 
 
@@ -363,6 +402,10 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
                 raise InvalidArgument(f"int64 overflow in column {want.name}", reason="invalidQuery") from None
         columns.append(column)
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _struct(fields: Sequence[Any]) -> str:
+    return "STRUCT(" + ", ".join(f"{quoted(each.name)} {column_type(each)}" for each in fields) + ")"
 
 
 def _physical(table: str) -> str:
