@@ -50,7 +50,20 @@ def http_status(error: TuleError) -> int:
 
 def number(code: str) -> int:
     """The number of a canonical code in ``google.rpc.Code``."""
-    return NUMBERS[code]
+    return NUMBERS.get(code, NUMBERS["UNKNOWN"])
+
+
+def status_message(error: TuleError, *, longest: int) -> Any:
+    """The error as a ``google.rpc.Status`` message, with at most ``longest`` bytes of text."""
+    from google.protobuf import json_format
+    from google.rpc import error_details_pb2, status_pb2
+
+    assert error_details_pb2  # its import makes the types of details known
+    text = error.message
+    if len(text.encode()) > longest:
+        text = text.encode()[: longest - 3].decode(errors="ignore") + "..."
+    made = {"code": number(error.code), "message": text, "details": error.details}
+    return json_format.ParseDict(made, status_pb2.Status())
 
 
 def body(error: TuleError, *, http: int | None = None) -> dict[str, Any]:

@@ -12,6 +12,8 @@ Bytes are peeked at, not read, so whoever takes the socket over finds it untouch
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ipaddress
 import logging
 import socket
 import ssl
@@ -25,15 +27,17 @@ _LOG = logging.getLogger(__name__)
 _PREFACE = b"PRI * HTTP/2.0\r\n"
 _TLS = 0x16
 _LONGEST_HEAD = 64 * 1024
-# A client that connects and says nothing, or half a request line, is let go after this long.
-_PATIENCE = 60.0
+_LONGEST_LINE = 16 * 1024
+# What a refused client may still be sending is read for this long, so that it sees the refusal and not a reset.
+_LINGER = 1.0
+_HERE = ("localhost", "127.0.0.1", "::1")
 
 
 class ConnectHandler(Protocol):
     """What answers clients that use the listener as a proxy."""
 
     def is_ours(self, host: str) -> bool:
-        """Whether requests for this host are answered here."""
+        """Whether requests for this host are answered here, beside those for the listener's own address."""
 
     async def connect(self, tunnel: Tunnel) -> None:
         """Answer a CONNECT request by exactly one of the tunnel's methods."""
@@ -56,7 +60,10 @@ class Front:
         *,
         tls: TlsContexts,
         connect: ConnectHandler,
+        patience: float = 60.0,
     ) -> None:
+        """``patience``: seconds after which a client that connects and says nothing, or half a line, is let go."""
+        self._patience = patience
         self._make_http = make_http
         self._grpc_socket = grpc_socket
         self._tls = tls
@@ -101,10 +108,13 @@ class Front:
         """Look at a fresh socket (or the inside of a tunnel to one of our names) and hand it on."""
         sock.setblocking(False)
         try:
-            await asyncio.wait_for(self._hand_on(sock, tunnel), _PATIENCE)
-        except (TimeoutError, OSError, ssl.SSLError) as error:
-            _LOG.info("A connection ended before it began: %s", error or type(error).__name__)
+            await asyncio.wait_for(self._hand_on(sock, tunnel), self._patience)
+        except Exception as error:
+            _LOG.info("A connection ended before it began: %s: %s", type(error).__name__, error)
             sock.close()
+        except asyncio.CancelledError:
+            sock.close()
+            raise
 
     async def _hand_on(self, sock: socket.socket, tunnel: str | None) -> None:
         loop = asyncio.get_running_loop()
@@ -118,13 +128,16 @@ class Front:
             await loop.connect_accepted_socket(lambda: self.pipe_to_grpc(b""), sock)
         elif data.startswith(b"CONNECT ") and tunnel is None:
             await self._connect.connect(await self._tunnel(sock, take=True))
-        elif tunnel is None and await self._is_foreign(sock):
+        elif tunnel is None and _may_be_absolute(data) and await self._is_foreign(sock):
             await self._connect.forward(await self._tunnel(sock, take=False))
         else:
             await loop.connect_accepted_socket(self._make_http, sock)
 
     def make_http(self) -> asyncio.Protocol:
         return self._make_http()
+
+    def is_ours(self, host: str) -> bool:
+        return self._connect.is_ours(host)
 
     def pipe_to_grpc(self, first: bytes) -> Pipe:
         """A protocol that copies its connection to and from the gRPC server."""
@@ -136,23 +149,23 @@ class Front:
     # -- proxy clients
 
     async def _is_foreign(self, sock: socket.socket) -> bool:
-        """Whether a request line carries an absolute URI of a host that is not ours."""
-        head = await peek(sock, 2048, lambda seen: b"\n" in seen or len(seen) >= 2048)
+        """Whether a request line carries an absolute URI of an address that is not ours."""
+        head = await peek(sock, _LONGEST_LINE, lambda seen: not _may_be_absolute(seen) or b"\n" in seen)
         words = head.split(b"\n", 1)[0].split(b" ")
-        if len(words) < 2 or not words[1][:7].lower() == b"http://":
+        if len(words) < 2 or words[1][:7].lower() != b"http://":
             return False
-        host = urlsplit(words[1].decode("latin-1")).hostname or ""
-        return not self._connect.is_ours(host)
+        host, port = address_of(words[1].decode("latin-1"), 80)
+        return not (self._connect.is_ours(host) or (host in _HERE and port == sock.getsockname()[1]))
 
     async def _tunnel(self, sock: socket.socket, *, take: bool) -> Tunnel:
         seen = await peek(sock, _LONGEST_HEAD, lambda data: b"\r\n\r\n" in data)
         end = seen.find(b"\r\n\r\n")
         if end < 0:
             raise ConnectionError("a proxy request must have a whole head of at most 64 KiB")
-        head = seen[: end + 4]
+        made = Tunnel(self, sock, seen[: end + 4])
         if take:
-            await asyncio.get_running_loop().sock_recv(sock, len(head))
-        return Tunnel(self, sock, head)
+            await made.take_head()
+        return made
 
 
 class Tunnel:
@@ -165,19 +178,18 @@ class Tunnel:
         first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
         self.verb, target, *_ = [*first.split(" "), "", ""]
         self.target = target
-        parts = urlsplit(target if "://" in target else "//" + target)
-        self.host = (parts.hostname or "").lower()
-        try:
-            self.port = parts.port or (443 if self.verb == "CONNECT" else 80)
-        except ValueError:
-            self.port = 0
+        self.host, self.port = address_of(target, 443 if self.verb == "CONNECT" else 80)
+        self._taken = False
         self.headers = {
             name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
         }
 
     async def take_head(self) -> None:
         """Read the head of a request that was only looked at so far."""
-        await asyncio.get_running_loop().sock_recv(self._sock, len(self.head))
+        left = 0 if self._taken else len(self.head)
+        self._taken = True
+        while left:
+            left -= len(await asyncio.get_running_loop().sock_recv(self._sock, left))
 
     async def accept(self) -> None:
         """Open the tunnel and serve its content here."""
@@ -186,6 +198,7 @@ class Tunnel:
 
     async def refuse(self, status: int, phrase: str, message: str, headers: dict[str, str] | None = None) -> None:
         """Answer with an error that the client shows, and close."""
+        await self.take_head()
         body = message.encode()
         lines = [
             f"HTTP/1.1 {status} {phrase}",
@@ -195,15 +208,24 @@ class Tunnel:
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         await self._send("\r\n".join([*lines, "Connection: close", "", ""]).encode() + body)
         self._sock.shutdown(socket.SHUT_WR)
-        await asyncio.sleep(0)
+        with contextlib.suppress(TimeoutError, OSError):
+            await asyncio.wait_for(self._discard(), _LINGER)
         self._sock.close()
+
+    async def _discard(self) -> None:
+        while await asyncio.get_running_loop().sock_recv(self._sock, _LONGEST_HEAD):
+            continue
 
     async def pass_on(self, host: str, port: int, *, first: bytes = b"", established: bool = True) -> None:
         """Copy bytes to and from ``host:port``; ``established``: say first that the tunnel is open."""
         loop = asyncio.get_running_loop()
         try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            if ours := [each[4][0] for each in found if self._front.is_ours(canonical_host(str(each[4][0])))]:
+                await self.refuse(403, "Forbidden", f"{host} leads to {ours[0]}, which Tule stands for.\n")
+                return
             transport, other = await loop.create_connection(Pipe, host, port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             await self.refuse(502, "Bad Gateway", f"{host}:{port} could not be reached: {error}\n")
             return
         if established:
@@ -219,24 +241,75 @@ class Tunnel:
         await asyncio.get_running_loop().sock_sendall(self._sock, data)
 
 
+def address_of(target: str, port: int) -> tuple[str, int]:
+    """The host, in its one spelling, and the port of a URI or HOST:PORT; '' and 0 for what is neither.
+
+    >>> address_of("http://LocalHost./x", 80), address_of("[::ffff:127.0.0.1]:1", 80), address_of("[bad", 80)
+    (('localhost', 80), ('127.0.0.1', 1), ('', 0))
+    """
+    try:
+        parts = urlsplit(target if "://" in target else "//" + target)
+        return canonical_host(parts.hostname or ""), port if parts.port is None else parts.port
+    except ValueError:
+        return "", 0
+
+
+def canonical_host(host: str) -> str:
+    """A host in its one spelling: lower case, no dot at its end, an address as it is usually written.
+
+    >>> canonical_host("0x7f.1"), canonical_host("2852039166"), canonical_host("Example.COM.")
+    ('127.0.0.1', '169.254.169.254', 'example.com')
+    """
+    name = host.lower().rstrip(".")
+    try:
+        found = ipaddress.ip_address(name)
+        return str(getattr(found, "ipv4_mapped", None) or found)
+    except ValueError:
+        pass
+    try:
+        # What the C library takes for an address too: numbers in other bases, or fewer than four.
+        return socket.inet_ntoa(socket.inet_aton(name)) if name[:1].isdigit() else name
+    except OSError:
+        return name
+
+
+def _may_be_absolute(seen: bytes) -> bool:
+    """Whether the beginning of a request line may still turn out to carry an absolute URI."""
+    target = seen.partition(b" ")[2][:7].lower()
+    return b"http://".startswith(target) or target == b"http://"
+
+
 async def peek(sock: socket.socket, most: int, enough: Callable[[bytes], bool]) -> bytes:
-    """Up to ``most`` waiting bytes without reading them, once there are ``most`` or ``enough``; b'' at the end."""
-    loop = asyncio.get_running_loop()
+    """Up to ``most`` waiting bytes of a TCP socket without reading them; b'' when the client has gone.
+
+    Returns once there are ``most`` bytes or ``enough``, or when the client sends no more.
+    """
     seen = b""
-    while True:
-        ready = loop.create_future()
-        loop.add_reader(sock.fileno(), _wake, ready)
-        try:
-            await ready
-        finally:
-            loop.remove_reader(sock.fileno())
-        before = len(seen)
-        seen = sock.recv(most, socket.MSG_PEEK)
-        if not seen or len(seen) >= most or enough(seen):
-            return seen
-        if len(seen) == before:
-            # The socket stays readable while the rest is on its way.
-            await asyncio.sleep(0.005)
+    try:
+        while True:
+            await _readable(sock)
+            before = len(seen)
+            try:
+                seen = sock.recv(most, socket.MSG_PEEK)
+            except BlockingIOError:
+                continue
+            if not seen or len(seen) >= most or enough(seen) or len(seen) == before:
+                return seen
+            # What was looked at keeps the socket readable: from here on it is only with more, or at the end.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(seen) + 1)
+    finally:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+
+async def _readable(sock: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_reader(sock.fileno(), _wake, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(sock.fileno())
 
 
 def _wake(waiting: asyncio.Future[None]) -> None:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tule.kernel.access import Access, Principal
-from tule.kernel.errors import TuleError, Unimplemented
+from tule.kernel.errors import InvalidArgument, PermissionDenied, TuleError
 from tule.wire import errors, transcode
 from tule.wire.handlers import HandlerTable
 from tule.wire.service import Handler
-from tule.wire.surfaces import BOTH_STREAM, SERVER_STREAM, UNARY, pb_class
+from tule.wire.surfaces import BOTH_STREAM, CLIENT_STREAM, SERVER_STREAM, UNARY, pb_class
 
 if TYPE_CHECKING:
     import grpc
 
 
 class Grpc:
-    """Answers gRPC calls; methods are looked up, and their APIs loaded, when they are first called."""
+    """Answers gRPC calls; methods are looked up, and their APIs loaded, when they are first called.
 
-    def __init__(self, table: HandlerTable, access: Access, socket: Path, *, max_body: int, threads: int = 64) -> None:
+    A stream holds a thread as long as it is open; calls beyond ``threads`` at once are refused (RESOURCE_EXHAUSTED).
+    """
+
+    def __init__(self, table: HandlerTable, access: Access, socket: Path, *, max_body: int, threads: int = 256) -> None:
         self._table = table
         self._access = access
         self._socket = socket
@@ -36,9 +40,17 @@ class Grpc:
             def service(_, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
                 return self._method(details.method)
 
-        options = [("grpc.max_receive_message_length", self._max_body), ("grpc.max_send_message_length", -1)]
         self._server = grpc.server(
-            ThreadPoolExecutor(self._threads, thread_name_prefix="grpc"), handlers=[Generic()], options=options
+            ThreadPoolExecutor(self._threads, thread_name_prefix="grpc"),
+            handlers=[Generic()],
+            maximum_concurrent_rpcs=self._threads,
+            options=[
+                ("grpc.max_receive_message_length", self._max_body),
+                ("grpc.max_send_message_length", -1),
+                # Clients that keep an idle channel alive must not be taken for attackers.
+                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+                ("grpc.keepalive_permit_without_calls", 1),
+            ],
         )
         self._server.add_insecure_port(f"unix:{self._socket}")
         self._server.start()
@@ -54,67 +66,64 @@ class Grpc:
         try:
             handler = self._table.by_grpc_path(path)
         except Exception as error:
-            known = errors.known(error)
+            return self._refusing(errors.known(error))
+        # Requests are parsed inside: gRPC itself would call a malformed one an INTERNAL error.
+        make, answer = {
+            UNARY: (grpc.unary_unary_rpc_method_handler, self._one_to_one),
+            SERVER_STREAM: (grpc.unary_stream_rpc_method_handler, self._one_to_many),
+            CLIENT_STREAM: (grpc.stream_unary_rpc_method_handler, self._many_to_one),
+            BOTH_STREAM: (grpc.stream_stream_rpc_method_handler, self._many_to_many),
+        }[handler.method.streaming]
+        return make(answer(handler), None, _serialized)
 
-            def refuse(request: bytes, context: grpc.ServicerContext) -> Any:
-                self._abort(context, known)
+    def _refusing(self, error: TuleError) -> grpc.RpcMethodHandler:
+        import grpc
 
-            return grpc.unary_unary_rpc_method_handler(refuse)
-        kind = pb_class(handler.method.request)
+        def refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+            _abort(context, error)
 
-        def parse(data: bytes) -> Any:
-            return kind.FromString(data)
+        # Of a call of unknown kind nothing is expected and nothing is read.
+        return grpc.stream_stream_rpc_method_handler(refuse)
 
-        def serialize(message: Any) -> bytes:
-            return bytes(message.SerializeToString())
-
-        if handler.method.streaming == UNARY:
-            return grpc.unary_unary_rpc_method_handler(self._unary(handler), parse, serialize)
-        if handler.method.streaming == SERVER_STREAM:
-            return grpc.unary_stream_rpc_method_handler(self._stream(handler), parse, serialize)
-        if handler.method.streaming == BOTH_STREAM:
-            return grpc.stream_stream_rpc_method_handler(self._conversation(handler), parse, serialize)
-        name = handler.method.full_name
-
-        def refuse_stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
-            self._abort(context, Unimplemented(f"Tule does not do client streams, so not {name}"))
-
-        return grpc.stream_unary_rpc_method_handler(refuse_stream)
-
-    def _unary(self, handler: Handler) -> Callable[[Any, Any], Any]:
-        def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            try:
-                return transcode.response_message(handler.method, self._invoke(handler, request, context))
-            except Exception as error:
-                self._abort(context, errors.known(error))
+    def _one_to_one(self, handler: Handler) -> Callable[[bytes, Any], Any]:
+        def answer(data: bytes, context: grpc.ServicerContext) -> Any:
+            with _told(context):
+                return transcode.response_message(handler.method, self._invoke(handler, data, context))
 
         return answer
 
-    def _stream(self, handler: Handler) -> Callable[[Any, Any], Iterator[Any]]:
-        def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            try:
-                for each in self._invoke(handler, request, context):
+    def _one_to_many(self, handler: Handler) -> Callable[[bytes, Any], Iterator[Any]]:
+        def answer(data: bytes, context: grpc.ServicerContext) -> Iterator[Any]:
+            with _told(context):
+                for each in self._invoke(handler, data, context):
                     yield transcode.response_message(handler.method, each)
-            except Exception as error:
-                self._abort(context, errors.known(error))
 
         return answer
 
-    def _conversation(self, handler: Handler) -> Callable[[Iterator[Any], Any], Iterator[Any]]:
-        def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-            try:
-                headers, principal = self._caller(handler, context)
-                host = headers.get("host", "")
-                for each in self._table.converse(handler, requests, principal, host=host, headers=headers):
+    def _many_to_one(self, handler: Handler) -> Callable[[Iterator[bytes], Any], Any]:
+        def answer(stream: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+            with _told(context):
+                return transcode.response_message(handler.method, self._converse(handler, stream, context))
+
+        return answer
+
+    def _many_to_many(self, handler: Handler) -> Callable[[Iterator[bytes], Any], Iterator[Any]]:
+        def answer(stream: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
+            with _told(context):
+                for each in self._converse(handler, stream, context):
                     yield transcode.response_message(handler.method, each)
-            except Exception as error:
-                self._abort(context, errors.known(error))
 
         return answer
 
-    def _invoke(self, handler: Handler, request: Any, context: grpc.ServicerContext) -> Any:
+    def _invoke(self, handler: Handler, data: bytes, context: grpc.ServicerContext) -> Any:
         headers, principal = self._caller(handler, context)
-        return self._table.invoke(handler, request, principal, host=headers.get("host", ""), headers=headers)
+        message = _parsed(handler, data)
+        return self._table.invoke(handler, message, principal, host=headers.get("host", ""), headers=headers)
+
+    def _converse(self, handler: Handler, stream: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+        headers, principal = self._caller(handler, context)
+        requests = (_parsed(handler, data) for data in stream)
+        return self._table.converse(handler, requests, principal, host=headers.get("host", ""), headers=headers)
 
     def _caller(self, handler: Handler, context: grpc.ServicerContext) -> tuple[dict[str, str], Principal]:
         """The headers of a call and who makes it."""
@@ -122,16 +131,48 @@ class Grpc:
             key: value if isinstance(value, str) else value.decode("latin-1")
             for key, value in context.invocation_metadata()
         }
-        # The front let in only connections to our own names; gRPC hides :authority from handlers.
+        if "origin" in headers:
+            raise PermissionDenied("A page may not call this server over gRPC", given=headers["origin"][:100])
+        # gRPC hides :authority from handlers. No page can get here by a name of its own: no browser speaks this protocol
+        # without TLS, and no certificate of ours is for such a name.
         host = headers.get("host", "")
         return headers, self._access.principal_for(headers, {}, method="POST", host=host, path=handler.method.path)
 
-    @staticmethod
-    def _abort(context: grpc.ServicerContext, error: TuleError) -> None:
-        import grpc
-        from google.rpc import status_pb2
 
-        code = getattr(grpc.StatusCode, error.code, grpc.StatusCode.UNKNOWN)
-        status = status_pb2.Status(code=errors.number(error.code), message=error.message)
-        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-        context.abort(code, error.message)
+def _parsed(handler: Handler, data: bytes) -> Any:
+    from google.protobuf.message import DecodeError
+
+    kind = pb_class(handler.method.request)
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        raise InvalidArgument(f"The request must be a {kind.DESCRIPTOR.full_name}", given=str(error)) from None
+
+
+def _serialized(message: Any) -> bytes:
+    return bytes(message.SerializeToString())
+
+
+@contextmanager
+def _told(context: grpc.ServicerContext) -> Iterator[None]:
+    """Answer an error inside with its status."""
+    try:
+        yield
+    except Exception as error:
+        _abort(context, errors.known(error))
+
+
+# Clients take 8 KiB of trailers, where the message stands twice.
+_LONGEST_MESSAGE = 2048
+_LONGEST_DETAILS = 4096
+
+
+def _abort(context: grpc.ServicerContext, error: TuleError) -> None:
+    import grpc
+
+    code = getattr(grpc.StatusCode, error.code, grpc.StatusCode.UNKNOWN)
+    status = errors.status_message(error, longest=_LONGEST_MESSAGE)
+    if status.ByteSize() > _LONGEST_DETAILS:
+        del status.details[:]
+    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    context.abort(code, status.message)

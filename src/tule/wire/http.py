@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol, prompt with clients that send a request in two pieces.
+"""uvicorn's HTTP/1.1 protocol, prompt with clients that send a request in two pieces, and not patient without end.
 
 A client behind a proxy setting (urllib3, so ``requests`` and Google's REST transports) leaves Nagle's algorithm on and
 sends the head and the body apart: the body waits for the acknowledgement of the head, which the kernel by default holds
@@ -10,17 +10,76 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from typing import Any
 
+import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tule.kernel.errors import InvalidArgument
+from tule.wire.errors import body
+
+_LONGEST_HEAD = 64 * 1024
 
 
 class PromptHttp(HttpToolsProtocol):
-    """Acknowledges the head of a request at once when its body has not come yet."""
+    """One connection. ``waited_too_long`` is asked about it from time to time, which costs less than timers."""
+
+    def __init__(self, *arguments: Any, patience: float, **named: Any) -> None:
+        """``patience``: seconds that a client may take to go on with what it began."""
+        super().__init__(*arguments, **named)
+        self._patience = patience
+        # The size of a head that is not whole yet, and when it began.
+        self._head: int | None = None
+        self._began = self._moved = self.loop.time()
+        self._unsent = 0
 
     def data_received(self, data: bytes) -> None:
+        self._moved = self.loop.time()
         super().data_received(data)
-        if self.cycle is not None and self.cycle.more_body:
+        cycle = self.cycle
+        if cycle is not None and cycle.more_body and not cycle.response_complete:
             _acknowledge(self.transport.get_extra_info("socket"))
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > _LONGEST_HEAD and not self.transport.is_closing():
+                self.send_400_response("The head of a request must be at most 64 KiB")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head, self._began = 0, self._moved
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._head = None
+        if self.url[:7].lower() == b"http://":
+            # A proxy client would send requests for other hosts after this one, and they must be looked at first.
+            self.cycle.keep_alive = False
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, in the form of every other error."""
+        error = InvalidArgument(msg, do="send HTTP/1.1 as RFC 9112 has it")
+        content = orjson.dumps(body(error))
+        head = (
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json; charset=UTF-8\r\n"
+            f"Content-Length: {len(content)}\r\nConnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + content)
+        self.transport.close()
+
+    def waited_too_long(self, now: float) -> bool:
+        """Whether the client is slow with a head, sends no more of a body, or takes no more of an answer."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent:
+            if unsent != self._unsent:
+                self._unsent, self._moved = unsent, now
+            return now - self._moved > self._patience
+        self._unsent = 0
+        if self._head is not None:
+            return now - self._began > self._patience
+        cycle = self.cycle
+        # Between requests uvicorn's own timer counts, and one that was answered may be long in reading its body.
+        waiting = cycle is None or (cycle.more_body and not cycle.response_complete and not self.flow.read_paused)
+        return waiting and now - self._moved > self._patience
 
 
 def _acknowledge(sock: socket.socket | None) -> None:

@@ -22,6 +22,10 @@ _VERSIONS = ("v1", "v1beta1", "v2", "v3", "ui")
 _LONGEST_WAIT = 60.0
 
 
+# Service, method, request, response, HTTP rules, what answers, the fields that it executes.
+_Row = tuple[str, str, Any, Any, tuple[tuple[str, str, str | None], ...], Callable[..., Any], tuple[str, ...]]
+
+
 def mixin_handlers(platform: Platform, table: HandlerTable) -> dict[str, Handler]:
     """gRPC path -> handler of the mixin methods."""
     from google.cloud.location import locations_pb2
@@ -35,7 +39,7 @@ def mixin_handlers(platform: Platform, table: HandlerTable) -> dict[str, Handler
         "google.cloud.location.Locations",
         "google.iam.v1.IAMPolicy",
     )
-    rows: tuple[tuple[str, str, Any, Any, tuple[tuple[str, str, str | None], ...], Callable[..., Any], tuple[str, ...]], ...] = (
+    rows: tuple[_Row, ...] = (
         (operations, "GetOperation", lro.GetOperationRequest, lro.Operation,
          (("GET", "{name=**/operations/*}", None),), mixins.get_operation, ("name",)),
         (operations, "ListOperations", lro.ListOperationsRequest, lro.ListOperationsResponse,

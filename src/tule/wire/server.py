@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import shutil
 import socket
 import tempfile
@@ -19,6 +20,7 @@ from tule.wire.rest import Rest
 
 _LOG = logging.getLogger(__name__)
 _BACKLOG = 1024
+_DESCRIPTORS = 65_536
 
 
 class Server:
@@ -35,13 +37,18 @@ class Server:
         port: int,
         tls_port: int,
         before: tuple[int, int] = (0, 0),
+        patience: float = 60.0,
     ) -> None:
-        """Port 0 takes the one of ``before`` where it is free, else any."""
+        """Port 0 takes the one of ``before`` where it is free, else any.
+
+        ``patience``: seconds after which a client that does not go on with what it began is let go.
+        """
         self._rest = rest
         self._make_grpc = make_grpc
         self._tls = tls
         self._connect = connect
         self._host = host
+        self._patience = patience
         # A Unix socket's path is short by law of the kernel, a data directory's need not be.
         self._private = Path(tempfile.mkdtemp(prefix="tule-"))
         self._sockets = (_listener(host, port, before[0]), _listener(host, tls_port, before[1]))
@@ -54,6 +61,7 @@ class Server:
         self._thread = threading.Thread(target=self._run, name="wire", daemon=True)
 
     def start(self) -> None:
+        _allow_many_connections()
         self._grpc = self._make_grpc(self._private / "grpc")
         self._grpc.start()
         self._thread.start()
@@ -98,12 +106,12 @@ class Server:
         state = ServerState()
 
         def make_http() -> Any:
-            return PromptHttp(config=config, server_state=state, app_state={})
+            return PromptHttp(config=config, server_state=state, app_state={}, patience=self._patience)
 
-        front = Front(make_http, self._private / "grpc", tls=self._tls, connect=self._connect)
+        front = Front(make_http, self._private / "grpc", tls=self._tls, connect=self._connect, patience=self._patience)
         for listener in self._sockets:
             front.listen(listener)
-        ticking = self._loop.create_task(_tick(state, config))
+        ticking = self._loop.create_task(_tick(state, config, min(1.0, self._patience / 4)))
         self._ready.set()
         await self._stop.wait()
         front.close()
@@ -114,13 +122,27 @@ class Server:
             await asyncio.wait(list(state.tasks), timeout=3)
 
 
-async def _tick(state: Any, config: Any) -> None:
-    """Keep the Date header of answers: what uvicorn's own main loop does."""
+async def _tick(state: Any, config: Any, seconds: float) -> None:
+    """Keep the Date header of answers, as uvicorn's own main loop does, and end connections that got stuck."""
     from email.utils import formatdate
 
+    loop = asyncio.get_running_loop()
     while True:
         state.default_headers = [(b"date", formatdate(usegmt=True).encode()), *config.encoded_headers]
-        await asyncio.sleep(1)
+        now = loop.time()
+        for connection in list(state.connections):
+            if connection.waited_too_long(now):
+                _LOG.info("A client did not go on with its request or its answer; its connection is ended")
+                connection.transport.abort()
+        await asyncio.sleep(seconds)
+
+
+def _allow_many_connections() -> None:
+    """Each connection is a file descriptor, of which a process may have 1024 unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listener(host: str, port: int, before: int = 0) -> socket.socket:

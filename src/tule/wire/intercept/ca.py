@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tule.kernel.clock import Clock
 from tule.kernel.home import Home, read_private, write_private
+from tule.wire.intercept.names import ALSO, GOOGLE, METADATA
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _ROOT_YEARS = 10
 _LEAF_DAYS = 90
 _DAY = datetime.timedelta(days=1)
+# A leaf is made anew long before it expires, for servers that run for months.
+_RENEW = 30 * _DAY
 
 
 class CertificateAuthority:
@@ -33,7 +36,7 @@ class CertificateAuthority:
     def __init__(self, home: Home, clock: Clock) -> None:
         self._folder = home.folder("credentials")
         self._clock = clock
-        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._contexts: dict[str, tuple[datetime.datetime, ssl.SSLContext]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -55,13 +58,15 @@ class CertificateAuthority:
 
     def context(self, host: str | None) -> ssl.SSLContext:
         """A server context whose certificate names ``host`` (None: loopback names), offering h2 and http/1.1."""
-        key = host or ""
+        key, now = host or "", self._clock.now()
         with self._lock:
-            if key not in self._contexts:
+            made, context = self._contexts.get(key, (now, None))
+            if context is None or now - made > _RENEW:
                 if len(self._contexts) > 256:
                     self._contexts.clear()
-                self._contexts[key] = self._make_context(host)
-            return self._contexts[key]
+                context = self._make_context(host)
+                self._contexts[key] = (now, context)
+            return context
 
     @cached_property
     def _root(self) -> tuple[Any, Certificate]:
@@ -98,6 +103,8 @@ class CertificateAuthority:
             .not_valid_after(now + 365 * _ROOT_YEARS * _DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(sign=True), critical=True)
+            # Whoever gets hold of the key can stand in for these names only, not for a bank.
+            .add_extension(x509.NameConstraints(_permitted(), None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(key, hashes.SHA256())
         )
@@ -118,7 +125,7 @@ class CertificateAuthority:
         names = [host] if host else ["localhost", "127.0.0.1", "::1", "googleapis.com", "*.googleapis.com"]
         certificate = (
             x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0][:64])]))
+            .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Tule")]))
             .issuer_name(root.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
@@ -136,7 +143,9 @@ class CertificateAuthority:
         ) + certificate.public_bytes(serialization.Encoding.PEM)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["h2", "http/1.1"])
+        # Ours is the order that counts. Clients of gRPC offer h2 alone; those that offer both (curl, Go) send what only the
+        # HTTP/1.1 carrier understands.
+        context.set_alpn_protocols(["http/1.1", "h2"])
         # The ssl module loads keys from files only; this one exists for the length of the call.
         handle, path = tempfile.mkstemp(dir=self._folder, prefix=".leaf-")
         try:
@@ -146,6 +155,18 @@ class CertificateAuthority:
         finally:
             Path(path).unlink()
         return context
+
+
+def _permitted() -> list[Any]:
+    """The names that the authority may vouch for; a name stands for those below it too."""
+    from cryptography import x509
+
+    hosts = ("localhost", *GOOGLE, *ALSO, *(each for each in METADATA if not each[0].isdigit() and ":" not in each))
+    networks = ("127.0.0.0/8", "::1/128", "169.254.169.254/32", "fd20:ce::254/128")
+    return [
+        *(x509.DNSName(each) for each in hosts),
+        *(x509.IPAddress(ipaddress.ip_network(each)) for each in networks),
+    ]
 
 
 def _usage(*, sign: bool) -> Any:

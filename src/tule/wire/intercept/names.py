@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 GOOGLE = ("googleapis.com", "google.internal", "googleusercontent.com", "gcr.io", "pkg.dev")
-METADATA = ("metadata.google.internal", "metadata", "169.254.169.254")
-_ALSO = ("accounts.google.com", "console.cloud.google.com")
+METADATA = ("metadata.google.internal", "metadata", "169.254.169.254", "fd20:ce::254")
+ALSO = ("accounts.google.com", "console.cloud.google.com")
 
 
 def is_google(host: str) -> bool:
@@ -14,4 +14,4 @@ def is_google(host: str) -> bool:
     (True, False, True)
     """
     name = host.lower().rstrip(".")
-    return name in METADATA or name in _ALSO or any(name == each or name.endswith(f".{each}") for each in GOOGLE)
+    return name in METADATA or name in ALSO or any(name == each or name.endswith(f".{each}") for each in GOOGLE)

@@ -26,7 +26,7 @@ class Proxy:
         self._offline = offline
 
     def is_ours(self, host: str) -> bool:
-        return is_google(host) or host in ("localhost", "127.0.0.1", "::1")
+        return is_google(host)
 
     async def connect(self, tunnel: Tunnel) -> None:
         route = await self._route(tunnel)
@@ -96,7 +96,7 @@ def _lines(head: bytes) -> list[str]:
 
 
 def _without_ours(lines: list[str]) -> list[str]:
-    return [line for line in lines if not line.lower().startswith("proxy-authorization:")]
+    return [line for line in lines if line.partition(":")[0].strip().lower() != "proxy-authorization"]
 
 
 def _with_credential(head: bytes, credential: str | None) -> bytes:
@@ -113,5 +113,5 @@ def _origin_form(tunnel: Tunnel) -> bytes:
     verb, target, version = [*first.split(" "), "HTTP/1.1"][:3]
     parts = urlsplit(target)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    kept = [line for line in rest if not line.lower().startswith(("connection:", "proxy-connection:"))]
+    kept = [line for line in rest if line.partition(":")[0].strip().lower() not in ("connection", "proxy-connection")]
     return ("\r\n".join([f"{verb} {path} {version}", *kept, "Connection: close"]) + "\r\n\r\n").encode("latin-1")

@@ -25,7 +25,7 @@ class Route:
     def decode(cls, text: str) -> Route:
         padded = text + "=" * (-len(text) % 4)
         offline, upstream, credential, bypass = json.loads(base64.urlsafe_b64decode(padded))
-        return cls(bool(offline), upstream, credential, tuple(bypass))
+        return cls(bool(offline), upstream and str(upstream), credential and str(credential), tuple(map(str, bypass)))
 
     def goes_upstream(self, host: str) -> bool:
         return self.upstream is not None and not any(
