@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 RESOURCE_MANAGER = ("google.cloud.resourcemanager_v3",)
+BIGQUERY_TRANSFER = ("google.cloud.bigquery_datatransfer_v1",)
 BIGQUERY_STORAGE = ("google.cloud.bigquery_storage_v1",)
 VERTEX = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
 _PREDICT = r"/v1/(?P<name>projects/[^/]+/locations/[^/]+/endpoints/[^/:]+):predict"
@@ -185,6 +186,15 @@ class App:
         return warehouse
 
     @Part
+    def transfers(self) -> Any:
+        from tule.bigquery.transfers.transfers import Transfers
+
+        transfers = Transfers(self.records, self.clock, self.warehouse.run_to_end)
+        self.on_stop(transfers.stop)
+        transfers.start()
+        return transfers
+
+    @Part
     def models(self) -> Any:
         from tule.vertex.registry import Artifacts, Models
 
@@ -292,14 +302,23 @@ def _bigquery(app: App) -> None:
 
         return BigQueryWrite(app.platform, app.warehouse)
 
+    def transfers() -> Any:
+        from tule.bigquery.transfers.api import DataTransferService
+
+        return DataTransferService(app.platform, app.transfers)
+
     hosts = ("bigquery.googleapis.com", "www.googleapis.com", "bigquery.mtls.googleapis.com")
     app.table.add_door(hosts, ("/bigquery/", "/upload/bigquery/", "/resumable/upload/bigquery/", "/projects/"), rest)
     app.table.add_api("bigquerystorage.googleapis.com", BIGQUERY_STORAGE)
     app.table.add_service(BIGQUERY_STORAGE, "BigQueryRead", read)
     app.table.add_service(BIGQUERY_STORAGE, "BigQueryWrite", write)
+    app.table.add_api("bigquerydatatransfer.googleapis.com", BIGQUERY_TRANSFER)
+    app.table.add_service(BIGQUERY_TRANSFER, "DataTransferService", transfers)
     if app.records.list("bigquery#dataset", page_size=1).records:
         # Jobs that a crash cut off are brought to their end before anybody asks.
         _ = app.warehouse
+    if app.records.list("transferConfig", page_size=1).records:
+        _ = app.transfers
 
 
 def _vertex(app: App) -> None:

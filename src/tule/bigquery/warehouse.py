@@ -91,7 +91,7 @@ class Warehouse:
         self._public = public
         self._engine = engine
         self.physical = Physical(engine)
-        self.datasets = Datasets(records)
+        self.datasets = Datasets(records, policies)
         self.tables = Tables(records, self.datasets, self.physical, clock)
         self.models = Models(records, self.datasets, clock)
         self.results = Results(home, clock)
@@ -316,6 +316,17 @@ class Warehouse:
         if not job.done:
             self.jobs.persist(job)
         return self.jobs.resource(job)
+
+    def run_to_end(self, project: str, body: dict[str, Any], owner: Mapping[str, Any]) -> dict[str, Any]:
+        """Run a job for ``owner`` (email, owner) to its end; one of this id that is there already is waited for."""
+        given = body["jobReference"]
+        reference = JobReference(project, given["jobId"], str(given.get("location") or "US"))
+        if self.jobs.find(reference) is None:
+            self.insert_job(project, body, Principal(str(owner["email"]), bool(owner["owner"])))
+        found = self.jobs.look(reference)
+        while isinstance(found, Job) and not found.wait(_LONGEST_WAIT_MS / 1000):
+            pass
+        return self.jobs.resource(found)
 
     def _work(self, job: Job, principal: Principal, upload: Source | None) -> tuple[Work, bool]:
         """What a job does, and whether it must be on record before it does it."""
