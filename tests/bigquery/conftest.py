@@ -41,6 +41,15 @@ class BigQueryApi:
     def close(self) -> None:
         self._http.close()
 
+    @contextmanager
+    def caller(self, email: str) -> Iterator[BigQueryApi]:
+        """The same server, called by another account than the owner's."""
+        made = BigQueryApi(self.app, email)
+        try:
+            yield made
+        finally:
+            made.close()
+
     def request(self, verb: str, url: str, **options: Any) -> httpx.Response:
         """A raw HTTP exchange."""
         return self._http.request(verb, url, **options)

@@ -63,6 +63,47 @@ def test_fields_that_are_not_done_are_refused_by_name(api: BigQueryApi, field: s
     assert api.error("GET", "datasets/refused")["code"] == 404
 
 
+def test_the_access_list_lets_others_in(api: BigQueryApi) -> None:
+    api.dataset("shared", access=[{"role": "READER", "userByEmail": "ann@example.com"}])
+    api.dataset("private")
+    for name in ("shared", "private"):
+        api.query(f"CREATE TABLE {name}.t AS SELECT 1 AS a")
+    query = {"role": "permissions/bigquery.jobs", "members": ["user:ann@example.com"]}
+    api.app.policies.set("projects/test-project", {"bindings": [query]})
+    with api.caller("ann@example.com") as ann:
+        assert ann.rows("SELECT a FROM shared.t") == [["1"]]
+        assert ann.ok("GET", "datasets/shared/tables/t")["numRows"] == "1"
+        for failed in (
+            ann.query_error("SELECT a FROM private.t"),
+            ann.query_error("INSERT INTO shared.t VALUES (2)"),
+            ann.error("GET", "datasets/private"),
+            ann.error("DELETE", "datasets/shared/tables/t"),
+        ):
+            assert (failed["code"], failed["reason"]) == (403, "accessDenied")
+        api.ok("PATCH", "datasets/shared", {"access": [{"role": "WRITER", "userByEmail": "ann@example.com"}]})
+        ann.query("INSERT INTO shared.t VALUES (2)")
+        api.ok("PATCH", "datasets/shared", {"access": []})
+        assert ann.query_error("SELECT a FROM shared.t")["code"] == 403
+    assert api.rows("SELECT a FROM shared.t ORDER BY a") == [["1"], ["2"]]
+
+
+@pytest.mark.parametrize(
+    ("entry", "code", "message"),
+    [
+        ({"role": "READER"}, 400, "a role and one of userByEmail"),
+        ({"role": "KING", "userByEmail": "a@b.c"}, 400, "must be READER, WRITER, OWNER or roles/NAME; given: 'KING'"),
+        ({"role": "READER", "specialGroup": "all"}, 400, "specialGroup must be one of"),
+        ({"view": {"projectId": "p", "datasetId": "d", "tableId": "t"}}, 501, "access.view"),
+        ({"role": "READER", "userByEmail": 7}, 400, "as texts"),
+    ],
+    ids=["nobody", "role", "group", "view", "number"],
+)
+def test_access_that_cannot_be(api: BigQueryApi, entry: dict[str, Any], code: int, message: str) -> None:
+    error = api.error("PATCH", "datasets/d", {"access": [entry]})
+    assert error["code"] == code
+    assert message in error["message"]
+
+
 def test_a_stale_etag(api: BigQueryApi) -> None:
     api.dataset("staled")
     old = api.ok("GET", "datasets/staled")["etag"]

@@ -41,7 +41,7 @@ def test_values_and_types(api: BigQueryApi) -> None:
         ("nan", "FLOAT", "NULLABLE"),
     ]  # fmt: skip
     assert api.cells(answer) == [
-        ["1", "2.5", "true", "x", "YWI=", "1.5", "2024-02-29", "01:02:03.5", "2024-01-02T03:04:05",
+        ["1", "2.5", "true", "x", "YWI=", "1.5", "2024-02-29", "01:02:03.500000", "2024-01-02T03:04:05",
          "1704164645250000", '{"a":1}', ["1", "2"], ["1", "y"], [["1"]], None, "NaN"]
     ]  # fmt: skip
 

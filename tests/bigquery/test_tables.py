@@ -129,6 +129,18 @@ def test_schema_changes(api: BigQueryApi) -> None:
     assert api.ok("GET", path)["schema"]["fields"] == relaxed
 
 
+def test_what_is_answered_can_be_sent_back(api: BigQueryApi) -> None:
+    path = table(api, "back", clustering={"fields": ["id"]}, labels={"a": "b"}, description="Text")
+    api.query("INSERT INTO d.back (id) VALUES (1)")
+    api.query("CREATE VIEW d.back_view AS SELECT id FROM d.back")
+    api.dataset("back", description="Text", labels={"a": "b"})
+    for each in (path, "datasets/d/tables/back_view", "datasets/back"):
+        found = api.ok("GET", each)
+        assert api.ok("PUT", each, found) == found
+        assert api.ok("PATCH", each, found) == found
+    assert api.rows("SELECT id FROM d.back_view") == [["1"]]
+
+
 def test_a_stale_etag(api: BigQueryApi) -> None:
     path = table(api, "staled")
     old = api.ok("GET", path)["etag"]

@@ -86,10 +86,10 @@ def _scalars(column: pa.Array, kind: str, int64_timestamps: bool) -> list[str | 
         return [None if value is None else repr(value / 1e6) for value in micros.to_pylist()]
     if kind == "DATETIME":
         return [
-            None if value is None else _trimmed(value.replace(" ", "T")) for value in _text(column, pa.timestamp("us"))
+            None if value is None else _clock(value.replace(" ", "T")) for value in _text(column, pa.timestamp("us"))
         ]
     if kind == "TIME":
-        return [None if value is None else _trimmed(value) for value in _text(column, pa.time64("us"))]
+        return [None if value is None else _clock(value) for value in _text(column, pa.time64("us"))]
     if kind == "BYTES":
         return [None if value is None else base64.b64encode(value).decode() for value in column.to_pylist()]
     if kind == "INTERVAL":
@@ -102,10 +102,9 @@ def _text(column: pa.Array, kind: pa.DataType) -> list[str | None]:
     return found
 
 
-def _trimmed(text: str) -> str:
-    """Fractions of a second without zeros at their end."""
-    head, point, fraction = text.partition(".")
-    return head + point + fraction.rstrip("0") if fraction.strip("0") else head
+def _clock(text: str) -> str:
+    """With six digits of a second's fraction, or none where it is zero: what clients can read."""
+    return text.removesuffix(".000000")
 
 
 def float_text(value: float) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tule.bigquery import dataset_access
 from tule.bigquery.errors import already_exists, in_use, invalid, not_found, stale
 from tule.bigquery.labels import LabelFilter, checked_labels
 from tule.bigquery.references import DatasetReference
 from tule.kernel.errors import Aborted
+from tule.kernel.iam import Policies
 from tule.kernel.records import Record, Records
 
 KIND = "bigquery#dataset"
@@ -26,8 +28,11 @@ DropContents = Callable[[DatasetReference], None]
 class Datasets:
     """The datasets of all projects. Answers are REST resources; safe to use from any thread."""
 
-    def __init__(self, records: Records, base_url: str = "https://bigquery.googleapis.com/bigquery/v2") -> None:
+    def __init__(
+        self, records: Records, policies: Policies, base_url: str = "https://bigquery.googleapis.com/bigquery/v2"
+    ) -> None:
         self._records = records
+        self._policies = policies
         self._base_url = base_url
 
     def insert(self, project: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -39,9 +44,18 @@ class Datasets:
             )
         stored = self._checked({**body, "datasetReference": reference.json()})
         stored.setdefault("location", DEFAULT_LOCATION)
-        if self._records.find(reference.name) is not None:
-            raise already_exists("Dataset", reference)
-        return self.resource(self._records.create(KIND, reference.name, stored))
+        with self._records.transaction():
+            if self._records.find(reference.name) is not None:
+                raise already_exists("Dataset", reference)
+            record = self._records.create(KIND, reference.name, stored)
+            self._grant(record)
+        return self.resource(record)
+
+    def _grant(self, record: Record) -> None:
+        """Make the access list of a dataset its policy, which is what calls are checked against."""
+        entries = record.body.get("access", dataset_access.DEFAULT)
+        project = record.body["datasetReference"]["projectId"]
+        self._policies.set(record.name, dataset_access.policy(entries, project))
 
     def find(self, reference: DatasetReference) -> Record | None:
         return self._records.find(reference.name)
@@ -97,9 +111,12 @@ class Datasets:
             return new
 
         try:
-            return self.resource(self._records.update(reference.name, checked, etag=etag))
+            with self._records.transaction():
+                record = self._records.update(reference.name, checked, etag=etag)
+                self._grant(record)
         except Aborted as error:
             raise stale() from error
+        return self.resource(record)
 
     def delete(self, reference: DatasetReference, *, contents: bool, drop: DropContents) -> None:
         """Remove a dataset. With ``contents`` its tables and models go first, through ``drop``.
@@ -139,7 +156,7 @@ class Datasets:
             "id": _id(record.body),
             "selfLink": f"{self._base_url}/{record.name}",
             "type": "DEFAULT",
-            "access": _DEFAULT_ACCESS,
+            "access": dataset_access.DEFAULT,
             **{key: value for key, value in record.body.items() if key != "_tule"},
             "datasetReference": {"projectId": reference["projectId"], "datasetId": reference["datasetId"]},
             "creationTime": milliseconds(record.create_time),
@@ -153,7 +170,7 @@ class Datasets:
             "id": str(reference),
             "selfLink": f"{self._base_url}/{reference.name}",
             "type": "DEFAULT",
-            "access": _DEFAULT_ACCESS,
+            "access": dataset_access.DEFAULT,
             "datasetReference": reference.json(),
             "location": DEFAULT_LOCATION,
             "defaultTableExpirationMs": str(24 * 3_600_000),
@@ -171,16 +188,16 @@ class Datasets:
                 raise invalid(f"{key} must be a text of at most {_LONGEST_TEXT} characters")
         if "defaultTableExpirationMs" in body:
             body["defaultTableExpirationMs"] = str(expiration(body["defaultTableExpirationMs"]))
+        if "access" in body:
+            body["access"] = dataset_access.checked(body["access"])
+            if body["access"] == dataset_access.DEFAULT:
+                del body["access"]
         if "location" in body and not isinstance(body["location"], str):
             raise invalid(f"location must be a text; given: {body['location']!r}")
-        return body
+        # In one order, so that the same description is the same record.
+        return dict(sorted(body.items()))
 
 
-_DEFAULT_ACCESS = [
-    {"role": "WRITER", "specialGroup": "projectWriters"},
-    {"role": "OWNER", "specialGroup": "projectOwners"},
-    {"role": "READER", "specialGroup": "projectReaders"},
-]
 # What clients send back from an earlier answer: taken, never stored.
 OUTPUT_FIELDS = ("kind", "etag", "id", "selfLink", "creationTime", "lastModifiedTime", "type", "satisfiesPzs")
 

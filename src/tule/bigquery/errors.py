@@ -40,6 +40,12 @@ REASONS: dict[str, str] = {
     "INTERNAL": "internalError",
 }
 
+# Reason -> HTTP status, where it is not that of the canonical code.
+STATUS: dict[str, int] = {
+    "resourcesExceeded": 400,
+    "uploadTooLarge": 413,
+}
+
 # Reason -> the canonical code with which a stored job error is raised again (see ``raised``).
 _CODE_OF_REASON: dict[str, str] = {
     "notFound": "NOT_FOUND",
@@ -110,6 +116,7 @@ def raised(body: dict[str, Any]) -> TuleError:
 
 
 __all__ = [
+    "STATUS",
     "Cancelled",
     "FailedPrecondition",
     "Internal",

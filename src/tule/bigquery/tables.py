@@ -22,9 +22,10 @@ from tule.kernel.records import Record, Records
 
 KIND = "bigquery#table"
 TABLE, VIEW = "TABLE", "VIEW"
-OUTPUT_FIELDS = frozenset(
-    {"kind", "etag", "id", "selfLink", "creationTime", "lastModifiedTime", "type", "location", "numBytes", "numRows",
-     "numLongTermBytes", "numTotalLogicalBytes", "numActiveLogicalBytes"}
+# What clients send back from an earlier answer: taken, never stored.
+OUTPUT_FIELDS = (
+    "kind", "etag", "id", "selfLink", "creationTime", "lastModifiedTime", "type", "location", "numBytes", "numRows",
+    "numLongTermBytes", "numTotalLogicalBytes", "numActiveLogicalBytes", "numLongTermLogicalBytes",
 )  # fmt: skip
 _LONGEST_TEXT = 16_384
 

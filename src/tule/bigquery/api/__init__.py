@@ -6,8 +6,11 @@ from tule.bigquery.api.datasets import DatasetRoutes
 from tule.bigquery.api.jobs import JobRoutes
 from tule.bigquery.api.models import ModelRoutes
 from tule.bigquery.api.tables import TableRoutes
+from tule.bigquery.errors import STATUS, PreconditionFailed, reason_of
 from tule.bigquery.warehouse import Warehouse
-from tule.wire.door import Door
+from tule.kernel.errors import TuleError
+from tule.wire.door import Door, Reply, Request
+from tule.wire.errors import discovery_body, http_status
 
 __all__ = ["BigQuery"]
 
@@ -20,3 +23,19 @@ class BigQuery(DatasetRoutes, TableRoutes, ModelRoutes, JobRoutes, Door):
 
     def __init__(self, warehouse: Warehouse) -> None:
         self.warehouse = warehouse
+
+    def resource(self, request: Request) -> str:
+        parts = [f"{kind}s/{request.params[kind]}" for kind in _KINDS if kind in request.params]
+        if action := request.params.get("table_action"):
+            parts.append(f"tables/{action.rpartition(':')[0]}")
+        return "/".join(parts)
+
+    def error_reply(self, error: TuleError) -> Reply:
+        error.reason = reason_of(error)
+        status = 412 if isinstance(error, PreconditionFailed) else STATUS.get(error.reason, http_status(error))
+        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+        return Reply(status, discovery_body(error, http=status), headers)
+
+
+# Variables of routes, from the outside in; jobs have no policies of their own.
+_KINDS = ("project", "dataset", "table", "model")

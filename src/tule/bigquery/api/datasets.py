@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tule.bigquery.api.routes import etag, flag, page, precondition, served
+from tule.bigquery.api.routes import etag, flag, page, served
+from tule.bigquery.datasets import OUTPUT_FIELDS
 from tule.bigquery.references import DatasetReference
 from tule.bigquery.warehouse import Warehouse
 from tule.wire.door import Reply, Request
@@ -15,14 +16,7 @@ _EXECUTED = (
     "location",
     "defaultTableExpirationMs",
     "access.*",
-    # Sent back by clients from an earlier answer.
-    "kind",
-    "etag",
-    "id",
-    "selfLink",
-    "creationTime",
-    "lastModifiedTime",
-    "type",
+    *OUTPUT_FIELDS,
 )
 _STORED = ("friendlyName", "description", "storageBillingModel")
 _DATASET = "/projects/{project}/datasets/{dataset}"
@@ -84,16 +78,12 @@ class DatasetRoutes:
         return found
 
     @served("PATCH", _DATASET, permission="bigquery.datasets.update", executes=_EXECUTED, stores=_STORED)
-    def patch_dataset(self, request: Request) -> dict[str, Any] | Reply:
-        return precondition(
-            lambda: self.warehouse.datasets.patch(reference(request), request.json(), etag=etag(request))
-        )
+    def patch_dataset(self, request: Request) -> dict[str, Any]:
+        return self.warehouse.datasets.patch(reference(request), request.json(), etag=etag(request))
 
     @served("PUT", _DATASET, permission="bigquery.datasets.update", executes=_EXECUTED, stores=_STORED)
-    def update_dataset(self, request: Request) -> dict[str, Any] | Reply:
-        return precondition(
-            lambda: self.warehouse.datasets.update(reference(request), request.json(), etag=etag(request))
-        )
+    def update_dataset(self, request: Request) -> dict[str, Any]:
+        return self.warehouse.datasets.update(reference(request), request.json(), etag=etag(request))
 
     @served("DELETE", _DATASET, permission="bigquery.datasets.delete", executes=("deleteContents",))
     def delete_dataset(self, request: Request) -> Reply:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tule.bigquery.api.routes import etag, page, precondition, served
+from tule.bigquery.api.routes import etag, page, served
 from tule.bigquery.references import DatasetReference, ModelReference
 from tule.bigquery.warehouse import Warehouse
 from tule.wire.door import Reply, Request
@@ -40,8 +40,8 @@ class ModelRoutes:
         executes=("modelReference.*", "labels.*", "expirationTime"),
         stores=("friendlyName", "description"),
     )
-    def patch_model(self, request: Request) -> dict[str, Any] | Reply:
-        return precondition(lambda: self.warehouse.models.patch(reference(request), request.json(), etag=etag(request)))
+    def patch_model(self, request: Request) -> dict[str, Any]:
+        return self.warehouse.models.patch(reference(request), request.json(), etag=etag(request))
 
     @served("DELETE", _MODEL, permission="bigquery.models.delete")
     def delete_model(self, request: Request) -> Reply:

@@ -6,9 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from tule.bigquery.errors import PreconditionFailed, invalid
-from tule.wire.door import Reply, Request, route
-from tule.wire.errors import discovery_body
+from tule.bigquery.errors import invalid
+from tule.wire.door import Request, route
 
 PREFIXES = ("/bigquery/v2", "")
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -65,11 +64,3 @@ def etag(request: Request) -> str | None:
     """The etag of ``If-Match``."""
     text = request.headers.get("if-match", "").strip()
     return None if text in ("", "*") else text.strip('"')
-
-
-def precondition(answer: Callable[[], dict[str, Any]]) -> dict[str, Any] | Reply:
-    """``answer()``, or status 412 where the etag was stale: the one code that BigQuery has and google.rpc has not."""
-    try:
-        return answer()
-    except PreconditionFailed as error:
-        return Reply(412, discovery_body(error, http=412))

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from tule.bigquery.api.routes import etag, flag, number, page, precondition, served
+from tule.bigquery.api.routes import etag, flag, number, page, served
 from tule.bigquery.errors import invalid
 from tule.bigquery.references import DatasetReference, TableReference
 from tule.bigquery.rows import RowFormat
+from tule.bigquery.tables import OUTPUT_FIELDS
 from tule.bigquery.warehouse import Warehouse
 from tule.wire.door import Reply, Request
 from tule.wire.receipts import Receipt
 
-_READ_BACK = (
-    "kind",
-    "etag",
-    "id",
-    "selfLink",
-    "creationTime",
-    "lastModifiedTime",
-    "type",
-    "location",
-    "numBytes",
-    "numRows",
-    "numLongTermBytes",
-    "numTotalLogicalBytes",
-    "numActiveLogicalBytes",
-)
 _EXECUTED = (
     "tableReference.*",
     # Which attributes of a field are done is the schema's own check (bigquery/schemas.py).
@@ -41,7 +27,7 @@ _EXECUTED = (
     "rangePartitioning.*",
     "clustering.fields",
     "requirePartitionFilter",
-    *_READ_BACK,
+    *OUTPUT_FIELDS,
 )
 # Keys are never enforced by BigQuery either.
 _STORED = ("friendlyName", "description", "tableConstraints.*")
@@ -90,14 +76,12 @@ class TableRoutes:
         )
 
     @served("PATCH", _TABLE, permission="bigquery.tables.update", executes=_EXECUTED, stores=_STORED)
-    def patch_table(self, request: Request) -> dict[str, Any] | Reply:
-        return precondition(lambda: self.warehouse.tables.patch(reference(request), request.json(), etag=etag(request)))
+    def patch_table(self, request: Request) -> dict[str, Any]:
+        return self.warehouse.tables.patch(reference(request), request.json(), etag=etag(request))
 
     @served("PUT", _TABLE, permission="bigquery.tables.update", executes=_EXECUTED, stores=_STORED)
-    def update_table(self, request: Request) -> dict[str, Any] | Reply:
-        return precondition(
-            lambda: self.warehouse.tables.update(reference(request), request.json(), etag=etag(request))
-        )
+    def update_table(self, request: Request) -> dict[str, Any]:
+        return self.warehouse.tables.update(reference(request), request.json(), etag=etag(request))
 
     @served("DELETE", _TABLE, permission="bigquery.tables.delete")
     def delete_table(self, request: Request) -> Reply:

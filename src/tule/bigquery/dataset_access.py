@@ -1,0 +1,80 @@
+"""Who may use a dataset: the ``access`` list of its resource, and the same as a policy.
+
+https://cloud.google.com/bigquery/docs/dataset-access-controls
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tule.bigquery.errors import invalid, not_implemented
+
+Entry = dict[str, Any]
+
+# What a dataset has that was given nothing else. Whoever holds the data directory's credentials owns every project.
+DEFAULT: list[Entry] = [
+    {"role": "WRITER", "specialGroup": "projectWriters"},
+    {"role": "OWNER", "specialGroup": "projectOwners"},
+    {"role": "READER", "specialGroup": "projectReaders"},
+]
+_ROLES = {
+    "READER": "roles/bigquery.dataViewer",
+    "WRITER": "roles/bigquery.dataEditor",
+    "OWNER": "roles/bigquery.dataOwner",
+}
+_GROUPS = {"projectOwners": "projectOwner:", "projectWriters": "projectEditor:", "projectReaders": "projectViewer:"}
+_WHO = ("userByEmail", "groupByEmail", "domain", "specialGroup", "iamMember")
+_LATER = ("view", "routine", "dataset", "condition")
+
+
+def checked(given: Any) -> list[Entry]:
+    """The entries as they are stored; raises for those that cannot be, and by name for those that are not done."""
+    if not isinstance(given, list):
+        raise invalid(f"access must be a list; given: {given!r}")
+    return [_entry(each) for each in given]
+
+
+def _entry(given: Any) -> Entry:
+    if not isinstance(given, Mapping):
+        raise invalid(f"An entry of access must be an object; given: {given!r}")
+    entry = {key: value for key, value in given.items() if value is not None}
+    for key in entry:
+        if key in _LATER:
+            raise not_implemented(f"access.{key}", do="grant a role to a user, a group or a domain")
+        if key not in ("role", *_WHO) or not isinstance(entry[key], str):
+            raise invalid(f"An entry of access must have a role and one of {', '.join(_WHO)}, as texts; given: {entry}")
+    if len(entry) != 2 or "role" not in entry:
+        raise invalid(f"An entry of access must have a role and one of {', '.join(_WHO)}; given: {entry}")
+    role = entry["role"]
+    if role not in _ROLES and not role.startswith("roles/"):
+        raise invalid(f"The role of an access entry must be {', '.join(_ROLES)} or roles/NAME; given: {role!r}")
+    group = entry.get("specialGroup")
+    if group is not None and group not in (*_GROUPS, "allAuthenticatedUsers"):
+        raise invalid(f"specialGroup must be one of {', '.join(_GROUPS)}, allAuthenticatedUsers; given: {group!r}")
+    return entry
+
+
+def policy(entries: Sequence[Entry], project: str) -> dict[str, Any]:
+    """The entries as a policy of IAM.
+
+    >>> policy([{"role": "READER", "userByEmail": "a@b.c"}], "p")
+    {'bindings': [{'role': 'roles/bigquery.dataViewer', 'members': ['user:a@b.c']}]}
+    """
+    bindings = [
+        {"role": _ROLES.get(each["role"], each["role"]), "members": [_member(each, project)]} for each in entries
+    ]
+    return {"bindings": bindings}
+
+
+def _member(entry: Entry, project: str) -> str:
+    if "userByEmail" in entry:
+        return f"user:{entry['userByEmail']}"
+    if "groupByEmail" in entry:
+        return f"group:{entry['groupByEmail']}"
+    if "domain" in entry:
+        return f"domain:{entry['domain']}"
+    if "iamMember" in entry:
+        return str(entry["iamMember"])
+    group = entry["specialGroup"]
+    return f"{_GROUPS[group]}{project}" if group in _GROUPS else str(group)
