@@ -1,7 +1,8 @@
 """xgboost models for serving: predictions straight from an array, bit for bit those of ``Booster.predict``.
 
 ``Booster.predict`` builds a DMatrix and ``inplace_predict`` checks and wraps in Python; for one row that costs
-several times the trees themselves. The C function under ``inplace_predict`` is called here with prepared arguments.
+several times the trees themselves. Few rows are answered by ``Forest``, more by the C function under
+``inplace_predict``, called with prepared arguments; both were compared with ``Booster.predict`` beforehand.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from typing import Any
 import numpy as np
 
 from tule.kernel.errors import InvalidArgument
+from tule.learn.runtime.forests import Forest, forest_of
 from tule.learn.runtime.matrices import matrix_of
+
+# Comparisons (rows times splits) up to which a Forest is faster than a call into xgboost.
+_FEW = 12_000
+_PROBES = 1024
 
 
 class BoosterPredictor:
@@ -26,6 +32,17 @@ class BoosterPredictor:
         booster.set_param({"nthread": 1})
         self.num_features = int(booster.num_features())
         self._direct = self._prepare()
+        self._forest = self._exact_forest()
+
+    def _exact_forest(self) -> Forest | None:
+        import xgboost
+
+        forest = forest_of(self._booster)
+        if forest is None or not self.num_features:
+            return None
+        rows = forest.probes(_PROBES, self.num_features)
+        wanted = self._booster.predict(xgboost.DMatrix(rows), validate_features=False)
+        return forest if np.array_equal(forest.predict(rows), wanted) else None
 
     def _prepare(self) -> Any:
         """The C function with its fixed arguments, if it answers as ``Booster.predict`` does; else None."""
@@ -83,6 +100,8 @@ class BoosterPredictor:
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """(n,) or (n, outputs) float32."""
+        if self._forest is not None and len(rows) * self._forest.splits <= _FEW:
+            return self._forest.predict(rows)
         if self._direct is not None:
             return np.asarray(self._direct(np.ascontiguousarray(rows, np.float32)))
         import xgboost
