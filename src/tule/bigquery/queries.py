@@ -28,7 +28,8 @@ from tule.bigquery.physical import Physical, fit, note
 from tule.bigquery.references import DatasetReference, JobReference, TableReference
 from tule.bigquery.results import Results, anonymous_table
 from tule.bigquery.schemas import JsonField
-from tule.bigquery.sql import Compiled, Context, Parameter, Parsed, compile_query, printed, statements
+from tule.bigquery.sql import Compiled, Context, Name, Parameter, Parsed, compile_query, printed, statements
+from tule.bigquery.sql.conditions import filtered
 from tule.bigquery.sql.statements import (
     AlterModelOptions,
     AlterTable,
@@ -224,12 +225,9 @@ class Queries:
 
     def filtered(self, table: TableReference, restriction: str) -> Iterator[pa.RecordBatch]:
         """The rows of a table for which a GoogleSQL condition holds."""
-        text = f"SELECT * FROM `{table.project}`.`{table.dataset}`.`{table.table}` WHERE ({restriction}\n)"
-        found = statements(self._parsed.trees(text), table.project, None)
-        if len(found) != 1 or not isinstance(found[0], Query):
-            raise invalid(f"row_restriction must be one condition; given: {restriction!r}")
+        tree = filtered(Name(table.project, table.dataset, table.table), restriction)
         with self.line(table.project, None, {}, _open_door) as line:
-            compiled = line.compile(found[0].tree)
+            compiled = line.compile(tree)
             yield from line.session.query(compiled.sql, compiled.parameters).batches
 
     # -- running
@@ -300,13 +298,7 @@ class Queries:
                 anonymous = anonymous_table(job.reference, job.user)
                 outcome = Outcome(
                     {"query": about},
-                    configuration={
-                        "query": {
-                            "destinationTable": anonymous.json(),
-                            "createDisposition": "CREATE_IF_NEEDED",
-                            "writeDisposition": "WRITE_TRUNCATE",
-                        }
-                    },
+                    configuration=_writes(anonymous, "WRITE_TRUNCATE"),
                     private={"result": kept.json},
                     result=kept.rows,
                     undo=lambda: self._results.drop(kept.json),
@@ -376,6 +368,8 @@ class Queries:
             raise
         return Outcome(
             {"query": about},
+            # The service names the table that a statement changes as the job's destination; clients look there.
+            configuration=_writes(target, "WRITE_APPEND"),
             commit=lambda: self._tables.touch(target),
             after=lambda: self._physical.done_with(target.project, job.reference.name),
             release=held.close,
@@ -414,6 +408,7 @@ class Queries:
                 about = self._about(line)
             outcome = self._definitions.created(statement, fields, name)
             outcome.statistics["query"] |= {**about, "outputRows": str(rows)}
+            outcome.configuration = _writes(target, "WRITE_EMPTY")
         except BaseException:
             held.close()
             raise
@@ -502,6 +497,17 @@ def _columns(schema: pa.Schema) -> list[JsonField]:
 
 def _text(statement: Statement) -> str:
     return printed(statement.tree)
+
+
+def _writes(table: TableReference, disposition: str) -> dict[str, Any]:
+    """What a finished job's configuration says of the table that it wrote."""
+    return {
+        "query": {
+            "destinationTable": table.json(),
+            "createDisposition": "CREATE_IF_NEEDED",
+            "writeDisposition": disposition,
+        }
+    }
 
 
 def _type_of(plan: QueryPlan) -> str:
