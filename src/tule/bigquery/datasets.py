@@ -95,7 +95,7 @@ class Datasets:
         self.record(reference)
 
         def replaced(old: dict[str, Any]) -> dict[str, Any]:
-            kept = {key: old[key] for key in ("datasetReference", "location", "access") if key in old}
+            kept: dict[str, Any] = {key: old[key] for key in ("datasetReference", "location", "access") if key in old}
             given = {key: value for key, value in body.items() if value is not None and key != "datasetReference"}
             return {**kept, **given}
 

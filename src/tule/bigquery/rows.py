@@ -165,9 +165,9 @@ class TableRows:
     @staticmethod
     def _parsed(
         given: Sequence[Any], fields: Sequence[Field], *, ignore_unknown: bool
-    ) -> tuple[list[tuple[str | None, dict[str, Any]]], dict[int, list[dict[str, Any]]]]:
-        rows: list[tuple[str | None, dict[str, Any]]] = []
-        errors: dict[int, list[dict[str, Any]]] = {}
+    ) -> tuple[Sequence[tuple[str | None, dict[str, Any]]], dict[int, Sequence[dict[str, Any]]]]:
+        rows = []
+        errors: dict[int, Sequence[dict[str, Any]]] = {}
         for index, each in enumerate(given):
             try:
                 if not isinstance(each, dict) or not isinstance(each.get("json"), dict):
@@ -180,7 +180,7 @@ class TableRows:
 
     def _fresh(
         self, name: str, rows: Sequence[tuple[str | None, dict[str, Any]]]
-    ) -> list[tuple[str | None, dict[str, Any]]]:
+    ) -> Sequence[tuple[str | None, dict[str, Any]]]:
         """The rows whose insertId is new, also among themselves."""
         found = []
         seen: set[str] = set()
