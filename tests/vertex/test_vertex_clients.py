@@ -36,3 +36,8 @@ def test_models_versions_and_aliases(run: Run, transport: str) -> None:
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_endpoints_traffic_and_predictions(run: Run, transport: str) -> None:
     run("endpoints", transport)
+
+
+@pytest.mark.parametrize("transport", ["grpc", "rest"])
+def test_what_is_refused_and_what_is_left(run: Run, transport: str) -> None:
+    run("refusals", transport)

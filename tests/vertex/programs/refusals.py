@@ -133,6 +133,8 @@ assert endpoint.list_models() == [] and endpoint.traffic_split == {}
 # Two deployments; a split that is wrong leaves the old one.
 deploy({"0": 100}, id="1")
 deploy({"0": 40, "1": 60}, id="2")
+samples.refused(lambda: endpoint.update(display_name="from before"), "etag")
+endpoint = aiplatform.Endpoint(endpoint.name)
 samples.refused(lambda: deploy({"0": 100}, id="2"), "The deployed model id must be free on the endpoint")
 samples.refused(lambda: endpoint.update(traffic_split={"1": 50, "2": 40}), "must add up to 100", "given: 90")
 samples.refused(lambda: endpoint.update(traffic_split={"1": 50, "3": 50}), "given: 3", "use these ids: 1, 2")

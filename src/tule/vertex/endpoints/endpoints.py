@@ -185,7 +185,7 @@ class Endpoints:
         self._new_id(record, message)
         replica_counts(dict(message))
         if shares:
-            traffic.with_new(shares, "new", _ids(record.body))
+            traffic.with_new(shares, traffic.NEW, _ids(record.body))
         if not message.get("model"):
             raise InvalidArgument("A deployment must name its model", given="none", do="set deployed_model.model")
         check_servable(self._models.get(message["model"]))

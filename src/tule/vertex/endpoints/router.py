@@ -182,7 +182,7 @@ def instances_of(body: bytes) -> list[Any]:
         given = (
             f"an object with {', '.join(request) or 'nothing'}" if isinstance(request, dict) else type(request).__name__
         )
-        raise InvalidArgument("The body must be an object with instances", given=given, do='send {"instances": [...]}')
+        raise InvalidArgument("A prediction must have a list of instances", given=given, do='send {"instances": [...]}')
     unknown = [key for key in request if key not in ("instances", "parameters")]
     if unknown:
         raise InvalidArgument(
