@@ -15,8 +15,13 @@ from sqlglot import exp, tokens
 from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import ParseError, TokenError
 
+from tule.bigquery.sql.routine_statements import (
+    CreateRoutine,
+    DropRoutine,
+    is_routine_statement,
+    parse_routine_statement,
+)
 from tule.kernel.errors import InvalidArgument, Unimplemented
-
 
 PLACE = "tule_place"
 POSITION = "tule_position"
@@ -98,6 +103,8 @@ class GoogleSQL(BigQuery):
             **BigQuery.Generator.TRANSFORMS,
             ModelRef: lambda self, node: f"MODEL {self.sql(node, 'this')}",
             TableRef: lambda self, node: f"TABLE {self.sql(node, 'this')}",
+            CreateRoutine: lambda self, node: node.args["text"],
+            DropRoutine: lambda self, node: node.args["text"],
             ExportModel: lambda self, node: _joined(
                 "EXPORT MODEL", self.sql(node, "this"), self.sql(node, "properties")
             ),
@@ -166,9 +173,11 @@ def _column(text: str, token: Any) -> int:
 def parse(text: str) -> exp.Expression:
     """One statement. InvalidArgument with BigQuery's wording and position for a syntax error, Unimplemented by name for
     statements that are not understood."""
-    words = [token.text.upper() for token in _tokens(text)[:3]]
+    words = [token.text.upper() for token in _tokens(text)[:8]]
     if not words:
         raise _invalid("Syntax error: Unexpected end of statement")
+    if is_routine_statement(words):
+        return parse_routine_statement(text)
     if words[0] in _SCRIPTING:
         raise Unimplemented(
             f"Tule does not run {words[0]} statements", do="run plain statements one by one", reason="notImplemented"

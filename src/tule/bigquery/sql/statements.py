@@ -145,9 +145,9 @@ def statement(tree: exp.Expression, project: str, dataset: str | None, text: str
     if isinstance(tree, exp.TruncateTable):
         return Dml("TRUNCATE_TABLE", tree, name(tree.expressions[0]))
     if isinstance(tree, ExportModel):
-        return ExportModelTo("EXPORT_MODEL", tree, name(tree.this), _options(tree.args.get("properties")))
+        return ExportModelTo("EXPORT_MODEL", tree, name(tree.this), options_of(tree.args.get("properties")))
     if isinstance(tree, AlterModel):
-        options = _options(tree.args.get("properties"))
+        options = options_of(tree.args.get("properties"))
         return AlterModelOptions("ALTER_MODEL", tree, name(tree.this), bool(tree.args.get("exists")), options)
     if isinstance(tree, exp.Create):
         return _create(tree, project, dataset)
@@ -166,7 +166,7 @@ def _create(tree: exp.Create, project: str, dataset: str | None) -> Statement:
     kind = str(tree.args["kind"]).upper()
     replace, absent = bool(tree.args.get("replace")), bool(tree.args.get("exists"))
     properties = tree.args.get("properties")
-    options = _options(properties)
+    options = options_of(properties)
     if kind == "SCHEMA":
         written = parts(tree.this)
         return CreateSchema("CREATE_SCHEMA", tree, *_schema(written, project), absent, options)
@@ -296,7 +296,7 @@ def _column(node: exp.ColumnDef) -> Field:
         if isinstance(kind, exp.NotNullColumnConstraint):
             mode = "NULLABLE" if kind.args.get("allow_null") else "REQUIRED"
         elif isinstance(kind, exp.Properties):
-            description = str(_options(kind).get("description") or "")
+            description = str(options_of(kind).get("description") or "")
         else:
             raise Unimplemented(
                 f"Tule does not do {constraint.sql('bigquery')} of a column", given=node.name, reason="notImplemented"
@@ -326,7 +326,7 @@ def field_of(name: str, kind: exp.DataType, *, mode: str | None = None, descript
     return Field(name, standard(kind.sql(dialect="bigquery")), mode or "NULLABLE", (), description)
 
 
-def _options(properties: Any) -> dict[str, Any]:
+def options_of(properties: Any) -> dict[str, Any]:
     """``OPTIONS (...)`` by name as written; a name given twice is an error."""
     found: dict[str, Any] = {}
     for each in properties.expressions if properties is not None else ():
