@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CLIENTS := .venv-clients
+CLIENTS_STAMP := $(CLIENTS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types fences docs bench constraints clean
+.PHONY: help setup clients demo test lint format types fences docs bench constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,12 +23,19 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,lint]'
 	@touch $@
 
+clients: $(CLIENTS_STAMP)  ## create .venv-clients: dbt, ibis, BigQuery DataFrames and others that have pins of their own
+
+$(CLIENTS_STAMP): tests/clients/requirements.txt | $(STAMP)
+	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/clients/requirements.txt
+	@touch $@
+
 demo: $(STAMP)  ## table -> model -> registry -> endpoint -> predictions, on the flights data, by Google's own clients
 	$(BIN)/tule demo
 
 test: $(STAMP)  ## all tests, the fast ones first
-	$(BIN)/python -m pytest -q -n 2 -m "not clients and not slow"
-	$(BIN)/python -m pytest -q -n 2 -m "clients or slow"
+	$(BIN)/python -m pytest -q -n 2 -m "not clients and not slow and not ecosystem"
+	$(BIN)/python -m pytest -q -n 2 -m "(clients or slow) and not ecosystem"
 
 lint: $(STAMP) fences types  ## format, lint, types and the fences between rooms
 	$(BIN)/ruff format --check src tests benchmarks
@@ -54,4 +63,4 @@ constraints: $(STAMP)  ## renew constraints.txt from what is installed
 	  $(BIN)/python -m pip freeze --exclude-editable | grep -vE '^(pip|setuptools)=='; } > constraints.txt
 
 clean:  ## remove .venv and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,2 @@
+{{ config(materialized='view') }}
+select kind, count(*) as n from {{ ref('animals') }} group by kind
