@@ -52,6 +52,12 @@ class Policies:
                 self._records.update(present.name, lambda _: body, etag=None if stale else etag)
         return self.get(resource)
 
+    def forget(self, resource: str) -> None:
+        """Remove a resource's policy, if it has one: the resource is deleted."""
+        with self._records.transaction():
+            if self._records.find(resource + _SUFFIX) is not None:
+                self._records.delete(resource + _SUFFIX)
+
     def test(self, member: str, resource: str, permissions: Iterable[str]) -> list[str]:
         """Those of ``permissions`` that ``member`` (an email) has on ``resource``."""
         roles = set(self._roles(member, resource))

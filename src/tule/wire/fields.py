@@ -68,3 +68,39 @@ def _declared(descriptor: Any) -> Behaviours:
         frozenset(name for name, kinds in declared.items() if _OUTPUT_ONLY in kinds),
         frozenset(name for name, kinds in declared.items() if _REQUIRED in kinds),
     )
+
+
+def without_output_only(message: Any) -> Any:
+    """A copy of a plain protobuf message without the fields that the API fills in, at any depth."""
+    made = type(message)()
+    made.CopyFrom(message)
+    _clear_output_only(made)
+    return made
+
+
+def _clear_output_only(message: Any) -> None:
+    filled_in = behaviours(message.DESCRIPTOR).output_only
+    for field, value in message.ListFields():
+        kind = field.message_type
+        if field.name in filled_in:
+            message.ClearField(field.name)
+        elif kind is not None and not kind.GetOptions().map_entry and not kind.full_name.startswith("google.protobuf."):
+            for each in value if field.is_repeated else (value,):
+                _clear_output_only(each)
+
+
+def missing(message: Any) -> list[str]:
+    """The texts and messages that the API requires of a message and that are not there.
+
+    Numbers, booleans and enums cannot be told from ones that are given as 0; masks have a meaning when left out.
+    """
+    found = []
+    for name in sorted(behaviours(message.DESCRIPTOR).required):
+        field = message.DESCRIPTOR.fields_by_name[name]
+        if field.is_repeated or name.endswith("_mask"):
+            continue
+        if (field.type == field.TYPE_STRING and not getattr(message, name)) or (
+            field.type == field.TYPE_MESSAGE and not message.HasField(name)
+        ):
+            found.append(name)
+    return found

@@ -15,11 +15,12 @@ from typing import Any
 from tule.kernel.access import Access, Principal
 from tule.kernel.errors import InvalidArgument, NotFound, Unimplemented
 from tule.wire import names
+from tule.wire.calls import Call, Handler, Platform
 from tule.wire.door import BoundRoute, Door, match
-from tule.wire.fields import behaviours
+from tule.wire.fields import missing
 from tule.wire.mixins import mixin_handlers
 from tule.wire.receipts import message_paths
-from tule.wire.service import Call, FastPath, Handler, Platform, Service
+from tule.wire.service import FastPath, Service
 from tule.wire.surfaces import HttpRule, Method, Surface
 
 _REGION = re.compile(r"^(?:[a-z]+-[a-z]+\d+|us|eu)-(?=[a-z])")
@@ -241,15 +242,8 @@ def _routes(door: Door) -> list[BoundRoute]:
 
 def _check_given(method: Method, message: Any) -> None:
     """Raise InvalidArgument for a text or message that the API requires and the request lacks."""
-    descriptor = message.DESCRIPTOR
-    for name in sorted(behaviours(descriptor).required):
-        field = descriptor.fields_by_name[name]
-        # Numbers, booleans and enums cannot be told from ones that are given as 0; masks have a meaning when left out.
-        if field.is_repeated or field.type not in (field.TYPE_STRING, field.TYPE_MESSAGE) or name.endswith("_mask"):
-            continue
-        missing = not getattr(message, name) if field.type == field.TYPE_STRING else not message.HasField(name)
-        if missing:
-            raise InvalidArgument(f"{method.name} must be given {name}", given="none")
+    if lacking := missing(message):
+        raise InvalidArgument(f"{method.name} must be given {lacking[0]}", given="none")
 
 
 def unimplemented(method: str) -> Unimplemented:

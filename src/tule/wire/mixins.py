@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tule.kernel.errors import InvalidArgument
+from tule.kernel.errors import InvalidArgument, NotFound
 from tule.kernel.operations import Operation
 from tule.wire.receipts import Receipt
 from tule.wire.service import Call, Handler, Platform, Service
@@ -56,7 +56,7 @@ def mixin_handlers(platform: Platform, table: HandlerTable) -> dict[str, Handler
          (("GET", "{name=projects/*}/locations", None),), mixins.list_locations, ("name",)),
         (iam, "GetIamPolicy", iam_policy_pb2.GetIamPolicyRequest, policy_pb2.Policy,
          (("POST", "{resource=**}:getIamPolicy", "*"), ("GET", "{resource=**}:getIamPolicy", None)),
-         mixins.get_iam_policy, ("resource",)),
+         mixins.get_iam_policy, ("resource", "options.requested_policy_version")),
         (iam, "SetIamPolicy", iam_policy_pb2.SetIamPolicyRequest, policy_pb2.Policy,
          (("POST", "{resource=**}:setIamPolicy", "*"),), mixins.set_iam_policy,
          ("resource", "policy.bindings.role", "policy.bindings.members", "policy.etag", "policy.version")),
@@ -76,12 +76,15 @@ def mixin_handlers(platform: Platform, table: HandlerTable) -> dict[str, Handler
 class IamPolicies(Service):
     """Policies of any resource, for doors whose API describes these methods itself too."""
 
+    # Policies here have no conditions, so they are of version 1 whatever version is asked for, as Google's are.
     def get_iam_policy(self, request: Any, call: Call) -> dict[str, Any]:
+        self._check_resource(request.resource)
         return _policy(self.platform.policies.get(request.resource))
 
     def set_iam_policy(self, request: Any, call: Call) -> dict[str, Any]:
         import base64
 
+        self._check_resource(request.resource)
         policy: dict[str, Any] = {
             "bindings": [{"role": each.role, "members": list(each.members)} for each in request.policy.bindings]
         }
@@ -93,6 +96,11 @@ class IamPolicies(Service):
         if call.principal.owner:
             return {"permissions": list(request.permissions)}
         return {"permissions": self.platform.policies.test(call.principal.email, request.resource, request.permissions)}
+
+    def _check_resource(self, name: str) -> None:
+        """Policies belong to what exists. Projects exist once they were named."""
+        if name.count("/") != 1 and self.platform.records.find(name) is None:
+            raise NotFound("The resource of a policy must exist", given=name)
 
 
 class Mixins(IamPolicies):

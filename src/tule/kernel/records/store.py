@@ -330,6 +330,18 @@ class Records:
                 self._note(connection, row["kind"], row["name"], "deleted", {"uid": row["uid"]})
         return [_record(dict(row)) for row in rows]
 
+    def first_under(self, prefix: str, *, besides: Sequence[str] = ()) -> Record | None:
+        """The first record whose name begins with ``prefix/``, those of the kinds ``besides`` not counted."""
+        low, high = _below(prefix)
+        inside = (RECORDS.c.name >= low) & (RECORDS.c.name < high) & RECORDS.c.kind.not_in(besides)
+        with self.reading() as connection:
+            row = (
+                connection.execute(sa.select(RECORDS).where(inside).order_by(RECORDS.c.name).limit(1))
+                .mappings()
+                .first()
+            )
+        return None if row is None else _record(dict(row))
+
     @staticmethod
     def _row(connection: sa.Connection, name: str) -> dict[str, Any] | None:
         row = connection.execute(_SELECT, {"at": name}).mappings().first()
