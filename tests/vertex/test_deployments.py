@@ -106,6 +106,28 @@ def test_known_estimators_leave_the_pickle_behind(bench: Bench, name: str) -> No
         bench.predict(endpoint, [[1.0, 2.0]])
 
 
+def test_estimators_that_know_their_features_are_exact_too(bench: Bench) -> None:
+    pandas = pytest.importorskip("pandas")
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rows = np.where(np.random.default_rng(3).random(ROWS.shape) < 0.1, np.nan, ROWS)
+    frame = pandas.DataFrame(rows, columns=["a", "b", "c", "d"])
+    estimator = make_pipeline(SimpleImputer(), StandardScaler(), LinearRegression()).fit(frame, ROWS @ [1, 2, 3, 4.5])
+    endpoint = bench.endpoint()
+    deployed = bench.deploy(endpoint, bench.sklearn(estimator))
+    assert bench.mode(endpoint, deployed) == "plan", bench.endpoints.deployment(endpoint, deployed).body
+    asked = json.loads(frame.to_json(orient="records", double_precision=15))
+    exact = np.array([list(each.values()) for each in asked], np.float64)
+    wanted = pandas.DataFrame(exact, columns=frame.columns, copy=False)
+    assert bench.predict(endpoint, asked) == estimator.predict(wanted).tolist()
+    assert bench.predict(endpoint, asked[:1]) == estimator.predict(wanted[:1]).tolist()
+    with pytest.raises(InvalidArgument, match=r"Instance 0.*'?d'?"):
+        bench.predict(endpoint, [{"a": 1, "b": 2, "c": 3}])
+
+
 def test_other_estimators_run_in_a_worker_and_come_back(bench: Bench) -> None:
     from sklearn.neighbors import KNeighborsClassifier
 

@@ -41,3 +41,7 @@ def test_endpoints_traffic_and_predictions(run: Run, transport: str) -> None:
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_what_is_refused_and_what_is_left(run: Run, transport: str) -> None:
     run("refusals", transport)
+
+
+def test_models_of_every_framework_answer_as_their_library(run: Run) -> None:
+    run("frameworks")

@@ -270,7 +270,7 @@ def _scaler(
             else:
                 empty = np.isnan(rows)
                 if empty.any():
-                    rows = np.where(empty, values, rows)
+                    np.copyto(rows, values, where=empty)
         return rows
 
     return scale
@@ -299,7 +299,7 @@ def _leaves(step: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Callab
     missing, roots, depth = arrays[key + "missing_left"], arrays[key + "roots"], int(step["depth"])
 
     def leaves(rows: np.ndarray) -> np.ndarray:
-        narrow = rows.astype(np.float32)
+        narrow = rows.astype(np.float32, order="C")
         empty = np.isnan(narrow)
         holes = bool(empty.any())
         width = narrow.shape[1]

@@ -34,6 +34,8 @@ from tule.kernel.errors import (
 from tule.vertex.endpoints.jail import frames
 
 _LOG_TAIL = 2000
+# How long a request waits for a worker to be free, which may be starting again; seconds.
+_PATIENCE = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -412,7 +414,7 @@ class Pool:
             return self._total - self._starting - dead
 
     def predict(self, instances: Sequence[Any], seconds: float | None = None) -> list[Any]:
-        worker = self._take(seconds or self._launcher.limits.predict_seconds)
+        worker = self._take(seconds or _PATIENCE)
         try:
             return worker.predict(instances, seconds)
         finally:

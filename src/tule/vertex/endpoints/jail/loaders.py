@@ -111,7 +111,9 @@ def _matrix(rows: list[Any], names: list[str] | None = None) -> Any:
         except ImportError:
             pass
         else:
-            return pandas.DataFrame(array if array is not None else rows, columns=names)
+            # Not copied: a copy lies column by column in memory, and linear models add such a matrix up in another order
+            # than the plain array that Google's containers predict with.
+            return pandas.DataFrame(array if array is not None else rows, columns=names, copy=False)
     return array if array is not None else numpy.array(rows, dtype=object)
 
 
