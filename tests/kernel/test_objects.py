@@ -426,7 +426,7 @@ def _expected(keys: set[str], prefix: str, delimiter: str, start: str, end: str)
     return found, sorted(folded)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     keys=st.sets(KEYS, max_size=12),
     prefix=st.text(alphabet="ab/\U0010ffff", max_size=2),
@@ -463,7 +463,7 @@ def test_lists_hold_what_they_should_on_any_pages(
 def test_folders_are_skipped_not_read(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
     from tule.kernel.objects import listing
 
-    monkeypatch.setattr(listing, "_PIECE", 3)
+    monkeypatch.setattr(listing, "_FIRST_PIECE", 3)
     for number in range(8):
         put(objects, f"a/{number}")
     put(objects, "b")

@@ -18,6 +18,9 @@ from tule.kernel.objects.values import Object, from_row
 from tule.kernel.records import Records, pages
 
 _PIECE = 1000
+# What is read behind a folder at first: the next row may begin another one.
+_FIRST_PIECE = 16
+_NAMES = tuple(column.name for column in OBJECTS.c)
 _LAST = "\U0010ffff"
 
 
@@ -109,8 +112,9 @@ def _entries(records: Records, query: Query, position: _Position) -> Iterator[_F
     upper = min(ends) if ends else None
     fits = globs.compiled(query.glob) if query.glob else None
     folded: str | None = None
+    size = _FIRST_PIECE if query.delimiter else _PIECE
     while True:
-        rows = _rows(records, query, position, upper)
+        rows = _rows(records, query, position, upper, size)
         for row in rows:
             key = row["key"]
             if folded is not None and key.startswith(folded):
@@ -125,27 +129,28 @@ def _entries(records: Records, query: Query, position: _Position) -> Iterator[_F
             if query.trailing_delimiter and key == folded:
                 yield _Found(_Position(key), object=from_row(row))
             yield _Found(_Position(beyond) if beyond is not None else _Position(_LAST, 0), prefix=folded)
-        if len(rows) < _PIECE:
+        if len(rows) < size:
             return
-        last = rows[-1]
+        last, size = rows[-1], min(2 * size, _PIECE)
         position = _Position(last["key"], last["generation"])
         if folded is not None and last["key"].startswith(folded):
             beyond = _past(folded)
             if beyond is None:
                 return
-            position = _Position(beyond)
+            position, size = _Position(beyond), _FIRST_PIECE
 
 
-def _rows(records: Records, query: Query, position: _Position, upper: str | None) -> list[dict[str, Any]]:
+def _rows(records: Records, query: Query, position: _Position, upper: str | None, size: int) -> list[dict[str, Any]]:
     columns = OBJECTS.c
     wanted = [columns.bucket == query.bucket, position.condition(query.versions)]
     if not query.versions:
         wanted.append(columns.live.is_(True))
     if upper is not None:
         wanted.append(columns.key < upper)
-    select = sa.select(OBJECTS).where(*wanted).order_by(columns.key, columns.generation).limit(_PIECE)
+    select = sa.select(OBJECTS).where(*wanted).order_by(columns.key, columns.generation).limit(size)
     with records.reading() as connection:
-        return [dict(row) for row in connection.execute(select).mappings()]
+        # Mappings of SQLAlchemy's own would take half of the time.
+        return [dict(zip(_NAMES, row, strict=True)) for row in connection.execute(select)]
 
 
 def _fold(query: Query, key: str) -> str | None:

@@ -38,6 +38,5 @@ OBJECTS: Final = sa.Table(
     sa.Column("update_us", sa.BigInteger, nullable=False),
     sa.Column("delete_us", sa.BigInteger),
     sa.Column("body", sa.Text, nullable=False),
-    sa.Index("objects_live", "bucket", "live", "key"),
     sa.Index("objects_by_content", "sha256"),
 )
