@@ -11,7 +11,7 @@ def main() -> None:
     from tule.kernel.errors import TuleError
 
     try:
-        program()
+        program(prog_name="tule")
     except TuleError as error:
         print(f"tule: {error.message}", file=sys.stderr)
         sys.exit(1)

@@ -68,7 +68,7 @@ class Runs:
                 try:
                     ended = job.wait(_LOOK)
                 finally:
-                    if of > 1:
+                    if of > 1 or job.statement == "SCRIPT":
                         told = self._tell_of_script(job, told, waiting)
                 if ended:
                     break
