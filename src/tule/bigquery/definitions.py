@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -157,25 +156,13 @@ class Definitions:
         name = statement.target
         target = ModelReference(name.project, name.dataset, name.table)
         place = TableReference(name.project, name.dataset, name.table)
-        if self._models.find(target) is None:
+        record = self._models.find(target)
+        if record is None:
             if statement.if_exists:
                 return Outcome({"query": _ddl("SKIP", place)})
             self._datasets.check(target.parent)
             raise not_found("Model", target)
-        gone: list[Record] = []
-
-        def commit() -> None:
-            gone.append(self._records.delete(target.name))
-
-        return Outcome(
-            {"query": _ddl("DROP", place)},
-            commit=commit,
-            after=lambda: self._forget(gone),
-        )
-
-    def _forget(self, records: Sequence[Record]) -> None:
-        for each in records:
-            self._models.forget(each)
+        return Outcome({"query": _ddl("DROP", place)}, commit=lambda: self._models.remove(record))
 
     def alter_table(self, statement: AlterTable) -> Outcome:
         """ALTER TABLE: the actions of one statement together."""
@@ -273,8 +260,7 @@ class Definitions:
         with self._records.transaction():
             self._tables.delete_under(dataset)
             for record in self._records.list("bigquery#model", dataset.name).records:
-                self._records.delete(record.name)
-                self._records.after_commit(partial(self._models.forget, record))
+                self._models.remove(record)
 
 
 def _table(name: Name) -> TableReference:

@@ -27,7 +27,7 @@ _URI = re.compile(r"gs://(?P<bucket>[^/]+)/(?P<key>.+)")
 _SHARD_ROWS = 1_000_000
 _CONTENT_TYPES = {"CSV": "text/csv", "NEWLINE_DELIMITED_JSON": "application/json"}
 
-ExportModel = Callable[[ModelReference, str, str], int]
+ExportModel = Callable[[ModelReference, str, str, Callable[[], None]], int]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ExtractPlan:
 
 
 class Extracts:
-    """Runs extract jobs. ``export_model(reference, uri, format)`` writes a model; set by the warehouse."""
+    """Runs extract jobs. ``export_model(reference, uri, format, check)`` writes a model; set by the warehouse."""
 
     def __init__(self, sources: Sources, objects: ObjectFiles, folder: Path) -> None:
         self._sources = sources
@@ -80,7 +80,7 @@ class Extracts:
         if plan.model is not None:
             if self.export_model is None:
                 raise not_implemented("The extract of a model")
-            count = self.export_model(plan.model, plan.uris[0], plan.format)
+            count = self.export_model(plan.model, plan.uris[0], plan.format, job.check)
             return Outcome({"extract": {"destinationUriFileCounts": [str(count)], "inputBytes": "0"}})
         assert plan.table is not None
         source = self._sources.open(plan.table)

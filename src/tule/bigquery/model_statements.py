@@ -81,7 +81,7 @@ class ModelStatements(Protocol):
         """Write a model for an extract job; the number of files."""
 
     def forget(self, record: Record) -> None:
-        """Drop what a model owned, after its record is gone."""
+        """Give up what a model owned, inside the transaction that removes its record; raise to keep the model."""
 
 
 def reference(name: Name) -> ModelReference:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,10 +11,11 @@ from tule.bigquery.errors import invalid, not_found, stale
 from tule.bigquery.labels import checked_labels
 from tule.bigquery.references import DatasetReference, ModelReference
 from tule.kernel.clock import Clock
-from tule.kernel.errors import Aborted
+from tule.kernel.errors import Aborted, FailedPrecondition
 from tule.kernel.records import Record, Records
 
 KIND = "bigquery#model"
+_LOG = logging.getLogger(__name__)
 _CHANGEABLE = ("friendlyName", "description", "labels", "expirationTime")
 
 Forget = Callable[[Record], None]
@@ -24,7 +26,11 @@ def _keep(_: Record) -> None:
 
 
 class Models:
-    """The model records of all projects. ``forget`` is called, after the record is gone, to drop what it owned."""
+    """The model records of all projects.
+
+    ``forget`` is called inside the transaction that removes a record, to give up what the model owned; what it raises
+    keeps the model.
+    """
 
     def __init__(self, records: Records, datasets: Datasets, clock: Clock, forget: Forget = _keep) -> None:
         self._records = records
@@ -82,16 +88,22 @@ class Models:
             raise stale() from error
 
     def delete(self, reference: ModelReference) -> None:
-        record = self.record(reference)
-        self._records.delete(reference.name)
-        self.forget(record)
+        self.remove(self.record(reference))
+
+    def remove(self, record: Record) -> None:
+        """Remove a record and what it owns; part of the current transaction where there is one."""
+        with self._records.transaction():
+            self._records.delete(record.name)
+            self.forget(record)
 
     def expire(self) -> None:
-        """Remove models whose time is over."""
+        """Remove models whose time is over; one that is still served stays, unseen, until it is not."""
         for record in self._records.list(KIND, filter="expirationTime:*").records:
             if self._expired(record):
-                self._records.delete(record.name)
-                self.forget(record)
+                try:
+                    self.remove(record)
+                except FailedPrecondition as error:
+                    _LOG.info("The expired model %s stays: %s", record.name, error)
 
     def _expired(self, record: Record) -> bool:
         at = record.body.get("expirationTime")

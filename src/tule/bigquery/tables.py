@@ -14,7 +14,7 @@ from tule.bigquery.datasets import Datasets, milliseconds
 from tule.bigquery.errors import already_exists, invalid, not_found, stale
 from tule.bigquery.labels import checked_labels
 from tule.bigquery.physical import Physical
-from tule.bigquery.references import DatasetReference, TableReference
+from tule.bigquery.references import DatasetReference, ModelReference, TableReference
 from tule.bigquery.schemas import JsonField
 from tule.kernel.clock import Clock
 from tule.kernel.errors import Aborted
@@ -238,6 +238,10 @@ class Tables:
                 if not self.expired(old):
                     raise already_exists("Table", reference)
                 self._remove(old)
+            # Tables, views and models share one namespace.
+            model = ModelReference(reference.project, reference.dataset, reference.table)
+            if self._records.find(model.name) is not None:
+                raise already_exists("Model", model)
             return self._records.create(KIND, reference.name, body)
 
     def replace(self, reference: TableReference, body: dict[str, Any], physical: str | None) -> Record:

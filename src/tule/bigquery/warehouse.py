@@ -132,7 +132,7 @@ class Warehouse:
         """Let queries train and use models."""
         self.queries.models = models
         self.models.forget = models.forget
-        self.extracts.export_model = lambda reference, uri, format: models.extract(reference, uri, format, _nothing)
+        self.extracts.export_model = models.extract
 
     # -- life
 
