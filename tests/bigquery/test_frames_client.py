@@ -109,7 +109,6 @@ raises(exceptions.InvalidArgument, lambda: session("nothing = 1"), "Unrecognized
 raises(exceptions.InvalidArgument, lambda: session("a = 1; DROP TABLE c_frames.million"))
 raises(exceptions.InvalidArgument, lambda: session("a = 1) OR (TRUE"))
 raises(exceptions.InvalidArgument, lambda: session(fields=["zzz"]), "No such field: zzz")
-raises(exceptions.MethodNotImplemented, lambda: session(format=types.DataFormat.AVRO), "AVRO")
 raises(exceptions.NotFound, lambda: list(reader.read_rows(f"projects/{project}/locations/us/sessions/x/streams/0")))
 client.query("CREATE VIEW c_frames.v AS SELECT 1 AS a").result()
 raises(exceptions.InvalidArgument, lambda: session(table=f"projects/{project}/datasets/c_frames/tables/v"), "VIEW")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,6 +34,8 @@ _MOST_STREAMS = 8
 # Rows of one message: a few megabytes at most.
 _MESSAGE_BYTES = 4 * 2**20
 
+ARROW, AVRO = "ARROW", "AVRO"
+
 Filtered = Callable[[TableReference, str], Iterator[pa.RecordBatch]]
 JobRows = Callable[[JobReference], Rows]
 
@@ -44,10 +46,23 @@ class ReadSession:
 
     name: str
     schema: pa.Schema
+    fields: Sequence[schemas.JsonField]
     rows: int
     streams: tuple[str, ...]
     expires: datetime
     bytes: int
+
+
+@dataclass(frozen=True)
+class StreamRows:
+    """What one read of a stream gives: ``batches`` from the offset on, of ``rows`` rows that the stream has."""
+
+    schema: pa.Schema
+    fields: Sequence[schemas.JsonField]
+    batches: Iterator[pa.RecordBatch]
+    rows: int
+    compression: str | None
+    format: str
 
 
 class ReadSessions:
@@ -73,6 +88,7 @@ class ReadSessions:
         restriction: str = "",
         most_streams: int = 0,
         compression: str | None = None,
+        format: str = ARROW,
     ) -> ReadSession:
         """A session over the rows that the table has now."""
         source = self._sources.open(table)
@@ -95,10 +111,12 @@ class ReadSessions:
             "fields": fields,
             "expires": expires.isoformat(),
             "compression": compression,
+            "format": format,
         }
         self._records.create(KIND, name, body)
         streams = tuple(f"{name}/streams/{index}" for index in range(count))
-        return ReadSession(name, wire_schema(fields), rows.num_rows, streams, expires, rows.num_rows * 8 * len(fields))
+        size = rows.num_rows * 8 * len(fields)
+        return ReadSession(name, wire_schema(fields), fields, rows.num_rows, streams, expires, size)
 
     def _snapshot(
         self,
@@ -123,13 +141,13 @@ class ReadSessions:
             raise
         return open_rows(path)
 
-    def read(self, stream: str, offset: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch], int, str | None]:
-        """(schema, batches from row ``offset`` of the stream, rows of the stream, compression)."""
+    def read(self, stream: str, offset: int) -> StreamRows:
+        """The rows of a stream from row ``offset`` on; raises NotFound for a stream of no session that lives."""
         parts = stream.split("/")
         if len(parts) == 8 and parts[4] == "jobs" and parts[6:] == ["streams", "_default"]:
             rows = self.job_rows(JobReference(parts[1], parts[5], parts[3]))
             fields = [each.rest() for each in fields_of(rows.schema)]
-            return self._from(rows, fields, 0, rows.num_rows, offset, None)
+            return self._from(rows, {"fields": fields}, 0, rows.num_rows, offset)
         name, _, number = stream.rpartition("/streams/")
         record = self._records.find(name) if parts[4:5] == ["sessions"] else None
         if record is None or datetime.fromisoformat(record.body["expires"]) <= self._clock.now():
@@ -139,7 +157,7 @@ class ReadSessions:
             raise not_found("Stream", stream)
         start, stop = cuts[int(number)], cuts[int(number) + 1]
         rows = self._rows(record.body, stream)
-        return self._from(rows, record.body["fields"], start, stop, offset, record.body["compression"])
+        return self._from(rows, record.body, start, stop, offset)
 
     def _rows(self, body: dict[str, Any], stream: str) -> Rows:
         if "file" in body:
@@ -153,14 +171,13 @@ class ReadSessions:
         return kept
 
     @staticmethod
-    def _from(
-        rows: Rows, fields: Sequence[schemas.JsonField], start: int, stop: int, offset: int, compression: str | None
-    ) -> tuple[pa.Schema, Iterator[pa.RecordBatch], int, str | None]:
+    def _from(rows: Rows, body: Mapping[str, Any], start: int, stop: int, offset: int) -> StreamRows:
         if offset < 0 or offset > stop - start:
             raise invalid(f"The offset must be within the stream's {stop - start} rows; given: {offset}")
+        fields = body["fields"]
         schema = wire_schema(fields)
         batches = (piece for batch in rows.scan(start + offset, stop) for piece in _pieces(picked(batch, schema)))
-        return schema, batches, stop - start, compression
+        return StreamRows(schema, fields, batches, stop - start, body.get("compression"), body.get("format", ARROW))
 
     def sweep(self) -> None:
         """Forget sessions whose time is over, and files of none."""

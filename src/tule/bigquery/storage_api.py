@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 from google.cloud.bigquery_storage_v1 import types
 
 from tule.bigquery.errors import invalid, not_implemented
+from tule.bigquery.formats import avro
+from tule.bigquery.read_sessions import ARROW, AVRO, StreamRows
 from tule.bigquery.record_batches import serialized
 from tule.bigquery.references import TableReference
+from tule.bigquery.schemas import JsonField
+from tule.bigquery.types import fields_from_rest
 from tule.bigquery.warehouse import Warehouse
 from tule.kernel.names import Pattern
 from tule.wire.service import Call, Platform, Service, rpc
@@ -47,10 +52,9 @@ class BigQueryRead(Service):
     )
     def create_read_session(self, request: Any, call: Call) -> Any:
         wanted = request.read_session
-        if wanted.data_format == types.DataFormat.AVRO:
-            raise not_implemented("A read session in AVRO", do="use data_format ARROW")
-        if wanted.data_format != types.DataFormat.ARROW:
-            raise invalid("read_session.data_format must be ARROW")
+        format = types.DataFormat(wanted.data_format).name
+        if format not in (ARROW, AVRO):
+            raise invalid("read_session.data_format must be ARROW or AVRO")
         options = wanted.read_options.arrow_serialization_options
         compression = _codec(options)
         project = request.parent.removeprefix("projects/")
@@ -63,12 +67,13 @@ class BigQueryRead(Service):
             restriction=wanted.read_options.row_restriction,
             most_streams=request.max_stream_count,
             compression=compression,
+            format=format,
         )
         return types.ReadSession(
             name=made.name,
             expire_time=made.expires,
-            data_format=types.DataFormat.ARROW,
-            arrow_schema=types.ArrowSchema(serialized_schema=made.schema.serialize().to_pybytes()),
+            data_format=format,
+            **_schema(format, made.schema, made.fields),
             table=wanted.table,
             read_options=wanted.read_options,
             streams=[types.ReadStream(name=name) for name in made.streams],
@@ -87,9 +92,8 @@ class BigQueryRead(Service):
         ),
     )
     def read_rows(self, request: Any, call: Call) -> Iterator[Any]:
-        schema, batches, total, compression = self._warehouse.read_sessions.read(request.read_stream, request.offset)
-        compression = _codec(request.arrow_serialization_options) or compression
-        return _responses(schema, batches, total, request.offset, compression)
+        found = self._warehouse.read_sessions.read(request.read_stream, request.offset)
+        return _responses(found, request.offset, _codec(request.arrow_serialization_options) or found.compression)
 
     @rpc(permission="bigquery.readsessions.update", executes=("name", "fraction"))
     def split_read_stream(self, request: Any, call: Call) -> Any:
@@ -102,26 +106,40 @@ def _codec(options: Any) -> str | None:
     return _CODECS.get(int(options.buffer_compression))
 
 
-def _responses(
-    schema: pa.Schema, batches: Iterator[pa.RecordBatch], total: int, offset: int, compression: str | None
-) -> Iterator[Any]:
+def _schema(format: str, schema: pa.Schema, fields: Sequence[JsonField]) -> dict[str, Any]:
+    """The schema of a session in its format, as the one field that carries it."""
+    if format == AVRO:
+        text = json.dumps(avro.row_schema(fields_from_rest(fields)))
+        return {"avro_schema": types.AvroSchema(schema=text)}
+    return {"arrow_schema": types.ArrowSchema(serialized_schema=schema.serialize().to_pybytes())}
+
+
+def _responses(found: StreamRows, offset: int, compression: str | None) -> Iterator[Any]:
     """Messages of a stream; the first carries the schema, each says how far it is."""
-    described = types.ArrowSchema(serialized_schema=schema.serialize().to_pybytes())
-    done = offset
-    for index, batch in enumerate(batches):
+    described = _schema(found.format, found.schema, found.fields)
+    fields = fields_from_rest(found.fields)
+    done, total = offset, found.rows
+    for index, batch in enumerate(found.batches):
         before = done / total
         done += batch.num_rows
-        response = types.ReadRowsResponse(
-            arrow_record_batch=types.ArrowRecordBatch(
-                serialized_record_batch=serialized(batch, compression),
-                row_count=batch.num_rows,
-            ),
+        if found.format == AVRO:
+            rows: dict[str, Any] = {
+                "avro_rows": types.AvroRows(
+                    serialized_binary_rows=avro.binary_rows(fields, batch), row_count=batch.num_rows
+                )
+            }
+        else:
+            rows = {
+                "arrow_record_batch": types.ArrowRecordBatch(
+                    serialized_record_batch=serialized(batch, compression), row_count=batch.num_rows
+                )
+            }
+        yield types.ReadRowsResponse(
+            **rows,
+            **(described if index == 0 else {}),
             row_count=batch.num_rows,
             stats=types.StreamStats(
                 progress=types.StreamStats.Progress(at_response_start=before, at_response_end=done / total)
             ),
             uncompressed_byte_size=batch.nbytes,
         )
-        if index == 0:
-            response.arrow_schema = described
-        yield response

@@ -5,6 +5,7 @@ https://cloud.google.com/bigquery/docs/loading-data-cloud-storage-avro
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -189,9 +190,8 @@ def write(file: BinaryIO, fields: Sequence[Field], batches: Iterable[pa.RecordBa
             count += batch.num_rows
             yield from batch.to_pylist()
 
-    schema = {"type": "record", "name": "Root", "fields": [_avro_field(each, "Root") for each in fields]}
     try:
-        fastavro.writer(file, fastavro.parse_schema(schema), rows(), codec=_CODECS[compression])
+        fastavro.writer(file, fastavro.parse_schema(row_schema(fields)), rows(), codec=_CODECS[compression])
     except ValueError as error:
         if "codec" in str(error):
             raise invalid(
@@ -199,6 +199,21 @@ def write(file: BinaryIO, fields: Sequence[Field], batches: Iterable[pa.RecordBa
             ) from error
         raise
     return count
+
+
+def row_schema(fields: Sequence[Field]) -> dict[str, Any]:
+    """The Avro schema of rows."""
+    return {"type": "record", "name": "Root", "fields": [_avro_field(each, "Root") for each in fields]}
+
+
+def binary_rows(fields: Sequence[Field], batch: pa.RecordBatch) -> bytes:
+    """Rows in Avro's binary form, one after the other, without a file around them."""
+    import fastavro
+
+    schema, sink = fastavro.parse_schema(row_schema(fields)), io.BytesIO()
+    for row in batch.to_pylist():
+        fastavro.schemaless_writer(sink, schema, row)
+    return sink.getvalue()
 
 
 def _avro_field(field: Field, prefix: str) -> dict[str, Any]:
