@@ -337,6 +337,28 @@ def test_requests_are_checked(bench: Bench) -> None:
             router.predict_json(endpoint, wrong)
 
 
+def test_the_short_way_is_the_owners(bench: Bench) -> None:
+    import asyncio
+
+    from tule.kernel.access import Principal
+    from tule.vertex.endpoints.api import PredictionService
+    from tule.wire.service import FastRequest
+
+    endpoint = bench.endpoint()
+    deployed = bench.deploy(endpoint, bench.sklearn(estimators()["linear"]()))
+    nothing: Any = None
+    predict = PredictionService(nothing, bench.endpoints.router, nothing).fast["predict"]
+
+    def ask(name: str, owner: bool) -> bytes | None:
+        body = b'{"instances": [[0, 0, 0, 0]]}'
+        return asyncio.run(predict(FastRequest(name, body, {}, Principal("ann@example.com", owner=owner))))  # type: ignore[arg-type]
+
+    answer = ask(endpoint, True)
+    assert answer is not None and json.loads(answer)["deployedModelId"] == deployed
+    # The ordinary way looks the permission up, and words what is wrong with a name.
+    assert ask(endpoint, False) is None and ask(endpoint + "9", True) is None
+
+
 def test_counts_can_be_changed(bench: Bench) -> None:
     from sklearn.neighbors import KNeighborsRegressor
 

@@ -361,7 +361,8 @@ class Endpoints:
             threading.Thread(target=self._reopen, args=(waiting,), name="reopen-deployments", daemon=True).start()
 
     def _reopen(self, waiting: list[tuple[Deployed, Record]]) -> None:
-        for entry, deployment in waiting:
+        # Those that only read their arrays come before those that start a process.
+        for entry, deployment in sorted(waiting, key=lambda pair: pair[1].body["serving"]["mode"] == "worker"):
             serving = Serving(**deployment.body["serving"])
             try:
                 version = self._models.get(deployment.body["model"])
