@@ -155,7 +155,8 @@ PANDAS = (
 import pandas, pandas_gbq
 frame = pandas.DataFrame({"a": [1, 2], "s": ["x", None], "t": pandas.to_datetime(["2024-01-02", "2024-01-03"], utc=True)})
 pandas_gbq.to_gbq(frame, "c_frames.gbq", project_id=project, progress_bar=False)
-raises(pandas_gbq.gbq.TableCreationError, lambda: pandas_gbq.to_gbq(frame, "c_frames.gbq", project_id=project), "Already Exists")
+raises(pandas_gbq.gbq.TableCreationError, lambda: pandas_gbq.to_gbq(frame, "c_frames.gbq", project_id=project),
+       "Already Exists")
 pandas_gbq.to_gbq(frame, "c_frames.gbq", project_id=project, if_exists="append", progress_bar=False)
 pandas_gbq.to_gbq(frame, "c_frames.gbq_csv", project_id=project, api_method="load_csv", progress_bar=False)
 read = pandas_gbq.read_gbq("SELECT a, s FROM c_frames.gbq ORDER BY a", project_id=project, progress_bar_type=None)
@@ -193,7 +194,8 @@ MAGICS_AND_DBAPI = (
 from google.cloud.bigquery import dbapi
 connection = dbapi.connect(client)
 cursor = connection.cursor()
-cursor.execute("SELECT a, s FROM UNNEST([STRUCT(1 AS a, 'x' AS s), STRUCT(2 AS a, 'y' AS s)]) WHERE a > %(least)s", {"least": 1})
+rows = "UNNEST([STRUCT(1 AS a, 'x' AS s), STRUCT(2 AS a, 'y' AS s)])"
+cursor.execute(f"SELECT a, s FROM {rows} WHERE a > %(least)s", {"least": 1})
 assert [tuple(row) for row in cursor.fetchall()] == [(2, "y")]
 cursor.execute("CREATE TABLE c_frames.db (a INT64)")
 cursor.executemany("INSERT INTO c_frames.db VALUES (%s)", [(1,), (2,)])

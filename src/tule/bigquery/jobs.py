@@ -26,6 +26,9 @@ KIND = "bigquery#job"
 _RUNNING_KIND = "bigquery#runningJob"
 _LOG = logging.getLogger(__name__)
 KEPT = timedelta(days=180)
+# No job runs longer than this anyway; a later moment may be none that a clock knows.
+_LONGEST = timedelta(days=365)
+_MS = timedelta(milliseconds=1)
 STOPPED = "the server stopped while the job ran; nothing was changed, run it again"
 
 
@@ -268,8 +271,9 @@ class Jobs:
         limit = job.configuration.get("jobTimeoutMs")
         if limit is None:
             return _nothing
+        span = min(int(limit), _LONGEST // _MS) * _MS
         reason = Cancelled(f"Job execution was cancelled: Job timed out after {int(limit) / 1000:g}s", reason="stopped")
-        return self._clock.call_at(self._clock.now() + timedelta(milliseconds=int(limit)), lambda: job.cancel(reason))
+        return self._clock.call_at(self._clock.now() + span, lambda: job.cancel(reason))
 
     @staticmethod
     def _failed(job: Job, error: BaseException) -> None:

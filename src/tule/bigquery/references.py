@@ -14,10 +14,19 @@ from typing import Any
 
 from tule.bigquery.errors import invalid
 
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,99}")
 _DATASET = re.compile(r"\w{1,1024}", re.ASCII)
 _TABLE = re.compile(r"[\w \-]{1,1024}")
+_MODEL = re.compile(r"[\w \-]{1,1024}")
 _JOB = re.compile(r"[A-Za-z0-9_\-]{1,1024}")
+_ROUTINE = re.compile(r"\w{1,256}", re.ASCII)
 HIDDEN = "_"
+
+
+def check_project(project: str) -> None:
+    """Raise where a text could not be a project's id."""
+    if _PROJECT.fullmatch(project) is None:
+        raise invalid(f"Invalid project ID {project[:100]!r}. Project IDs must be letters, digits and dashes.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,7 @@ class DatasetReference:
 
     def checked(self) -> DatasetReference:
         """Itself; raises where the id could not be a dataset's."""
+        check_project(self.project)
         if _DATASET.fullmatch(self.dataset) is None:
             raise invalid(
                 f'Invalid dataset ID "{self.dataset}". Dataset IDs must be alphanumeric (plus underscores) and must be '
@@ -141,8 +151,61 @@ class ModelReference:
     def parent(self) -> DatasetReference:
         return DatasetReference(self.project, self.dataset)
 
+    def checked(self) -> ModelReference:
+        """Itself; raises where the id could not be a model's."""
+        if _MODEL.fullmatch(self.model) is None:
+            raise invalid(
+                f'Invalid model ID "{self.model}". Model IDs must be alphanumeric (plus underscores and dashes) and must '
+                "be at most 1024 characters long."
+            )
+        self.parent.checked()
+        return self
+
     def json(self) -> dict[str, str]:
         return {"projectId": self.project, "datasetId": self.dataset, "modelId": self.model}
+
+
+@dataclass(frozen=True, slots=True)
+class RoutineReference:
+    """One function, table function or procedure."""
+
+    project: str
+    dataset: str
+    routine: str
+
+    def __str__(self) -> str:
+        return f"{self.project}:{self.dataset}.{self.routine}"
+
+    @property
+    def dotted(self) -> str:
+        return f"{self.project}.{self.dataset}.{self.routine}"
+
+    @property
+    def name(self) -> str:
+        return f"projects/{self.project}/datasets/{self.dataset}/routines/{self.routine}"
+
+    @property
+    def parent(self) -> DatasetReference:
+        return DatasetReference(self.project, self.dataset)
+
+    def checked(self) -> RoutineReference:
+        """Itself; raises where the id could not be a routine's."""
+        if _ROUTINE.fullmatch(self.routine) is None:
+            raise invalid(
+                f'Invalid routine ID "{self.routine}". Routine IDs must be alphanumeric (plus underscores) and must be at '
+                "most 256 characters long."
+            )
+        self.parent.checked()
+        return self
+
+    def json(self) -> dict[str, str]:
+        return {"projectId": self.project, "datasetId": self.dataset, "routineId": self.routine}
+
+    @classmethod
+    def of(cls, name: str) -> RoutineReference:
+        """From a record name."""
+        _, project, _, dataset, _, routine = name.split("/")
+        return cls(project, dataset, routine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +228,7 @@ class JobReference:
         return f"projects/{self.project}"
 
     def checked(self) -> JobReference:
+        check_project(self.project)
         if _JOB.fullmatch(self.job) is None:
             raise invalid(
                 f'Invalid job ID "{self.job}". Job IDs must be alphanumeric (plus underscores and dashes) and must be '

@@ -121,6 +121,8 @@ def _binding(given: Any) -> dict[str, Any]:
     if not isinstance(given, dict) or not isinstance(given.get("role"), str):
         raise InvalidArgument("A policy binding must be an object with a role and members", given=repr(given))
     role, members = given["role"], given.get("members") or []
+    if not isinstance(members, list):
+        raise InvalidArgument("The members of a policy binding must be a list", given=repr(members))
     if given.get("condition"):
         raise Unimplemented("Policy bindings have no conditions", given=role, do="leave the condition out")
     if not role.startswith(("roles/", "permissions/")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tule.bigquery.api.routes import etag, flag, page, served
+from tule.bigquery.api.shapes import DATASET
 from tule.bigquery.datasets import OUTPUT_FIELDS
 from tule.bigquery.references import DatasetReference
 from tule.bigquery.warehouse import Warehouse
@@ -23,7 +24,7 @@ _DATASET = "/projects/{project}/datasets/{dataset}"
 
 
 def reference(request: Request) -> DatasetReference:
-    return DatasetReference(request.params["project"], request.params["dataset"])
+    return DatasetReference(request.params["project"], request.params["dataset"]).checked()
 
 
 class DatasetRoutes:
@@ -64,6 +65,7 @@ class DatasetRoutes:
         "POST",
         "/projects/{project}/datasets",
         permission="bigquery.datasets.create",
+        body=DATASET,
         executes=_EXECUTED,
         stores=_STORED,
     )
@@ -77,11 +79,11 @@ class DatasetRoutes:
             found.pop("access", None)
         return found
 
-    @served("PATCH", _DATASET, permission="bigquery.datasets.update", executes=_EXECUTED, stores=_STORED)
+    @served("PATCH", _DATASET, permission="bigquery.datasets.update", body=DATASET, executes=_EXECUTED, stores=_STORED)
     def patch_dataset(self, request: Request) -> dict[str, Any]:
         return self.warehouse.datasets.patch(reference(request), request.json(), etag=etag(request))
 
-    @served("PUT", _DATASET, permission="bigquery.datasets.update", executes=_EXECUTED, stores=_STORED)
+    @served("PUT", _DATASET, permission="bigquery.datasets.update", body=DATASET, executes=_EXECUTED, stores=_STORED)
     def update_dataset(self, request: Request) -> dict[str, Any]:
         return self.warehouse.datasets.update(reference(request), request.json(), etag=etag(request))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tule.bigquery.api.routes import flag, number, page, served
+from tule.bigquery.api.shapes import JOB, QUERY_REQUEST, check
 from tule.bigquery.api.tables import row_format
 from tule.bigquery.errors import invalid, not_implemented
 from tule.bigquery.formats.sources import Source
@@ -113,14 +114,15 @@ _JOB = _JOBS + "/{job}"
 
 
 def _checked(body: dict[str, Any]) -> dict[str, Any]:
-    """The job of an upload, which the carrier could not check: its receipt is that of ``insert_job``."""
+    """The job of an upload, which the carrier could not check: what holds for ``insert_job`` holds for it."""
     Receipt(INSERT_EXECUTES, INSERT_STORES).check("insert_job", json_paths(body))
+    check(body, JOB)
     return body
 
 
 def reference(request: Request) -> JobReference:
     location = request.query.get("location") or "US"
-    return JobReference(request.params["project"], request.params["job"], location)
+    return JobReference(request.params["project"], request.params["job"], location).checked()
 
 
 class JobRoutes:
@@ -128,7 +130,7 @@ class JobRoutes:
 
     warehouse: Warehouse
 
-    @served("POST", _JOBS, permission="bigquery.jobs.create", executes=INSERT_EXECUTES, stores=INSERT_STORES)
+    @served("POST", _JOBS, permission="bigquery.jobs.create", body=JOB, executes=INSERT_EXECUTES, stores=INSERT_STORES)
     def insert_job(self, request: Request) -> dict[str, Any]:
         return self.warehouse.insert_job(request.params["project"], request.json(), request.principal)
 
@@ -189,6 +191,7 @@ class JobRoutes:
         "POST",
         "/projects/{project}/queries",
         permission="bigquery.jobs.create",
+        body=QUERY_REQUEST,
         executes=(
             "query",
             "kind",

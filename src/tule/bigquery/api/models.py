@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tule.bigquery.api.routes import etag, page, served
+from tule.bigquery.api.shapes import MODEL
 from tule.bigquery.references import DatasetReference, ModelReference
 from tule.bigquery.warehouse import Warehouse
 from tule.wire.door import Reply, Request
@@ -14,7 +15,7 @@ _MODEL = _MODELS + "/{model}"
 
 
 def reference(request: Request) -> ModelReference:
-    return ModelReference(request.params["project"], request.params["dataset"], request.params["model"])
+    return ModelReference(request.params["project"], request.params["dataset"], request.params["model"]).checked()
 
 
 class ModelRoutes:
@@ -25,7 +26,7 @@ class ModelRoutes:
     @served("GET", _MODELS, permission="bigquery.models.list", executes=("maxResults", "pageToken"))
     def list_models(self, request: Request) -> dict[str, Any]:
         found, token = self.warehouse.models.list(
-            DatasetReference(request.params["project"], request.params["dataset"]), **page(request)
+            DatasetReference(request.params["project"], request.params["dataset"]).checked(), **page(request)
         )
         return {"models": list(found)} | ({"nextPageToken": token} if token else {})
 
@@ -37,6 +38,7 @@ class ModelRoutes:
         "PATCH",
         _MODEL,
         permission="bigquery.models.updateMetadata",
+        body=MODEL,
         executes=("modelReference.*", "labels.*", "expirationTime"),
         stores=("friendlyName", "description"),
     )

@@ -6,17 +6,21 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from tule.bigquery.api.shapes import Shape, check
 from tule.bigquery.errors import invalid
 from tule.wire.door import Request, route
 
 PREFIXES = ("/bigquery/v2", "")
+_LONGEST_NUMBER = 18
+_LARGEST_PAGE = 10_000
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def served(verb: str, template: str, **declared: Any) -> Callable[[Method], Method]:
+def served(verb: str, template: str, *, body: Shape | None = None, **declared: Any) -> Callable[[Method], Method]:
     """``route`` under ``/bigquery/v2`` and, for clients that leave that out, without it.
 
-    A project given by its number arrives as its id, and exists once something else than reading was asked of it.
+    ``body``: the types of a JSON body, checked before the method runs. A project given by its number arrives as its id,
+    and exists once something else than reading was asked of it.
     """
 
     def mark(function: Method) -> Method:
@@ -25,6 +29,8 @@ def served(verb: str, template: str, **declared: Any) -> Callable[[Method], Meth
             project = request.params.get("project")
             if project is not None and (verb != "GET" or project.isdigit()):
                 request.params["project"] = self.warehouse.projects.resolve(project)
+            if body is not None:
+                check(request.json(), body)
             return function(self, request)
 
         made = cast(Method, resolved)
@@ -50,14 +56,15 @@ def number(request: Request, name: str, default: int | None = None) -> int | Non
     text = request.query.get(name)
     if text is None or text == "":
         return default
-    if not (text.isascii() and text.isdigit()):
-        raise invalid(f"{name} must be a whole number; given: {text!r}", location=name)
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER):
+        raise invalid(f"{name} must be a whole number; given: {text[:100]!r}", location=name)
     return int(text)
 
 
 def page(request: Request) -> dict[str, Any]:
     """``maxResults`` and ``pageToken`` as the lists of the room take them."""
-    return {"page_size": number(request, "maxResults", 0), "page_token": request.query.get("pageToken", "")}
+    size = min(number(request, "maxResults") or 0, _LARGEST_PAGE)
+    return {"page_size": size, "page_token": request.query.get("pageToken", "")}
 
 
 def etag(request: Request) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tule.bigquery.api.routes import etag, flag, number, page, served
+from tule.bigquery.api.shapes import INSERT_ALL, POLICY_ACTION, TABLE
 from tule.bigquery.errors import invalid
 from tule.bigquery.references import DatasetReference, TableReference
 from tule.bigquery.rows import RowFormat
@@ -38,7 +39,11 @@ _FORMAT = ("formatOptions.useInt64Timestamp", "formatOptions.timestampOutputForm
 
 
 def reference(request: Request) -> TableReference:
-    return TableReference(request.params["project"], request.params["dataset"], request.params["table"])
+    return TableReference(request.params["project"], request.params["dataset"], request.params["table"]).checked()
+
+
+def dataset_reference(request: Request) -> DatasetReference:
+    return DatasetReference(request.params["project"], request.params["dataset"]).checked()
 
 
 def row_format(request: Request) -> RowFormat:
@@ -55,16 +60,13 @@ class TableRoutes:
 
     @served("GET", _TABLES, permission="bigquery.tables.list", executes=("maxResults", "pageToken"))
     def list_tables(self, request: Request) -> dict[str, Any]:
-        found, token, total = self.warehouse.tables.list(
-            DatasetReference(request.params["project"], request.params["dataset"]), **page(request)
-        )
+        found, token, total = self.warehouse.tables.list(dataset_reference(request), **page(request))
         made: dict[str, Any] = {"kind": "bigquery#tableList", "tables": list(found), "totalItems": total}
         return made | ({"nextPageToken": token} if token else {})
 
-    @served("POST", _TABLES, permission="bigquery.tables.create", executes=_EXECUTED, stores=_STORED)
+    @served("POST", _TABLES, permission="bigquery.tables.create", body=TABLE, executes=_EXECUTED, stores=_STORED)
     def insert_table(self, request: Request) -> dict[str, Any]:
-        dataset = DatasetReference(request.params["project"], request.params["dataset"])
-        return self.warehouse.tables.insert(dataset, request.json())
+        return self.warehouse.tables.insert(dataset_reference(request), request.json())
 
     @served("GET", _TABLE, permission="bigquery.tables.get", executes=("selectedFields", "view"))
     def get_table(self, request: Request) -> dict[str, Any]:
@@ -75,11 +77,11 @@ class TableRoutes:
             reference(request), selected=request.query.get("selectedFields", ""), statistics=view != "BASIC"
         )
 
-    @served("PATCH", _TABLE, permission="bigquery.tables.update", executes=_EXECUTED, stores=_STORED)
+    @served("PATCH", _TABLE, permission="bigquery.tables.update", body=TABLE, executes=_EXECUTED, stores=_STORED)
     def patch_table(self, request: Request) -> dict[str, Any]:
         return self.warehouse.tables.patch(reference(request), request.json(), etag=etag(request))
 
-    @served("PUT", _TABLE, permission="bigquery.tables.update", executes=_EXECUTED, stores=_STORED)
+    @served("PUT", _TABLE, permission="bigquery.tables.update", body=TABLE, executes=_EXECUTED, stores=_STORED)
     def update_table(self, request: Request) -> dict[str, Any]:
         return self.warehouse.tables.update(reference(request), request.json(), etag=etag(request))
 
@@ -110,6 +112,7 @@ class TableRoutes:
         "POST",
         _TABLE + "/insertAll",
         permission="bigquery.tables.updateData",
+        body=INSERT_ALL,
         executes=_INSERT_ALL.executes,
         streams=True,
     )
@@ -121,11 +124,17 @@ class TableRoutes:
 
     # -- policies
 
-    @served("POST", _TABLES + "/{table_action}", permission="bigquery.tables.getIamPolicy", executes=("*",))
+    @served(
+        "POST",
+        _TABLES + "/{table_action}",
+        permission="bigquery.tables.getIamPolicy",
+        body=POLICY_ACTION,
+        executes=("*",),
+    )
     def table_action(self, request: Request) -> dict[str, Any]:
         """``{table}:getIamPolicy``, ``:setIamPolicy`` and ``:testIamPermissions``."""
         table, _, action = request.params["table_action"].rpartition(":")
-        where = TableReference(request.params["project"], request.params["dataset"], table)
+        where = TableReference(request.params["project"], request.params["dataset"], table).checked()
         return self.warehouse.table_policy(where, action, request.json(), request.principal)
 
     # -- routines
@@ -138,6 +147,5 @@ class TableRoutes:
     )
     def list_routines(self, request: Request) -> dict[str, Any]:
         # None can be made yet (CREATE FUNCTION is refused by name), so there are none.
-        dataset = DatasetReference(request.params["project"], request.params["dataset"])
-        self.warehouse.datasets.check(dataset)
+        self.warehouse.datasets.check(dataset_reference(request))
         return {"routines": []}
