@@ -152,13 +152,14 @@ class App:
 
     @Part
     def object_uploads(self) -> Any:
-        """Unfinished uploads of objects."""
+        """Unfinished uploads of objects, in chunks and in parts."""
         from tule.kernel.uploads import Uploads
-        from tule.storage.uploads import KIND
+        from tule.storage import parts, uploads
 
-        uploads = Uploads(self.records, self.home, self.clock, KIND)
-        uploads.sweep(starting=True)
-        return uploads
+        sessions = [Uploads(self.records, self.home, self.clock, kind) for kind in (uploads.KIND, parts.KIND)]
+        for each in sessions:
+            each.sweep(starting=True)
+        return sessions
 
     @Part
     def warehouse(self) -> Any:
@@ -267,7 +268,7 @@ def _resource_manager(app: App) -> None:
 
 def _storage(app: App) -> None:
     def rooms() -> tuple[Any, ...]:
-        return app.objects, app.object_uploads, app.projects, app.policies, app.access
+        return app.objects, *app.object_uploads, app.projects, app.policies, app.access
 
     def json() -> Door:
         from tule.storage.api import Storage
@@ -279,11 +280,17 @@ def _storage(app: App) -> None:
 
         return StorageXml(*rooms())
 
+    def hosted() -> Door:
+        from tule.storage.api import StorageHosted
+
+        return StorageHosted(*rooms())
+
     hosts = ("storage.googleapis.com", "www.googleapis.com", "storage.mtls.googleapis.com")
     prefixes = ("/storage/v1/", "/upload/storage/v1/", "/download/storage/v1/", "/batch/storage/v1")
     app.table.add_door(hosts, prefixes, json)
     # Paths of objects could be anything, so they are known by their host alone.
     app.table.add_door(("storage.googleapis.com",), (), xml)
+    app.table.add_door(("*.storage.googleapis.com",), (), hosted)
 
 
 def _bigquery(app: App) -> None:

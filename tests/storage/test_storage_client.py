@@ -497,6 +497,12 @@ for version in ("v2", "v4"):
     answer = requests.get(bucket.blob("new " + version).generate_signed_url(expiration=soon, version=version))
     assert answer.status_code == 404 and "<Code>NoSuchKey</Code>" in answer.text
 
+hosted = blob.generate_signed_url(expiration=soon, version="v4", virtual_hosted_style=True)
+assert hosted.startswith("https://client-signed.storage.googleapis.com/dir/")
+assert requests.get(hosted).text == "hello"
+assert requests.get(hosted.replace("client-signed.", "client-other.")).status_code == 403
+assert requests.put(hosted, data=b"x").status_code == 403
+
 assert requests.get("https://storage.googleapis.com/client-signed/dir/a").status_code == 401
 listing = requests.get(bucket.generate_signed_url(expiration=soon, version="v4"))
 assert listing.status_code == 501 and "use the JSON API" in listing.text
@@ -555,4 +561,18 @@ bucket.blob("big").upload_from_string(big)
 transfer_manager.download_chunks_concurrently(
     bucket.blob("big"), str(again / "big"), chunk_size=10**6, worker_type=transfer_manager.THREAD)
 assert (again / "big").read_bytes() == big
+
+(folder / "big").write_bytes(big)
+parts = bucket.blob("parts/ü b")
+parts.metadata = {"k": "v"}
+transfer_manager.upload_chunks_concurrently(
+    str(folder / "big"), parts, content_type="text/x", chunk_size=10**6, worker_type=transfer_manager.THREAD)
+parts.reload()
+assert (parts.download_as_bytes() == big, parts.content_type, parts.metadata) == (True, "text/x", {"k": "v"})
+with raises(exceptions.NotFound, "bucket does not exist"):
+    try:
+        transfer_manager.upload_chunks_concurrently(
+            str(folder / "big"), client.bucket("client-no-such").blob("a"), worker_type=transfer_manager.THREAD)
+    except storage.exceptions.InvalidResponse as error:
+        raise exceptions.from_http_response(error.response)
 """)

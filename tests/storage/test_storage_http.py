@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -144,6 +145,73 @@ def test_two_that_race_for_a_new_object_by_sessions(api: httpx.Client, bucket: s
     assert api.put(first, content=b"first").status_code == 200
     assert reason(api.put(second, content=b"second")) == (412, "conditionNotMet")
     assert api.get(path(bucket, "a"), params={"alt": "media"}).content == b"first"
+
+
+# -- uploads in parts
+
+HOST = {"Host": "storage.googleapis.com"}
+
+
+def part(api: httpx.Client, bucket: str, upload: str, number: int, content: bytes, **headers: str) -> httpx.Response:
+    query = {"partNumber": str(number), "uploadId": upload}
+    return api.put(f"/{bucket}/a", params=query, content=content, headers=HOST | headers)
+
+
+def listing(*parts: tuple[int, str]) -> str:
+    inner = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>" for number, etag in parts)
+    return f"<CompleteMultipartUpload>{inner}</CompleteMultipartUpload>"
+
+
+@pytest.fixture
+def parts(api: httpx.Client, bucket: str) -> str:
+    """An upload in parts, begun."""
+    begun = api.post(f"/{bucket}/a?uploads", headers=HOST | {"Content-Type": "text/x", "x-goog-meta-k": "v"})
+    assert begun.status_code == 200
+    found = re.search("<UploadId>(.+)</UploadId>", begun.text)
+    assert found is not None
+    return found[1]
+
+
+def test_parts_in_any_order_make_a_whole(api: httpx.Client, bucket: str, parts: str, server: ServerProcess) -> None:
+    last = part(api, bucket, parts, 3, b"lo").headers["etag"]
+    part(api, bucket, parts, 1, b"wrong")
+    first = part(api, bucket, parts, 1, b"hel")
+    assert first.headers["x-goog-hash"].startswith("crc32c=")
+    body = listing((1, first.headers["etag"]), (3, last))
+    for _ in range(2):  # also for a client that did not hear of the end
+        done = api.post(f"/{bucket}/a", params={"uploadId": parts}, content=body, headers=HOST)
+        assert (done.status_code, "CompleteMultipartUploadResult" in done.text) == (200, True)
+    made = api.get(path(bucket, "a")).json()
+    assert (made["contentType"], made["metadata"], made["size"]) == ("text/x", {"k": "v"}, "5")
+    assert api.get(path(bucket, "a"), params={"alt": "media"}).content == b"hello"
+    assert list((server.home / "uploads" / "storagePartUploads").iterdir()) == []
+
+
+def test_parts_that_do_not_fit_make_nothing(api: httpx.Client, bucket: str, parts: str, server: ServerProcess) -> None:
+    etag = part(api, bucket, parts, 1, b"abc").headers["etag"]
+    entities = b'<!DOCTYPE a [<!ENTITY b "c">]><CompleteMultipartUpload/>'
+    for content, code in (
+        (listing((1, "0" * 32)), "InvalidPart"),
+        (listing((1, etag), (2, etag)), "InvalidPart"),
+        (listing((1, etag), (1, etag)), "InvalidPartOrder"),
+        (listing(), "InvalidPartOrder"),
+        ("<CompleteMultipartUpload><Part/></CompleteMultipartUpload>", "MalformedXML"),
+        ("nothing of this kind", "MalformedXML"),
+        (entities, "MalformedXML"),
+    ):
+        wrong = api.post(f"/{bucket}/a", params={"uploadId": parts}, content=content, headers=HOST)
+        assert wrong.status_code == 400
+        assert f"<Code>{code}</Code>" in wrong.text
+    assert part(api, bucket, parts, 0, b"x").status_code == 400
+    bad = part(api, bucket, parts, 2, b"x", **{"X-Goog-Hash": "crc32c=mnG7TA=="})
+    assert bad.status_code == 400
+    assert "CRC32C that was declared" in bad.text
+    elsewhere = api.put(f"/{bucket}/b", params={"partNumber": "1", "uploadId": parts}, headers=HOST)
+    assert (elsewhere.status_code, "begin it there" in elsewhere.text) == (404, True)
+    assert api.delete(f"/{bucket}/a", params={"uploadId": parts}, headers=HOST).status_code == 204
+    assert part(api, bucket, parts, 1, b"abc").status_code == 404
+    assert api.get(path(bucket, "a")).status_code == 404
+    assert list((server.home / "uploads" / "storagePartUploads").iterdir()) == []
 
 
 # -- uploads that break

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -75,6 +75,11 @@ class Uploads:
         """What the session ended with (see ``finish``); None while it is open."""
         answer: dict[str, Any] | None = self._record(upload).body.get("answer")
         return answer
+
+    def amend(self, upload: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Change what an open session keeps: ``change`` gets the present body and returns the new one."""
+        self._path(upload)
+        self._records.update(self._name(upload), lambda kept: {**kept, "body": change(kept["body"])})
 
     # -- bytes
 
@@ -156,7 +161,7 @@ class Uploads:
         """Forget a session and its bytes."""
         self._record(upload)
         self._records.delete(self._name(upload))
-        self._forget(upload)
+        self._records.after_commit(lambda: self._forget(upload))
 
     def sweep(self, *, starting: bool = False) -> None:
         """Remove sessions older than a week; at start also the files that belong to no open session."""

@@ -34,10 +34,11 @@ class ObjectResources:
         chunks: Iterable[bytes],
         conditions: Conditions = ANY,
         checksums: Checksums | None = None,
+        also: Also | None = None,
     ) -> Object:
-        return self._objects.put(
-            bucket, key, chunks, body=self._body(bucket, given), conditions=conditions, checksums=checksums
-        )
+        """Store an object; ``also`` is called with it inside its transaction."""
+        body = self._body(bucket, given)
+        return self._objects.put(bucket, key, chunks, body=body, conditions=conditions, checksums=checksums, also=also)
 
     def adopt(
         self,

@@ -77,7 +77,10 @@ class HandlerTable:
             self._services[(package, service)] = once
 
     def add_door(self, hosts: tuple[str, ...], prefixes: tuple[str, ...], make: Callable[[], Door]) -> None:
-        """Let a JSON door answer these hosts, and on loopback names the paths with these prefixes."""
+        """Let a JSON door answer these hosts, and on loopback names the paths with these prefixes.
+
+        A host ``*.example.com`` stands for the names below it, of those that no door serves by name.
+        """
         self._doors.append((frozenset(hosts), prefixes, Once(make)))
 
     # -- gapic
@@ -208,7 +211,7 @@ class HandlerTable:
         """The JSON route of a call; None when no door has such a path."""
         google = host.endswith(".googleapis.com") or host == "metadata.google.internal"
         for hosts, prefixes, once in self._doors:
-            if (host in hosts) if google else path.startswith(prefixes):
+            if _serves(hosts, host) if google else path.startswith(prefixes):
                 door = once()
                 found = match(_routes(door), verb, path)
                 if found is not None:
@@ -218,7 +221,7 @@ class HandlerTable:
     def door_for(self, host: str, path: str) -> Door | None:
         """The door of a host (or path on loopback) whatever the route: it words the errors."""
         for hosts, prefixes, once in self._doors:
-            if host in hosts or (not host.endswith(".googleapis.com") and path.startswith(prefixes)):
+            if _serves(hosts, host) or (not host.endswith(".googleapis.com") and path.startswith(prefixes)):
                 door: Door = once()
                 return door
         return None
@@ -233,6 +236,10 @@ class HandlerTable:
         """The fast paths of a service; builds the door."""
         make = self._services.get((package, service))
         return dict(make().fast) if make is not None else {}
+
+
+def _serves(hosts: frozenset[str], host: str) -> bool:
+    return host in hosts or any(name.startswith("*.") and host.endswith(name[1:]) for name in hosts)
 
 
 @functools.lru_cache(maxsize=64)

@@ -6,10 +6,10 @@ names it; so after a crash there are at most files that nobody names, which the 
 
 from tule.kernel.objects.buckets import Buckets
 from tule.kernel.objects.conditions import ANY, ConditionNotMet, Conditions
-from tule.kernel.objects.contents import Checksums, Content
+from tule.kernel.objects.contents import Checksums, Content, Sums
 from tule.kernel.objects.listing import Listing
 from tule.kernel.objects.objects import Objects
 from tule.kernel.objects.values import Object, Piece
 
 __all__ = ["ANY", "Buckets", "Checksums", "ConditionNotMet", "Conditions", "Content", "Listing", "Object", "Objects",
-           "Piece"]  # fmt: skip
+           "Piece", "Sums"]  # fmt: skip

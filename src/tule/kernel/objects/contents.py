@@ -96,7 +96,7 @@ class Contents:
         temporary = self._incoming / secrets.token_hex(16)
         try:
             with room_on_disk(), temporary.open("xb") as file:
-                sums = _Sums()
+                sums = Sums()
                 for chunk in chunks:
                     file.write(chunk)
                     sums.add(chunk)
@@ -112,7 +112,7 @@ class Contents:
 
         The caller removes ``path`` once it is needed no more: a crash before that leaves it as it was.
         """
-        sums = _Sums()
+        sums = Sums()
         with path.open("rb+") as file:
             while chunk := file.read(_PIECE):
                 sums.add(chunk)
@@ -182,7 +182,7 @@ class Contents:
         return removed
 
 
-class _Sums:
+class Sums:
     """The checksums of a stream."""
 
     def __init__(self) -> None:

@@ -7,9 +7,9 @@ from tule.storage.api.objects import ObjectRoutes
 from tule.storage.api.refused import RefusedRoutes
 from tule.storage.api.routes import StorageDoor
 from tule.storage.api.uploads import UploadRoutes
-from tule.storage.api.xml import StorageXml
+from tule.storage.api.xml import StorageHosted, StorageXml
 
-__all__ = ["Storage", "StorageXml"]
+__all__ = ["Storage", "StorageHosted", "StorageXml"]
 
 
 class Storage(BucketRoutes, ObjectRoutes, UploadRoutes, RefusedRoutes, StorageDoor):

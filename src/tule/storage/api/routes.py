@@ -14,6 +14,7 @@ from tule.kernel.projects import Projects
 from tule.kernel.uploads import Uploads
 from tule.storage.buckets import BucketResources
 from tule.storage.objects import ObjectResources
+from tule.storage.parts import PartUploads
 from tule.storage.uploads import ObjectUploads
 from tule.wire.door import Door, Reply, Request, route
 from tule.wire.errors import REASONS, discovery_body, http_status
@@ -42,6 +43,7 @@ class StorageDoor(Door):
         self,
         objects: Objects,
         uploads: Uploads,
+        parts: Uploads,
         projects: Projects,
         policies: Policies,
         access: Access,
@@ -53,11 +55,16 @@ class StorageDoor(Door):
         self.buckets = BucketResources(objects.buckets, projects)
         self.resources = ObjectResources(objects)
         self.uploads = ObjectUploads(objects, self.resources, uploads)
+        self.parts = PartUploads(objects, self.resources, parts)
+
+    def bucket_of(self, request: Request) -> str:
+        """The bucket that a request is about, '' for none."""
+        return request.params.get("bucket", "")
 
     def resource(self, request: Request) -> str:
         """The bucket that a request is about, under its project; else the project it names."""
-        if "bucket" in request.params:
-            return self.objects.buckets.get(request.params["bucket"]).name
+        if bucket := self.bucket_of(request):
+            return self.objects.buckets.get(bucket).name
         project = request.params.get("project") or request.query.get("project", "")
         return f"projects/{self.projects.resolve(project)}" if project else ""
 
