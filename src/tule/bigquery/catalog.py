@@ -6,6 +6,7 @@ rows for whoever has begun to read them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol
@@ -17,13 +18,16 @@ from tule.bigquery.datasets import Datasets
 from tule.bigquery.engine import Session
 from tule.bigquery.errors import not_found
 from tule.bigquery.physical import Physical
-from tule.bigquery.references import DatasetReference, TableReference
+from tule.bigquery.references import DatasetReference, RoutineReference, TableReference
 from tule.bigquery.results import Rows
 from tule.bigquery.sql.catalog import Name, Relation
+from tule.bigquery.sql.routine_statements import RoutineDefinition
 from tule.bigquery.tables import KIND as TABLE_KIND
 from tule.bigquery.tables import VIEW, Tables, physical_of
 from tule.bigquery.types import SCALARS, Field, arrow_schema, fields_from_rest, fields_of
 from tule.kernel.records import Record, Records
+
+_BARE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 class PublicTables(Protocol):
@@ -31,6 +35,16 @@ class PublicTables(Protocol):
 
     def find(self, project: str, dataset: str, table: str) -> Rows | None:
         """The rows of a public table, None for a name that is none."""
+
+
+class RoutineSource(Protocol):
+    """Where functions are found."""
+
+    def definition(self, reference: RoutineReference) -> RoutineDefinition | None:
+        """The routine of a name; None where there is none."""
+
+    def foreign(self, routine: RoutineDefinition, session: Session, held: ExitStack) -> str:
+        """Make a function in another language known to a session for as long as ``held``; its name there."""
 
 
 KeptRows = Callable[[TableReference], Rows | None]
@@ -51,6 +65,7 @@ class SessionCatalog:
         held: ExitStack,
         kept: KeptRows,
         guard: Guard,
+        routines: RoutineSource,
     ) -> None:
         self._records = records
         self._datasets = datasets
@@ -60,6 +75,9 @@ class SessionCatalog:
         self._held = held
         self._kept = kept
         self._guard = guard
+        self._routines = routines
+        self._foreign: dict[tuple[str, ...], str] = {}
+        self.used: list[RoutineReference] = []
         self._resolved: dict[Name, Relation] = {}
         self._infos: dict[tuple[str, str | None, str], str] = {}
         self.bytes = 0
@@ -69,7 +87,7 @@ class SessionCatalog:
         """The table or view of a name; the same rows each time it is asked for."""
         found = self._resolved.get(name)
         if found is None:
-            found = self._resolved[name] = self._find(TableReference(name.project, name.dataset, name.table))
+            found = self._resolved[name] = self._find(TableReference(name.project, name.dataset, name.table).checked())
         return found
 
     def _find(self, reference: TableReference) -> Relation:
@@ -115,6 +133,25 @@ class SessionCatalog:
         self._datasets.check(reference)
         records = self._records.list(TABLE_KIND, reference.name).records
         return [record.name.rsplit("/", 1)[1] for record in records if not self._tables.expired(record)]
+
+    def describe(self, relation: str) -> Sequence[Field]:
+        return fields_of(self._session.schema(f"SELECT * FROM {relation}"))
+
+    # -- routines
+
+    def routine(self, name: Name) -> RoutineDefinition | None:
+        reference = RoutineReference(name.project, name.dataset, name.table)
+        found = self._routines.definition(reference)
+        if found is not None:
+            self._guard("bigquery.routines.get", reference.name)
+            if reference not in self.used:
+                self.used.append(reference)
+        return found
+
+    def foreign(self, routine: RoutineDefinition) -> str:
+        if routine.path not in self._foreign:
+            self._foreign[routine.path] = self._routines.foreign(routine, self._session, self._held)
+        return self._foreign[routine.path]
 
     # -- INFORMATION_SCHEMA
 
@@ -267,10 +304,14 @@ def type_text(field: Field) -> str:
     """
     kind = field.type
     if kind == "STRUCT":
-        kind = f"STRUCT<{', '.join(f'{each.name} {type_text(each)}' for each in field.fields)}>"
+        kind = f"STRUCT<{', '.join(f'{_quoted(each.name)} {type_text(each)}' for each in field.fields)}>"
     else:
         assert kind in SCALARS
     return f"ARRAY<{kind}>" if field.repeated else kind
+
+
+def _quoted(name: str) -> str:
+    return name if _BARE.fullmatch(name) else f"`{name}`"
 
 
 _VIEWS: dict[str, Callable[[SessionCatalog, str, str], View]] = {

@@ -25,20 +25,34 @@ from tule.bigquery.errors import invalid, invalid_query, not_found, not_implemen
 from tule.bigquery.jobs import Job, Jobs, Outcome
 from tule.bigquery.model_statements import ModelStatements, Run, reference
 from tule.bigquery.physical import Physical, fit, note
-from tule.bigquery.references import DatasetReference, JobReference, TableReference
+from tule.bigquery.references import DatasetReference, JobReference, RoutineReference, TableReference
 from tule.bigquery.results import Results, anonymous_table
+from tule.bigquery.routines import Routines, check_procedure
 from tule.bigquery.schemas import JsonField
-from tule.bigquery.sql import Compiled, Context, Name, Parameter, Parsed, compile_query, printed, statements
+from tule.bigquery.sql import (
+    Compiled,
+    Context,
+    Name,
+    Parameter,
+    Parsed,
+    compile_check,
+    compile_query,
+    printed,
+    statements,
+)
 from tule.bigquery.sql.conditions import filtered
+from tule.bigquery.sql.routine_statements import PROCEDURE, RoutineDefinition
 from tule.bigquery.sql.statements import (
     AlterModelOptions,
     AlterTable,
     CreateModel,
+    CreateRoutineNamed,
     CreateSchema,
     CreateTable,
     CreateView,
     Dml,
     Drop,
+    DropRoutineNamed,
     DropSchema,
     ExportModelTo,
     Query,
@@ -103,6 +117,7 @@ class Queries:
         jobs: Jobs,
         definitions: Definitions,
         kept: KeptRows,
+        routines: Routines,
     ) -> None:
         self._records = records
         self._datasets = datasets
@@ -113,6 +128,7 @@ class Queries:
         self._jobs = jobs
         self._definitions = definitions
         self._kept = kept
+        self._routines = routines
         self._parsed = Parsed()
         self.models: ModelStatements | None = None
 
@@ -174,8 +190,9 @@ class Queries:
             if job is not None:
                 job.on_cancel(session.interrupt)
             catalog = SessionCatalog(
-                self._records, self._datasets, self._tables, self._physical, session, held, self._kept, guard
-            )
+                self._records, self._datasets, self._tables, self._physical, session, held, self._kept, guard,
+                self._routines,
+            )  # fmt: skip
 
             check = job.check if job else _nothing
 
@@ -222,6 +239,14 @@ class Queries:
         with self.line(project, None, {}, guard, looking=True) as line:
             compiled = line.compile(found[0].tree)
             return _columns(line.session.schema(compiled.sql, compiled.parameters))
+
+    def check_routine(self, definition: RoutineDefinition, reference: RoutineReference) -> None:
+        """Raise for a function or procedure whose body cannot run."""
+        with self.line(reference.project, None, {}, _open_door, looking=True) as line:
+            if definition.kind == PROCEDURE:
+                check_procedure(definition, reference, line.catalog)
+            elif definition.language == "SQL" and (compiled := compile_check(definition, line.context())) is not None:
+                line.session.schema(compiled.sql, compiled.parameters)
 
     def filtered(self, table: TableReference, restriction: str) -> Iterator[pa.RecordBatch]:
         """The rows of a table for which a GoogleSQL condition holds."""
@@ -273,6 +298,12 @@ class Queries:
             case AlterTable():
                 plan.guard("bigquery.tables.update", _table(statement.target).name)
                 return self._definitions.alter_table(statement)
+            case CreateRoutineNamed() if statement.target is not None:
+                plan.guard("bigquery.routines.create", _dataset(statement.target))
+                return self._routines.create(statement)
+            case DropRoutineNamed():
+                plan.guard("bigquery.routines.delete", _routine(statement.target))
+                return self._routines.drop(statement)
             case CreateModel() | AlterModelOptions() | ExportModelTo():
                 return self._model(job, plan, statement)
         raise not_implemented(f"The statement {statement.kind}")
@@ -308,6 +339,8 @@ class Queries:
     @staticmethod
     def _about(line: Line, fields: Sequence[JsonField] | None = None) -> dict[str, Any]:
         about: dict[str, Any] = {"totalBytesProcessed": str(line.catalog.bytes)}
+        if line.catalog.used:
+            about["referencedRoutines"] = [each.json() for each in line.catalog.used]
         if line.catalog.read:
             about["referencedTables"] = [each.json() for each in dict.fromkeys(line.catalog.read)]
         if fields is not None:
@@ -516,6 +549,14 @@ def _type_of(plan: QueryPlan) -> str:
 
 def _table(name: Any) -> TableReference:
     return TableReference(name.project, name.dataset, name.table)
+
+
+def _dataset(name: Any) -> str:
+    return f"projects/{name.project}/datasets/{name.dataset}"
+
+
+def _routine(name: Any) -> str:
+    return RoutineReference(name.project, name.dataset, name.table).name
 
 
 def invalid_budget(limit: int, size: int) -> Exception:

@@ -34,6 +34,7 @@ from tule.bigquery.readable import Readable, Sources, of_rows
 from tule.bigquery.record_batches import serialized
 from tule.bigquery.references import DatasetReference, JobReference, TableReference
 from tule.bigquery.results import Results, Rows, anonymous_table, job_of
+from tule.bigquery.routines import Routines
 from tule.bigquery.rows import Page, RowFormat, TableRows, page
 from tule.bigquery.tables import Tables
 from tule.bigquery.types import fields_of
@@ -94,6 +95,7 @@ class Warehouse:
         self.datasets = Datasets(records, policies)
         self.tables = Tables(records, self.datasets, self.physical, clock)
         self.models = Models(records, self.datasets, clock)
+        self.routines = Routines(records, self.datasets)
         self.results = Results(home, clock)
         self.jobs = Jobs(records, clock, workers=workers)
         self.uploads = Uploads(records, home, clock, "bigqueryUploads")
@@ -113,6 +115,7 @@ class Warehouse:
             self.jobs,
             self.definitions,
             self.kept,
+            self.routines,
         )
         self.loads = Loads(self.tables, self.physical, locks, objects)
         self.extracts = Extracts(self.sources, objects, home.folder("uploads"))
@@ -124,6 +127,7 @@ class Warehouse:
         self.sources.kept = self.kept
         self.tables.anonymous = self._kept_table
         self.tables.view_schema = lambda reference, text: self.queries.view_schema(reference.project, text, _trusted)
+        self.routines.validate = self.queries.check_routine
         self._timer: Callable[[], None] | None = None
         self._timer_lock = threading.Lock()
         self._stopped = False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tule.bigquery.sql.routine_statements import RoutineDefinition
 from tule.bigquery.types import Field
 
 
@@ -31,6 +32,23 @@ class Relation:
     project: str = ""
 
 
+@dataclass(frozen=True)
+class Temporary:
+    """Where the temporary tables of a script or a session are: a hidden dataset of their own."""
+
+    project: str
+    dataset: str
+    exists: Callable[[Name], bool]
+
+    def named(self, table: str) -> Name:
+        """The full name that a temporary table of this name has or would have."""
+        return Name(self.project, self.dataset, table)
+
+    def find(self, table: str) -> Name | None:
+        name = self.named(table)
+        return name if self.exists(name) else None
+
+
 class Catalog(Protocol):
     """Names to relations. Each raises NotFound in BigQuery's words (``Not found: Table p:d.t was not found ...``)."""
 
@@ -42,3 +60,13 @@ class Catalog(Protocol):
 
     def information_schema(self, project: str, dataset: str | None, view: str) -> str:
         """A physical relation with the rows of ``INFORMATION_SCHEMA.<view>``; NotFound for a view there is not."""
+
+    def describe(self, relation: str) -> Sequence[Field]:
+        """The columns of a relation of the engine."""
+
+    def routine(self, name: Name) -> RoutineDefinition | None:
+        """The function or procedure of a name; None where there is none. Raises where the caller may not use it."""
+
+    def foreign(self, routine: RoutineDefinition) -> str:
+        """A function in another language made known to the engine; its name there. It takes a struct of the arguments and
+        gives one with the field ``value``."""

@@ -12,6 +12,7 @@ from sqlglot import exp
 from tule.bigquery.sql.catalog import Name
 from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.parse import parse, split
+from tule.bigquery.sql.routine_statements import RoutineDefinition
 from tule.bigquery.sql.statements import Statement, statement
 from tule.kernel.errors import InvalidArgument, TuleError, Unimplemented
 
@@ -84,6 +85,17 @@ def compile_query(tree: Any, context: Context) -> Compiled:
             f"Tule does not run this query: {str(error).splitlines()[0]}", reason="notImplemented"
         ) from None
     return Compiled(sql, dict(context.bound), tuple(dict.fromkeys(context.tables)))
+
+
+def compile_check(definition: RoutineDefinition, context: Context) -> Compiled | None:
+    """The query that shows whether a function's body can run; None where only its calls can show that."""
+    from tule.bigquery.sql.rules.expand_routines import checked_body
+
+    try:
+        tree = checked_body(definition, context)
+    except RecursionError:
+        raise InvalidArgument("The function is nested too deeply", reason="invalidQuery", location="query") from None
+    return None if tree is None else compile_query(tree, context)
 
 
 def _generator() -> tuple[Any, tuple[type[Exception], ...]]:

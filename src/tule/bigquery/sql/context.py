@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.catalog import Catalog, Name
+from tule.bigquery.sql.catalog import Catalog, Name, Temporary
+from tule.bigquery.sql.routine_statements import RoutineDefinition
+
+BOUND = "tule_bound"
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,26 @@ class Parameter:
 
     type: str
     value: Any
+
+
+def _no_variable(name: str) -> Parameter | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What names mean beside the catalog, in a script or a session.
+
+    ``variables`` by name in lower case; a column of that name comes first. ``system`` tells a system variable by its name
+    without ``@@``, in lower case. ``functions`` are temporary ones by name in lower case. ``temporary`` is None where there
+    can be no temporary tables. ``first_position`` is the number of ``?`` before the statement in its script.
+    """
+
+    variables: Mapping[str, Parameter] = field(default_factory=dict)
+    system: Callable[[str], Parameter | None] = _no_variable
+    functions: Mapping[str, RoutineDefinition] = field(default_factory=dict)
+    temporary: Temporary | None = None
+    first_position: int = 0
 
 
 Expand = Callable[[exp.Expression, "Context"], exp.Expression]
@@ -35,13 +58,38 @@ class Context:
     tables: list[Name] = field(default_factory=list)
     bound: dict[str, Any] = field(default_factory=dict)
     views: tuple[Name, ...] = ()
+    scope: Scope = field(default_factory=Scope)
+    sources: dict[str, str] = field(default_factory=dict)
+    """Which variable or parameter each bound value is of: what lets a statement be run again with other values."""
+    routines: tuple[tuple[str, ...], ...] = ()
+    """The routines whose bodies are around, to find one that calls itself."""
+
+    def bind(self, parameter: Parameter, source: str = "") -> exp.Expression:
+        """A value as a parameter of the engine, cast to its type."""
+        key = f"p_{len(self.bound)}"
+        self.bound[key] = parameter.value
+        if source:
+            self.sources[key] = source
+        made = exp.Parameter(this=exp.var(key))
+        made.meta[BOUND] = True
+        return exp.cast(made, exp.DataType.build(parameter.type, dialect="bigquery"))
 
     def beside(self) -> Context:
         """The context of a part that is compiled and run by itself: the same names, bound values of its own."""
-        return Context(
-            self.catalog, self.project, self.dataset, self.parameters, self.expand, self.tables, {}, self.views
-        )
+        return replace(self, bound={}, sources={})
 
     def inside(self, project: str, view: Name) -> Context:
         """The context of a view's query: its own project, no default dataset, no parameters."""
-        return Context(self.catalog, project, None, {}, self.expand, self.tables, self.bound, (*self.views, view))
+        return replace(
+            self,
+            project=project,
+            dataset=None,
+            parameters={},
+            views=(*self.views, view),
+            scope=_system_only(self.scope),
+        )
+
+
+def _system_only(scope: Scope) -> Scope:
+    """What views see of a scope."""
+    return Scope(system=scope.system)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from tule.bigquery.sql.catalog import Name
+from tule.bigquery.sql.catalog import Name, Temporary
 from tule.kernel.errors import InvalidArgument
 
 
@@ -19,9 +19,24 @@ def parts(table: exp.Expression) -> list[str]:
     return found
 
 
-def full_name(table: exp.Expression, project: str, dataset: str | None) -> Name:
+SESSION = "_SESSION"
+
+
+def full_name(table: exp.Expression, project: str, dataset: str | None, temporary: Temporary | None = None) -> Name:
     """The full name of a table node; raises InvalidArgument where a dataset is missing."""
-    written = parts(table)
+    # Where a word is missing, sqlglot's trees may hold anything.
+    written = parts(table) if isinstance(table, exp.Expression) else []
+    if not all(written) or not written:
+        raise InvalidArgument(
+            "Syntax error: A statement must name a table where it reads or changes one",
+            reason="invalidQuery",
+            location="query",
+        )
+    if temporary is not None:
+        if len(written) == 1 and (found := temporary.find(written[0])) is not None:
+            return found
+        if len(written) == 2 and written[0].upper() == SESSION:
+            return temporary.named(written[1])
     # A project of an organisation is written with its domain: example.com:project.
     if len(written) > 3:
         written = [".".join(written[:-2]), *written[-2:]]

@@ -203,6 +203,10 @@ def parse(text: str) -> exp.Expression:
             f"Tule does not run {' '.join(words[:2])} statements", do="see docs/bigquery.md for what it runs",
             reason="notImplemented",
         )  # fmt: skip
+    if isinstance(found, exp.Delete) and not found.this and found.args.get("tables"):
+        # DELETE without FROM, which sqlglot takes for the list of tables of other dialects.
+        found.set("this", found.args["tables"][0])
+        found.set("tables", None)
     _number(found)
     return found  # type: ignore[no-any-return]
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.catalog import Name
-from tule.bigquery.sql.names import full_name, parts
+from tule.bigquery.sql.catalog import Name, Temporary
+from tule.bigquery.sql.names import SESSION, full_name, parts
 from tule.bigquery.sql.parse import AlterModel, ExportModel, printed
+from tule.bigquery.sql.routine_statements import (
+    AGGREGATE,
+    PROCEDURE,
+    SCALAR,
+    TABLE,
+    CreateRoutine,
+    DropRoutine,
+    RoutineDefinition,
+)
 from tule.bigquery.types import Field, standard
 from tule.kernel.errors import InvalidArgument, Unimplemented
 
@@ -102,6 +111,22 @@ class AlterTable(Statement):
 
 
 @dataclass(frozen=True)
+class CreateRoutineNamed(Statement):
+    """CREATE of a function, table function or procedure; ``target`` None for a temporary function."""
+
+    target: Name | None
+    definition: RoutineDefinition
+
+
+@dataclass(frozen=True)
+class DropRoutineNamed(Statement):
+    """DROP of one; ``kind`` tells which."""
+
+    target: Name
+    if_exists: bool
+
+
+@dataclass(frozen=True)
 class CreateModel(Statement):
     """CREATE MODEL. ``transform``: the select list of TRANSFORM, None without one."""
 
@@ -126,11 +151,11 @@ class ExportModelTo(Statement):
     options: Mapping[str, Any]
 
 
-def statement(tree: exp.Expression, project: str, dataset: str | None, text: str = "") -> Statement:
+def statement(tree: exp.Expression, project: str, dataset: str | None, temporary: Temporary | None = None) -> Statement:
     """Read a syntax tree. ``project`` and ``dataset`` complete names; Unimplemented names what is not done."""
 
     def name(node: Any) -> Name:
-        return full_name(node, project, dataset)
+        return full_name(node, project, dataset, temporary)
 
     if isinstance(tree, exp.Query):
         return Query("SELECT", tree)
@@ -150,9 +175,14 @@ def statement(tree: exp.Expression, project: str, dataset: str | None, text: str
         options = options_of(tree.args.get("properties"))
         return AlterModelOptions("ALTER_MODEL", tree, name(tree.this), bool(tree.args.get("exists")), options)
     if isinstance(tree, exp.Create):
-        return _create(tree, project, dataset)
+        return _create(tree, project, dataset, temporary)
+    if isinstance(tree, CreateRoutine):
+        return _create_routine(tree, project, dataset)
+    if isinstance(tree, DropRoutine):
+        kind = f"DROP_{tree.args['kind'].replace(' ', '_')}"
+        return DropRoutineNamed(kind, tree, routine_name(tree.this, project, dataset), bool(tree.args.get("exists")))
     if isinstance(tree, exp.Drop):
-        return _drop(tree, project, dataset)
+        return _drop(tree, project, dataset, temporary)
     if isinstance(tree, exp.Alter):
         return _alter(tree, name(tree.this))
     raise Unimplemented(
@@ -162,7 +192,42 @@ def statement(tree: exp.Expression, project: str, dataset: str | None, text: str
     )
 
 
-def _create(tree: exp.Create, project: str, dataset: str | None) -> Statement:
+_ROUTINES = {
+    SCALAR: "CREATE_FUNCTION",
+    AGGREGATE: "CREATE_FUNCTION",
+    TABLE: "CREATE_TABLE_FUNCTION",
+    PROCEDURE: "CREATE_PROCEDURE",
+}
+
+
+def _create_routine(tree: CreateRoutine, project: str, dataset: str | None) -> Statement:
+    definition: RoutineDefinition = tree.this
+    if definition.temporary and len(definition.path) > 1:
+        raise _wrong(f"Temporary functions may not be qualified: {'.'.join(definition.path)}")
+    target = None if definition.temporary else routine_name(definition.path, project, dataset)
+    return CreateRoutineNamed(_ROUTINES[definition.kind], tree, target, definition)
+
+
+def routine_name(path: Sequence[str], project: str, dataset: str | None) -> Name:
+    """The full name of a function or procedure; raises InvalidArgument where a dataset is missing."""
+    written = list(path)
+    if len(written) > 3:
+        written = [".".join(written[:-2]), *written[-2:]]
+    if len(written) == 3:
+        return Name(*written)
+    if len(written) == 2:
+        return Name(project, *written)
+    if dataset is None:
+        raise InvalidArgument(
+            f'Routine name "{written[0]}" missing dataset while no default dataset is set in the request.',
+            reason="invalid",
+            location="query",
+        )
+    default_project, _, name = dataset.rpartition(".")
+    return Name(default_project or project, name, written[0])
+
+
+def _create(tree: exp.Create, project: str, dataset: str | None, temporary: Temporary | None = None) -> Statement:
     kind = str(tree.args["kind"]).upper()
     replace, absent = bool(tree.args.get("replace")), bool(tree.args.get("exists"))
     properties = tree.args.get("properties")
@@ -171,11 +236,11 @@ def _create(tree: exp.Create, project: str, dataset: str | None) -> Statement:
         written = parts(tree.this)
         return CreateSchema("CREATE_SCHEMA", tree, *_schema(written, project), absent, options)
     schema = tree.this if isinstance(tree.this, exp.Schema) else None
-    target = full_name(schema.this if schema else tree.this, project, dataset)
+    named = schema.this if schema else tree.this
     if properties is not None and properties.find(exp.TemporaryProperty):
-        raise Unimplemented(
-            f"Tule does not make temporary {kind.lower()}s", do="use a dataset's", reason="notImplemented"
-        )
+        target = _temporary_target(named, kind, temporary)
+    else:
+        target = _created(named, project, dataset, temporary)
     if kind == "MODEL":
         return _create_model(tree, target, replace, absent, options)
     if kind == "VIEW":
@@ -189,9 +254,9 @@ def _create(tree: exp.Create, project: str, dataset: str | None) -> Statement:
         raise Unimplemented(f"Tule does not run CREATE {kind}", do="see docs/bigquery.md", reason="notImplemented")
     like = copies = None
     if properties is not None and (found := properties.find(exp.LikeProperty)):
-        like = full_name(found.this, project, dataset)
+        like = full_name(found.this, project, dataset, temporary)
     if (clone := tree.args.get("clone")) is not None:
-        like, copies = full_name(clone.this, project, dataset), True
+        like, copies = full_name(clone.this, project, dataset, temporary), True
     fields = [_column(each) for each in schema.expressions if isinstance(each, exp.ColumnDef)] if schema else None
     if schema:
         for each in schema.expressions:
@@ -213,6 +278,26 @@ def _create(tree: exp.Create, project: str, dataset: str | None) -> Statement:
         partition.this.sql(dialect="bigquery") if partition is not None else "",
         tuple(each.name for each in cluster.expressions) if cluster is not None else (),
     )
+
+
+def _created(named: Any, project: str, dataset: str | None, temporary: Temporary | None) -> Name:
+    """The name of what a statement makes: ``_SESSION.t`` is a temporary table, a bare name is not."""
+    if temporary is not None and len(parts(named)) == 2:
+        return full_name(named, project, dataset, temporary)
+    return full_name(named, project, dataset)
+
+
+def _temporary_target(named: Any, kind: str, temporary: Temporary | None) -> Name:
+    if kind != "TABLE":
+        raise Unimplemented(
+            f"Tule does not make temporary {kind.lower()}s", do="use a dataset's", reason="notImplemented"
+        )
+    if temporary is None:
+        raise _wrong("Use of CREATE TEMPORARY TABLE requires a script or session")
+    written = parts(named)
+    if len(written) > 1 and not (len(written) == 2 and written[0].upper() == SESSION):
+        raise _wrong("Temporary tables may not be qualified")
+    return temporary.named(written[-1])
 
 
 def _create_model(
@@ -237,7 +322,7 @@ def _schema(written: list[str], project: str) -> tuple[str, str]:
     return (".".join(written[:-1]) or project, written[-1])
 
 
-def _drop(tree: exp.Drop, project: str, dataset: str | None) -> Statement:
+def _drop(tree: exp.Drop, project: str, dataset: str | None, temporary: Temporary | None = None) -> Statement:
     kind = str(tree.args["kind"]).upper()
     exists = bool(tree.args.get("exists"))
     nodes = tree.args.get("tables") or [tree.this]
@@ -249,7 +334,7 @@ def _drop(tree: exp.Drop, project: str, dataset: str | None) -> Statement:
         )
     if kind not in ("TABLE", "VIEW", "MODEL"):
         raise Unimplemented(f"Tule does not run DROP {kind}", do="see docs/bigquery.md", reason="notImplemented")
-    return Drop(f"DROP_{kind}", tree, full_name(nodes[0], project, dataset), exists)
+    return Drop(f"DROP_{kind}", tree, full_name(nodes[0], project, dataset, temporary), exists)
 
 
 def _alter(tree: exp.Alter, target: Name) -> Statement:
@@ -324,6 +409,11 @@ def field_of(name: str, kind: exp.DataType, *, mode: str | None = None, descript
         raise Unimplemented(f"Tule has no type {kind.sql('bigquery')}", given=f"column {name}", do="leave the parameters out",
                             reason="notImplemented")  # fmt: skip
     return Field(name, standard(kind.sql(dialect="bigquery")), mode or "NULLABLE", (), description)
+
+
+def field_of_text(name: str, text: str) -> Field:
+    """A field of a type as GoogleSQL writes it."""
+    return field_of(name, exp.DataType.build(text, dialect="bigquery"))
 
 
 def options_of(properties: Any) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.rules.bind_parameters import bind_parameters
 from tule.bigquery.sql.rules.divide import divide
 from tule.bigquery.sql.rules.expand_model_functions import expand_model_functions
+from tule.bigquery.sql.rules.expand_routines import expand_routines
 from tule.bigquery.sql.rules.name_columns import name_columns
 from tule.bigquery.sql.rules.preprocess import preprocess
 from tule.bigquery.sql.rules.refuse import refuse
 from tule.bigquery.sql.rules.resolve_tables import resolve_tables
+from tule.bigquery.sql.rules.resolve_variables import resolve_variables
 from tule.bigquery.sql.rules.rewrite_functions import rewrite_functions
 from tule.bigquery.sql.rules.type_literals import type_literals
 from tule.bigquery.sql.rules.unnest_with_offset import unnest_with_offset
@@ -26,8 +28,10 @@ Rule = Callable[[Any, Context], Any]
 RULES: tuple[Rule, ...] = (
     refuse,
     name_columns,
+    expand_routines,
     expand_model_functions,
     resolve_tables,
+    resolve_variables,
     bind_parameters,
     preprocess,
     unnest_with_offset,

@@ -6,17 +6,17 @@ from typing import Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.context import Context
+from tule.bigquery.sql.context import BOUND, Context
 from tule.bigquery.sql.parse import POSITION
 from tule.kernel.errors import InvalidArgument
 
 
 def bind_parameters(tree: Any, context: Context) -> Any:
     for node in list(tree.find_all(exp.Parameter, exp.Placeholder)):
-        if node.meta.get("tule_bound"):
+        if node.meta.get(BOUND):
             continue
         if isinstance(node, exp.Placeholder):
-            name = str(node.meta[POSITION])
+            name = str(node.meta[POSITION] + context.scope.first_position)
             if name not in context.parameters:
                 raise InvalidArgument(
                     f"Query parameter number {int(name) + 1} not found", reason="invalidQuery", location="query"
@@ -27,10 +27,5 @@ def bind_parameters(tree: Any, context: Context) -> Any:
             if found is None:
                 raise InvalidArgument(f"Query parameter '{node.this.name}' not found", reason="invalidQuery")
             name = found
-        parameter = context.parameters[name]
-        key = f"p_{len(context.bound)}"
-        context.bound[key] = parameter.value
-        bound = exp.Parameter(this=exp.var(key))
-        bound.meta["tule_bound"] = True
-        node.replace(exp.cast(bound, exp.DataType.build(parameter.type, dialect="bigquery")))
+        node.replace(context.bind(context.parameters[name], f"@{name}"))
     return tree

@@ -38,6 +38,11 @@ def _name(item: exp.Expression) -> str | None:
         return "*"
     if isinstance(item, exp.Column):
         return item.name
-    if isinstance(item, exp.Dot) and not isinstance(item.expression, exp.Func):
+    if isinstance(item, exp.Dot) and not isinstance(item.expression, exp.Func) and not _is_system(item):
         return item.expression.name
     return None
+
+
+def _is_system(item: exp.Dot) -> bool:
+    """``@@error.message`` is one variable, not a field of one."""
+    return isinstance(item.this, exp.Parameter) and isinstance(item.this.this, exp.Parameter)

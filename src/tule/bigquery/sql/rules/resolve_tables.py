@@ -6,13 +6,16 @@ relation gets the table's last name as alias where none is written.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlglot import exp
 
 from tule.bigquery.sql.catalog import Name, Relation
 from tule.bigquery.sql.context import Context
+from tule.bigquery.sql.free_names import COLUMNS
 from tule.bigquery.sql.names import full_name, parts
+from tule.bigquery.types import Field
 from tule.kernel.errors import InvalidArgument, NotFound
 
 RESOLVED = "tule_resolved"
@@ -55,7 +58,7 @@ def _meaning(table: exp.Table, context: Context) -> Any:
         dataset = before[-1] if before else None
         view = ".".join(upper[at + 1 :])
         return relation(context.catalog.information_schema(project, dataset, view))
-    name = full_name(table, context.project, context.dataset)
+    name = full_name(table, context.project, context.dataset, context.scope.temporary)
     if name.table.endswith("*"):
         return _wildcard(name, context)
     found = context.catalog.resolve(name)
@@ -65,7 +68,7 @@ def _meaning(table: exp.Table, context: Context) -> Any:
 
 def _relation(found: Relation, name: Name, context: Context) -> Any:
     if not found.query:
-        return relation(found.relation)
+        return _with_columns(relation(found.relation), found.fields)
     if name in context.views or len(context.views) >= 16:
         raise InvalidArgument(
             f"View {name} must not refer to itself, nor nest more than 16 deep", reason="invalidQuery"
@@ -76,7 +79,12 @@ def _relation(found: Relation, name: Name, context: Context) -> Any:
     inner = rewritten(parse(found.query), context.inside(found.project or name.project, name))
     for each in inner.find_all(exp.Table):
         each.meta[RESOLVED] = True
-    return exp.Subquery(this=inner)
+    return _with_columns(exp.Subquery(this=inner), found.fields)
+
+
+def _with_columns(node: Any, fields: Sequence[Field]) -> Any:
+    node.meta[COLUMNS] = list(fields)
+    return node
 
 
 def _wildcard(name: Name, context: Context) -> Any:
@@ -86,15 +94,18 @@ def _wildcard(name: Name, context: Context) -> Any:
     if not tables:
         raise NotFound(f"{name.project}:{name.dataset}.{name.table} does not match any table.", reason="notFound")
     selects = []
+    fields: Sequence[Field] = ()
     for each in tables:
         one = Name(name.project, name.dataset, each)
         context.tables.append(one)
         suffix = exp.alias_(exp.Literal.string(each[len(prefix) :]), "_TABLE_SUFFIX", quoted=True)
-        selects.append(exp.select(exp.Star(), suffix).from_(_relation(context.catalog.resolve(one), one, context)))
+        found = context.catalog.resolve(one)
+        fields = found.fields
+        selects.append(exp.select(exp.Star(), suffix).from_(_relation(found, one, context)))
     union: Any = selects[0]
     for each in selects[1:]:
         union = exp.Union(this=union, expression=each, distinct=False, by_name=True)
-    return exp.Subquery(this=union)
+    return _with_columns(exp.Subquery(this=union), [*fields, Field("_TABLE_SUFFIX", "STRING")])
 
 
 def _is_defined(table: exp.Table) -> bool:
