@@ -25,6 +25,7 @@ _INCOMING = "incoming"
 _PIECE = 2**20
 # How long a file whose path was handed out outlives its last object: its reader may open it several times.
 _LENT_FOR = timedelta(hours=24)
+_REMEMBERED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,11 @@ class Contents:
 
     def lend(self, sha256: str) -> Path:
         """The path of a content for a reader that opens it itself; the file stays at least a day."""
+        now = self._clock.now()
         with self._lock:
-            self._lent[sha256] = self._clock.now() + _LENT_FOR
+            if len(self._lent) >= _REMEMBERED:
+                self._lent = {each: until for each, until in self._lent.items() if until > now}
+            self._lent[sha256] = now + _LENT_FOR
         return self.path(sha256)
 
     @contextmanager
