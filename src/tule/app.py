@@ -163,6 +163,7 @@ class App:
 
     @Part
     def warehouse(self) -> Any:
+        from tule.bigquery.ml import MachineLearning
         from tule.bigquery.public import PublicTables
         from tule.bigquery.types import Field
         from tule.bigquery.warehouse import Warehouse
@@ -182,8 +183,20 @@ class App:
             projects=self.projects,
             public=PublicTables(),
         )
+        learning = MachineLearning(
+            records=self.records,
+            datasets=warehouse.datasets,
+            models=warehouse.models,
+            home=self.home,
+            clock=self.clock,
+            objects=self.objects,
+            registry=lambda: self.registry,
+            location=self.settings.location,
+        )
+        warehouse.use_models(learning)
         self.on_stop(warehouse.stop)
         warehouse.start()
+        learning.sweep()
         return warehouse
 
     @Part
@@ -212,6 +225,7 @@ class App:
 
     @Part
     def endpoints(self) -> Any:
+        from tule.bigquery.ml import Transforms
         from tule.vertex.endpoints import Endpoints, Launcher, Limits, LocalReplicas, Router
 
         limits = Limits(
@@ -220,7 +234,8 @@ class App:
             predict_seconds=self.settings.model_predict_seconds,
         )
         launcher = Launcher(self.clock, limits)
-        replicas = LocalReplicas(launcher, self.models.artifacts)
+        transforms = Transforms(lambda: self.warehouse.physical.engine)
+        replicas = LocalReplicas(launcher, self.models.artifacts, transforms)
         endpoints = Endpoints(self.home, self.records, self.models, replicas, Router(), self.clock)
         self.on_stop(launcher.close)
         self.on_stop(endpoints.close)

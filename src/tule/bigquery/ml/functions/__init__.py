@@ -17,7 +17,7 @@ from tule.bigquery.ml.functions import (
     training_info,
     weights,
 )
-from tule.bigquery.ml.functions.function import Answer, Call, Function, Rows, Trained
+from tule.bigquery.ml.functions.function import Answer, Call, Function, RowFunction, TableFunction, Trained
 
 FUNCTIONS: dict[str, Function] = {
     module.FUNCTION.name: module.FUNCTION
@@ -74,4 +74,4 @@ REFUSED = (
     "PROCESS_DOCUMENT",
 )
 
-__all__ = ["FUNCTIONS", "REFUSED", "Answer", "Call", "Function", "Rows", "Trained"]
+__all__ = ["FUNCTIONS", "REFUSED", "Answer", "Call", "Function", "RowFunction", "TableFunction", "Trained"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tule.bigquery.ml.functions.function import Answer, Argument, Call, Function
+from tule.bigquery.ml.functions.function import MODEL, STRUCT, Answer, Argument, Call, TableFunction
 from tule.bigquery.ml.options import KMEANS
 
 _CATEGORIES = pa.list_(pa.struct([("category", pa.string()), ("value", pa.float64())]))
@@ -27,4 +27,10 @@ def answer(call: Call) -> Answer:
     )
 
 
-FUNCTION = Function("CENTROIDS", answer, frozenset({KMEANS}), arguments={"standardize": Argument(False, bool)})
+FUNCTION = TableFunction(
+    name="CENTROIDS",
+    model_types=frozenset({KMEANS}),
+    arguments={"standardize": Argument(False, bool)},
+    order=(MODEL, STRUCT),
+    answer=answer,
+)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
-from tule.bigquery.ml.functions.function import THRESHOLD, Answer, Call, Function
+import pyarrow as pa
+
+from tule.bigquery.ml.functions.function import THRESHOLD, Answer, Call, TableFunction
 from tule.bigquery.ml.options import CLASSIFIERS
+from tule.bigquery.ml.resource import label_text
 
 _NOT_ALLOWED = re.compile(r"[^\w \-]")
 
@@ -21,11 +24,26 @@ def column_name(label: str) -> str:
 
 
 def answer(call: Call) -> Answer:
-    from tule.learn import metrics
+    model = call.trained.model
+    assert model.classes is not None and model.signature.label is not None
+    names = [column_name(label_text(each)) for each in model.classes]
+    schema = pa.schema(
+        [pa.field("expected_label", model.signature.label.type), *(pa.field(name, pa.int64()) for name in names)]
+    )
 
-    table = metrics.confusion_matrix(call.trained.model, call.evaluation(), threshold=call.arguments["threshold"])
-    first, *classes = table.column_names
-    return Answer.of(table.rename_columns([first, *(column_name(each) for each in classes)]))
+    def table() -> pa.Table:
+        from tule.learn import metrics
+
+        found = metrics.confusion_matrix(model, call.evaluation(), threshold=call.arguments["threshold"])
+        return pa.Table.from_arrays(found.columns, schema=schema)
+
+    return Answer(schema, table)
 
 
-FUNCTION = Function("CONFUSION_MATRIX", answer, CLASSIFIERS, "optional", {"threshold": THRESHOLD})
+FUNCTION = TableFunction(
+    name="CONFUSION_MATRIX",
+    model_types=CLASSIFIERS,
+    data="optional",
+    arguments={"threshold": THRESHOLD},
+    answer=answer,
+)

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tule.bigquery.ml.functions.function import (
-    THRESHOLD,
-    Answer,
-    Argument,
-    Call,
-    Function,
-    beside,
-    beside_schema,
-    flat,
-)
+from tule.bigquery.ml.functions.function import THRESHOLD, Argument, Call, RowFunction, flat
 from tule.bigquery.ml.options import CLASSIFIERS, SUPERVISED
 from tule.kernel.errors import Unimplemented
 
@@ -39,50 +30,53 @@ def _top(attributions: pa.Array, features: list[str], count: int) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(np.arange(0, (len(values) + 1) * kept, kept, dtype=np.int32)), pairs)
 
 
-def answer(call: Call) -> Answer:
-    assert call.rows is not None
-    trained, arguments = call.trained, call.arguments
-    if arguments["approx_feature_contrib"]:
+def _classifies(call: Call) -> bool:
+    return call.trained.options.model_type in CLASSIFIERS
+
+
+def fields(call: Call) -> list[pa.Field]:
+    if call.arguments["approx_feature_contrib"]:
         raise Unimplemented(
-            "Tule does not approximate attributions: its values are exact", do="leave approx_feature_contrib out"
+            "Tule does not approximate attributions: its values are exact",
+            do="leave approx_feature_contrib out",
+            reason="notImplemented",
         )
-    classifier = trained.options.model_type in CLASSIFIERS
-    assert trained.model.signature.label is not None
-    kind = trained.model.signature.label.type if classifier else pa.float64()
-    own = [pa.field(f"predicted_{trained.label}", kind)]
-    names = ["label" if classifier else "prediction"]
-    if classifier:
+    label = call.trained.model.signature.label
+    assert label is not None
+    own = [pa.field(f"predicted_{label.name}", label.type if _classifies(call) else pa.float64())]
+    if _classifies(call):
         own.append(pa.field("probability", pa.float64()))
-        names.append("probability")
-    own += [
+    return [
+        *own,
         pa.field("top_feature_attributions", _ATTRIBUTIONS),
         pa.field("baseline_prediction_value", pa.float64()),
         pa.field("prediction_value", pa.float64()),
         pa.field("approximation_error", pa.float64()),
     ]
-    names += ["attributions", "baseline", "prediction_value", "approximation_error"]
-    schema = beside_schema(own, call.rows.schema)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        assert call.rows is not None
-        for original, features in call.rows.pairs():
-            explained = trained.model.explain(features, threshold=arguments["threshold"])
-            values = [flat(explained.column(name)) for name in names]
-            at = names.index("attributions")
-            values[at] = _top(values[at], trained.model.features, arguments["top_k_features"])
-            yield beside(list(zip(own, values, strict=True)), original)
-
-    return Answer(schema, batches())
 
 
-FUNCTION = Function(
-    "EXPLAIN_PREDICT",
-    answer,
-    SUPERVISED,
-    "required",
-    {
+def columns(call: Call, features: pa.RecordBatch) -> list[Any]:
+    model, arguments = call.trained.model, call.arguments
+    explained = model.explain(features, threshold=arguments["threshold"])
+    first = ["label", "probability"] if _classifies(call) else ["prediction"]
+    top = _top(flat(explained.column("attributions")), model.features, arguments["top_k_features"])
+    rest = ["baseline", "prediction_value", "approximation_error"]
+    return [
+        *(flat(explained.column(name)) for name in first),
+        top,
+        *(flat(explained.column(name)) for name in rest),
+    ]
+
+
+FUNCTION = RowFunction(
+    name="EXPLAIN_PREDICT",
+    model_types=SUPERVISED,
+    data="required",
+    arguments={
         "top_k_features": Argument(5, int, 1),
         "threshold": THRESHOLD,
         "approx_feature_contrib": Argument(False, bool),
     },
+    fields=fields,
+    columns=columns,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tule.bigquery.ml.functions.function import Answer, Call, Function
+from tule.bigquery.ml.functions.function import MODEL, Answer, Call, TableFunction
 from tule.bigquery.ml.options import TREES
 
 
@@ -22,4 +22,4 @@ def answer(call: Call) -> Answer:
     )
 
 
-FUNCTION = Function("FEATURE_IMPORTANCE", answer, TREES)
+FUNCTION = TableFunction(name="FEATURE_IMPORTANCE", model_types=TREES, order=(MODEL,), answer=answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tule.bigquery.ml.functions.function import Answer, Call, Function
+from tule.bigquery.ml.functions.function import MODEL, Answer, Call, TableFunction
 from tule.bigquery.ml.options import ALL
 
 _NUMBERS = ("min", "max", "mean", "median", "stddev")
@@ -19,4 +19,4 @@ def answer(call: Call) -> Answer:
     return Answer.of(pa.table(columns))
 
 
-FUNCTION = Function("FEATURE_INFO", answer, ALL)
+FUNCTION = TableFunction(name="FEATURE_INFO", model_types=ALL, order=(MODEL,), answer=answer)

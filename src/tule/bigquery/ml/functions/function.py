@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
@@ -13,22 +13,9 @@ from tule.bigquery.ml.options import MODEL_TYPES, ModelOptions
 from tule.kernel.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from tule.bigquery.ml.transform import Transform
     from tule.learn.data import Batches
     from tule.learn.models import FeatureStatistics, Iteration, Model
-
-
-class Rows(Protocol):
-    """The data argument of a call: the rows as written, and what the model makes of them."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns of the argument, in order."""
-
-    def features(self) -> Batches:
-        """The rows after the model's TRANSFORM (as they are without one), label included where it is there."""
-
-    def pairs(self) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-        """(rows as written, the same rows as ``features``), batch by batch."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +32,7 @@ class Trained:
     """Of the training columns before any TRANSFORM."""
     earlier_runs: Sequence[Sequence[Iteration]] = ()
     """The histories of the runs that a warm start went on from."""
+    transform: Transform | None = None
 
     @property
     def label(self) -> str:
@@ -54,14 +42,14 @@ class Trained:
 
 @dataclass(frozen=True)
 class Answer:
-    """Rows of a table function: a schema and batches that are made while they are read."""
+    """Rows of a table function: their columns, and what computes them once they are wanted."""
 
     schema: pa.Schema
-    batches: Iterator[pa.RecordBatch]
+    table: Callable[[], pa.Table]
 
     @classmethod
     def of(cls, table: pa.Table) -> Answer:
-        return cls(table.schema, iter(table.to_batches()))
+        return cls(table.schema, lambda: table)
 
 
 @dataclass(frozen=True)
@@ -69,13 +57,14 @@ class Call:
     """One use of a function in a query. ``arguments`` has every key of the function, defaults filled."""
 
     trained: Trained
-    rows: Rows | None
     arguments: Mapping[str, Any]
-    array: list[float] | None = None
+    rows: Batches | None = None
+    """The rows that the query gives to an evaluation function: the model's inputs and label."""
+    array: Sequence[float] | None = None
 
     def evaluation(self) -> Batches:
         """The rows to evaluate on: those given, else those kept at training."""
-        return self.rows.features() if self.rows is not None else self.trained.kept()
+        return self.rows if self.rows is not None else self.trained.kept()
 
 
 @dataclass(frozen=True)
@@ -103,16 +92,18 @@ class Argument:
         return value
 
 
-@dataclass(frozen=True)
+MODEL, DATA, STRUCT, ARRAY = "MODEL", "DATA", "STRUCT", "ARRAY"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Function:
-    """One ML.* table function."""
+    """One ML.* table function. ``order``: its arguments as they must be written; MODEL is always first."""
 
     name: str
-    answer: Callable[[Call], Answer]
     model_types: frozenset[str]
     data: Literal["required", "optional", "none"] = "none"
     arguments: Mapping[str, Argument] = field(default_factory=dict)
-    takes_array: bool = False
+    order: tuple[str, ...] = (MODEL, DATA, STRUCT)
 
     def check(self, trained: Trained) -> None:
         """Refuse a model of a type that this function does not know."""
@@ -149,25 +140,21 @@ class Function:
 THRESHOLD = Argument(0.5, float, 0.0, 1.0)
 
 
-def beside(own: list[tuple[pa.Field, Any]], original: pa.RecordBatch) -> pa.RecordBatch:
-    """The function's own columns first, then all columns of the input."""
-    fields = [each for each, _ in own] + list(original.schema)
-    arrays = [flat(values) for _, values in own] + list(original.columns)
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+@dataclass(frozen=True, kw_only=True)
+class TableFunction(Function):
+    """A function that answers a table of its own."""
+
+    answer: Callable[[Call], Answer]
 
 
-def beside_schema(own: list[pa.Field], original: pa.Schema) -> pa.Schema:
-    """The schema of ``beside``; a name that the input already has is refused, as BigQuery does."""
-    taken = {name.lower(): name for name in original.names}
-    for each in own:
-        if each.name.lower() in taken:
-            raise InvalidArgument(
-                f"Duplicate column name {taken[each.name.lower()]} in the result",
-                given="a column of that name in the input",
-                do="rename it in the query, or leave it out with SELECT * EXCEPT",
-                reason="invalidQuery",
-            )
-    return pa.schema([*own, *original])
+@dataclass(frozen=True, kw_only=True)
+class RowFunction(Function):
+    """A function that puts columns before those of each row. It works on any part of the rows, on several threads."""
+
+    fields: Callable[[Call], list[pa.Field]]
+    """The columns that it adds."""
+    columns: Callable[[Call, pa.RecordBatch], list[Any]]
+    """Their values, from the model's inputs."""
 
 
 def flat(values: Any) -> pa.Array:

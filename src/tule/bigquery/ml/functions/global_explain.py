@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import pyarrow as pa
 
-from tule.bigquery.ml.functions.function import Answer, Argument, Call, Function
+from tule.bigquery.ml.functions.function import MODEL, STRUCT, Answer, Argument, Call, TableFunction
 from tule.bigquery.ml.options import CLASSIFIERS, SUPERVISED
 from tule.bigquery.ml.resource import label_text
 from tule.kernel.errors import InvalidArgument
@@ -13,8 +16,6 @@ TOP_OF_A_CLASS = 10
 
 
 def answer(call: Call) -> Answer:
-    from tule.learn.explain import global_explain
-
     trained, by_class = call.trained, call.arguments["class_level_explain"]
     if not trained.options["enable_global_explain"]:
         raise InvalidArgument(
@@ -27,20 +28,41 @@ def answer(call: Call) -> Answer:
         raise InvalidArgument(
             "class_level_explain needs a classifier", given=trained.options.model_type, reason="invalidQuery"
         )
-    found = global_explain(trained.model, trained.kept(), class_level=by_class)
-    if by_class:
-        seen: dict[str, int] = {}
-        kept = []
-        for row in found:
-            name = label_text(row.class_label)
-            seen[name] = seen.get(name, 0) + 1
-            if seen[name] <= TOP_OF_A_CLASS:
-                kept.append(row)
-        found = kept
-    columns = {"class_name": pa.array([label_text(row.class_label) for row in found], pa.string())} if by_class else {}
-    columns["feature"] = pa.array([row.feature for row in found], pa.string())
-    columns["attribution"] = pa.array([row.attribution for row in found], pa.float64())
-    return Answer.of(pa.table(columns))
+    names = ["class_name"] if by_class else []
+    schema = pa.schema(
+        [*((name, pa.string()) for name in names), ("feature", pa.string()), ("attribution", pa.float64())]
+    )
+
+    def table() -> pa.Table:
+        from tule.learn.explain import global_explain
+
+        found = global_explain(trained.model, trained.kept(), class_level=by_class)
+        if by_class:
+            found = _top(found)
+        columns = [pa.array([label_text(row.class_label) for row in found], pa.string())] if by_class else []
+        columns.append(pa.array([row.feature for row in found], pa.string()))
+        columns.append(pa.array([row.attribution for row in found], pa.float64()))
+        return pa.Table.from_arrays(columns, schema=schema)
+
+    return Answer(schema, table)
 
 
-FUNCTION = Function("GLOBAL_EXPLAIN", answer, SUPERVISED, arguments={"class_level_explain": Argument(False, bool)})
+def _top(rows: Iterable[Any]) -> list[Any]:
+    """The most important features of each class."""
+    seen: dict[str, int] = {}
+    kept = []
+    for row in rows:
+        name = label_text(row.class_label)
+        seen[name] = seen.get(name, 0) + 1
+        if seen[name] <= TOP_OF_A_CLASS:
+            kept.append(row)
+    return kept
+
+
+FUNCTION = TableFunction(
+    name="GLOBAL_EXPLAIN",
+    model_types=SUPERVISED,
+    arguments={"class_level_explain": Argument(False, bool)},
+    order=(MODEL, STRUCT),
+    answer=answer,
+)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tule.bigquery.ml.functions.function import THRESHOLD, Answer, Call, Function, Trained, beside, beside_schema, flat
+from tule.bigquery.ml.functions.function import THRESHOLD, RowFunction, Trained, flat
 from tule.bigquery.ml.options import ALL, CLASSIFIERS, KMEANS
 
 _CENTROID_DISTANCES = pa.list_(pa.struct([("CENTROID_ID", pa.int64()), ("DISTANCE", pa.float64())]))
@@ -26,11 +26,15 @@ def prediction_fields(trained: Trained) -> list[pa.Field]:
     return [pa.field(name, kind), pa.field(f"{name}_probs", pa.list_(probability))]
 
 
-def prediction_columns(trained: Trained, features: pa.RecordBatch, threshold: float) -> list[pa.Array]:
+def prediction_columns(trained: Trained, features: pa.RecordBatch, threshold: float) -> list[Any]:
     """The values of ``prediction_fields`` for one batch."""
     answer = trained.model.predict(features, threshold=threshold)
     if trained.options.model_type == KMEANS:
-        return [flat(answer.column("centroid_id")), flat(answer.column("distances")).cast(_CENTROID_DISTANCES)]
+        nearest = flat(answer.column("distances"))
+        # A cast would match fields by name, which differ in letter case.
+        pairs = pa.StructArray.from_arrays(nearest.flatten().flatten(), names=["CENTROID_ID", "DISTANCE"])
+        offsets = pa.array(np.arange(len(nearest) + 1, dtype=np.int32) * (len(pairs) // max(1, len(nearest))))
+        return [flat(answer.column("centroid_id")), pa.ListArray.from_arrays(offsets, pairs)]
     if trained.options.model_type not in CLASSIFIERS:
         return [flat(answer.column("prediction"))]
     classes = trained.model.classes
@@ -50,20 +54,13 @@ def prediction_columns(trained: Trained, features: pa.RecordBatch, threshold: fl
     return [flat(answer.column("label")), pa.ListArray.from_arrays(offsets, pairs)]
 
 
-def answer(call: Call) -> Answer:
-    assert call.rows is not None
-    own = prediction_fields(call.trained)
-    schema = beside_schema(own, call.rows.schema)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        assert call.rows is not None
-        for original, features in call.rows.pairs():
-            values = prediction_columns(call.trained, features, call.arguments["threshold"])
-            yield beside(list(zip(own, values, strict=True)), original)
-
-    return Answer(schema, batches())
-
-
-FUNCTION = Function("PREDICT", answer, ALL, "required", {"threshold": THRESHOLD})
+FUNCTION = RowFunction(
+    name="PREDICT",
+    model_types=ALL,
+    data="required",
+    arguments={"threshold": THRESHOLD},
+    fields=lambda call: prediction_fields(call.trained),
+    columns=lambda call, features: prediction_columns(call.trained, features, call.arguments["threshold"]),
+)
 
 __all__ = ["FUNCTION", "prediction_columns", "prediction_fields"]

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
-from tule.bigquery.ml.functions.function import Answer, Call, Function
+import pyarrow as pa
+
+from tule.bigquery.ml.functions.function import ARRAY, DATA, MODEL, STRUCT, Answer, Call, TableFunction
 from tule.bigquery.ml.options import CLASSIFIERS
+from tule.kernel.errors import InvalidArgument
+
+_SHARES = ("threshold", "recall", "false_positive_rate")
+_COUNTS = ("true_positives", "false_positives", "true_negatives", "false_negatives")
+_SCHEMA = pa.schema([*((name, pa.float64()) for name in _SHARES), *((name, pa.int64()) for name in _COUNTS)])
 
 
 def answer(call: Call) -> Answer:
-    from tule.learn import metrics
+    model = call.trained.model
+    assert model.classes is not None
+    if len(model.classes) != 2:
+        raise InvalidArgument(
+            "ML.ROC_CURVE needs a binary classifier",
+            given=f"{call.trained.name}, a model with {len(model.classes)} classes",
+            do="use ML.CONFUSION_MATRIX, or train on a label with two values",
+            reason="invalidQuery",
+        )
 
-    return Answer.of(metrics.roc_curve(call.trained.model, call.evaluation(), thresholds=call.array))
+    def table() -> pa.Table:
+        from tule.learn import metrics
+
+        return metrics.roc_curve(model, call.evaluation(), thresholds=call.array)
+
+    return Answer(_SCHEMA, table)
 
 
-FUNCTION = Function("ROC_CURVE", answer, CLASSIFIERS, "optional", takes_array=True)
+FUNCTION = TableFunction(
+    name="ROC_CURVE",
+    model_types=CLASSIFIERS,
+    data="optional",
+    order=(MODEL, DATA, ARRAY, STRUCT),
+    answer=answer,
+)

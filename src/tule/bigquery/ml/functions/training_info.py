@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tule.bigquery.ml.functions.function import Answer, Call, Function
+from tule.bigquery.ml.functions.function import MODEL, Answer, Call, TableFunction
 from tule.bigquery.ml.options import ALL, KMEANS
 
 _CLUSTER = pa.struct([("centroid_id", pa.int64()), ("cluster_radius", pa.float64()), ("cluster_size", pa.int64())])
@@ -32,4 +32,4 @@ def answer(call: Call) -> Answer:
     return Answer.of(pa.table(columns))
 
 
-FUNCTION = Function("TRAINING_INFO", answer, ALL)
+FUNCTION = TableFunction(name="TRAINING_INFO", model_types=ALL, order=(MODEL,), answer=answer)

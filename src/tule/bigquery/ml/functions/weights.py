@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tule.bigquery.ml.functions.function import Answer, Argument, Call, Function
+from tule.bigquery.ml.functions.function import MODEL, STRUCT, Answer, Argument, Call, TableFunction
 from tule.bigquery.ml.options import GLM
 from tule.bigquery.ml.resource import label_text
 
@@ -27,4 +27,10 @@ def answer(call: Call) -> Answer:
     return Answer.of(pa.table(columns))
 
 
-FUNCTION = Function("WEIGHTS", answer, GLM, arguments={"standardize": Argument(False, bool)})
+FUNCTION = TableFunction(
+    name="WEIGHTS",
+    model_types=GLM,
+    arguments={"standardize": Argument(False, bool)},
+    order=(MODEL, STRUCT),
+    answer=answer,
+)

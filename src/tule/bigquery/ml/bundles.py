@@ -1,0 +1,164 @@
+"""Trained models on disk: ``bundles/<id>`` in the data directory, written once, never changed.
+
+    model/              what ``learn.bundle`` writes, with the TRANSFORM beside it: all that serving needs
+    evaluation.arrow    the rows that evaluation functions take when a query gives them none
+
+A bundle appears whole or not at all; a model's record names it, and what no record names is swept at the next start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from tule.bigquery.ml import transform as transforms
+from tule.bigquery.ml.batches import FileBatches, write_file
+from tule.bigquery.ml.functions import Trained
+from tule.bigquery.ml.options import ModelOptions
+from tule.bigquery.ml.transform import Transform
+from tule.kernel.home import Home, sync_folder, write_private
+
+if TYPE_CHECKING:
+    from tule.learn.models import FeatureStatistics, Iteration, Model
+
+_OPEN = 32
+EVALUATION = "evaluation.arrow"
+
+
+class Bundles:
+    """The bundles of one data directory. Safe to use from any thread; the latest opened stay in memory."""
+
+    def __init__(self, home: Home) -> None:
+        self._root = home.folder("bundles")
+        self._lock = threading.Lock()
+        self._open: OrderedDict[str, Trained] = OrderedDict()
+
+    def directory(self, bundle: str) -> Path:
+        """The folder that serving needs."""
+        return self._root / bundle / "model"
+
+    def draft(self) -> Draft:
+        """A place for a bundle that is being made."""
+        bundle = secrets.token_hex(16)
+        folder = self._root / f".{bundle}"
+        folder.mkdir(mode=0o700)
+        return Draft(self._root, bundle, folder)
+
+    def open(self, bundle: str, name: str) -> Trained:
+        """The model of a bundle; NotFound once it was removed. ``name`` is what messages call it."""
+        with self._lock:
+            found = self._open.get(bundle)
+            if found is not None:
+                self._open.move_to_end(bundle)
+                return found
+        opened = self._read(bundle, name)
+        with self._lock:
+            self._open[bundle] = opened
+            while len(self._open) > _OPEN:
+                self._open.popitem(last=False)
+        return opened
+
+    def _read(self, bundle: str, name: str) -> Trained:
+        from tule.learn import bundle as files
+        from tule.learn.models import Cluster, FeatureStatistics, Iteration
+
+        directory = self.directory(bundle)
+        about = files.read(directory).provenance
+        options = about["options"]
+        values = {**options["values"]}
+        if values.get("class_weights"):
+            values["class_weights"] = [tuple(each) for each in values["class_weights"]]
+        runs = [
+            [Iteration(**{**each, "clusters": tuple(Cluster(**one) for one in each["clusters"])}) for each in run]
+            for run in about["earlier_runs"]
+        ]
+        kept = self._root / bundle / EVALUATION
+        return Trained(
+            name=name,
+            options=ModelOptions(options["model_type"], values, frozenset(options["given"])),
+            model=files.load(directory),
+            kept=lambda: FileBatches(kept),
+            statistics=[FeatureStatistics(**each) for each in about["statistics"]],
+            earlier_runs=runs,
+            transform=transforms.read(directory),
+        )
+
+    def remove(self, bundle: str) -> None:
+        with self._lock:
+            self._open.pop(bundle, None)
+        shutil.rmtree(self._root / bundle, ignore_errors=True)
+
+    def sweep(self, used: set[str]) -> int:
+        """Remove what no model names: trainings that a crash cut off. Their number."""
+        left = [path for path in self._root.iterdir() if path.name not in used]
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+        return len(left)
+
+
+class Draft:
+    """A bundle while it is made: nothing of it is seen before ``publish``."""
+
+    def __init__(self, root: Path, bundle: str, folder: Path) -> None:
+        self._root = root
+        self._folder = folder
+        self.bundle = bundle
+
+    @property
+    def evaluation(self) -> Path:
+        """Where the kept rows go; training may read held-out rows from here."""
+        return self._folder / EVALUATION
+
+    def keep(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> FileBatches:
+        """Write the evaluation rows; they can be read at once."""
+        write_file(self.evaluation, schema, batches)
+        return FileBatches(self.evaluation)
+
+    def publish(
+        self,
+        model: Model,
+        options: ModelOptions,
+        *,
+        transform: Transform | None,
+        statistics: Sequence[FeatureStatistics],
+        earlier_runs: Sequence[Sequence[Iteration]],
+        metrics: Mapping[str, Any],
+    ) -> None:
+        """Write the rest and make the bundle appear; durable when this returns."""
+        from tule.learn import bundle as files
+
+        directory = self._folder / "model"
+        about = {
+            "options": {
+                "model_type": options.model_type,
+                "values": dict(options.values),
+                "given": sorted(options.given),
+            },
+            "statistics": [asdict(each) for each in statistics],
+            "earlier_runs": [[asdict(each) for each in run] for run in earlier_runs],
+        }
+        files.save(model, directory, metrics=metrics, provenance=about)
+        if transform is not None:
+            write_private(directory / transforms.FILE, json.dumps(transform.to_json()).encode())
+        descriptor = os.open(self.evaluation, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        sync_folder(self._folder)
+        self._folder.rename(self._root / self.bundle)
+        sync_folder(self._root)
+
+    def discard(self) -> None:
+        """Remove what was written, where it was not published."""
+        shutil.rmtree(self._folder, ignore_errors=True)

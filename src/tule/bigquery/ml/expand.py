@@ -1,0 +1,203 @@
+"""The ML.* table functions in FROM: each becomes a relation or a query, so that it may stand wherever a table may.
+
+A function that answers a table of its own is computed at once and kept for the statement. One that puts columns before
+those of given rows becomes a query over these rows: a linear prediction as an expression, any other as a function of the
+engine's session, so that rows stream through it in constant memory and only those that the query needs.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from sqlglot import exp
+
+from tule.bigquery.ml import nodes, predict_sql
+from tule.bigquery.ml.arguments import Arguments, read_arguments
+from tule.bigquery.ml.batches import QueryBatches, Relation
+from tule.bigquery.ml.functions import FUNCTIONS, REFUSED, Call, Function, RowFunction, TableFunction, Trained
+from tule.bigquery.ml.inputs import check_types, input_items
+from tule.bigquery.ml.options import GLM
+from tule.bigquery.model_statements import Run
+from tule.bigquery.references import ModelReference
+from tule.bigquery.sql import Context, compile_query
+from tule.bigquery.sql.rules.expand_model_functions import function_name
+from tule.bigquery.sql.rules.resolve_tables import relation as relation_node
+from tule.bigquery.types import Field, fields_of
+from tule.kernel.errors import InvalidArgument, Unimplemented
+
+if TYPE_CHECKING:
+    from tule.learn.data import Batches
+
+ANSWER = "_tule_answer_"
+INPUT = "_tule_input_{}_"
+
+Open = Callable[[ModelReference], Trained]
+
+
+def expand(call: exp.Expression, context: Context, run: Run, open: Open) -> exp.Expression:
+    """What stands in the place of a table function. ``open`` gives the model of a name, or raises NotFound."""
+    function = _function(function_name(call))  # type: ignore[arg-type]
+    arguments = read_arguments(call, function, context)
+    run.guard("bigquery.models.getData", arguments.model.name)
+    trained = open(arguments.model)
+    function.check(trained)
+    values = function.read_arguments(arguments.values)
+    expansion = _Expansion(call, context, run, trained, arguments, values)
+    if isinstance(function, RowFunction):
+        return expansion.beside_rows(function)
+    assert isinstance(function, TableFunction)
+    return expansion.table(function)
+
+
+def _function(name: str) -> Function:
+    head, _, last = name.rpartition(".")
+    if head == "ML" and last in FUNCTIONS:
+        return FUNCTIONS[last]
+    if (head == "ML" and last in REFUSED) or head == "AI" or name == "VECTOR_SEARCH":
+        raise Unimplemented(
+            f"Tule does not do {name}", do="see docs/bigquery-ml.md for what it does", reason="notImplemented"
+        )
+    near = difflib.get_close_matches(last, FUNCTIONS, n=2) if head == "ML" else []
+    raise InvalidArgument(
+        f"Table-valued function not found: {name}",
+        do=f"did you mean {' or '.join(f'ML.{each}' for each in near)}?" if near else None,
+        reason="invalidQuery",
+        location="query",
+    )
+
+
+class _Expansion:
+    """One call while it is expanded."""
+
+    def __init__(
+        self,
+        place: exp.Expression,
+        context: Context,
+        run: Run,
+        trained: Trained,
+        arguments: Arguments,
+        values: dict[str, Any],
+    ) -> None:
+        self._place = place
+        self._context = context
+        self._run = run
+        self._trained = trained
+        self._arguments = arguments
+        self._values = values
+
+    # -- queries of parts of the tree
+
+    def _compiled(self, tree: exp.Expression) -> Any:
+        return compile_query(tree, self._context.beside())
+
+    def _schema(self, tree: exp.Expression) -> pa.Schema:
+        made = self._compiled(tree)
+        found: pa.Schema = self._run.session.schema(made.sql, made.parameters)
+        return found
+
+    def _result(self, tree: exp.Expression) -> Any:
+        made = self._compiled(tree)
+        return self._run.session.query(made.sql, made.parameters)
+
+    def _rows(self) -> exp.Expression:
+        """A copy of the data argument that can be run alone."""
+        assert self._arguments.data is not None
+        return nodes.standalone(self._arguments.data, self._place)
+
+    def _inputs(self, rows: pa.Schema, *, label: bool = False) -> tuple[list[tuple[str, exp.Expression]], pa.Schema]:
+        """The model's inputs over the rows, and their types."""
+        items = input_items(self._trained, rows, label=label)
+        columns = [nodes.named(node.copy(), name) for name, node in items]
+        found = self._schema(nodes.select(columns, nodes.subquery(self._rows())))
+        check_types(self._trained, found)
+        return items, found
+
+    # -- functions with a table of their own
+
+    def table(self, function: TableFunction) -> exp.Expression:
+        data = self._given() if self._arguments.data is not None else None
+        answer = function.answer(Call(self._trained, self._values, data, self._arguments.array))
+        batches = [] if self._run.looking else answer.table().to_batches()
+        return relation_node(self._run.session.temporary(answer.schema, iter(batches)))
+
+    def _given(self) -> Batches:
+        """The rows of the data argument as the model's inputs and label."""
+        items, schema = self._inputs(self._schema(self._rows()), label=True)
+        columns = [nodes.named(node, name) for name, node in items]
+        query = nodes.select(columns, nodes.subquery(self._rows()))
+        relation = Relation(nodes.subquery(query), schema)
+        return QueryBatches(self._result, relation, schema.names, check=self._run.check)
+
+    # -- functions of rows
+
+    def beside_rows(self, function: RowFunction) -> exp.Expression:
+        assert self._arguments.data is not None
+        call = Call(self._trained, self._values)
+        own = function.fields(call)
+        rows = self._schema(self._rows())
+        _check_names([each.name for each in own], rows.names)
+        items, inputs = self._inputs(rows)
+        # The argument itself moves into the query that stands in the call's place, where its names mean what they did.
+        data = self._arguments.data
+        if function.name == "PREDICT" and self._trained.options.model_type in GLM:
+            expression = self._linear(items, data)
+            if expression is not None:
+                return expression
+        name = self._run.session.function(fields_of(inputs), fields_of(pa.schema(own)), self._computing(function, call))
+        answer = nodes.engine_call(name, nodes.structure(items))
+        inner = nodes.select([exp.Star(), nodes.named(answer, ANSWER)], nodes.subquery(data))
+        columns = [nodes.named(nodes.field(nodes.column(ANSWER), each.name), each.name) for each in own]
+        return nodes.select([*columns, exp.Star(except_=[nodes.column(ANSWER)])], nodes.subquery(inner))
+
+    def _computing(self, function: RowFunction, call: Call) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+        schema = pa.schema([_outward(each) for each in function.fields(call)])
+        check = self._run.check
+
+        def compute(batch: pa.RecordBatch) -> pa.RecordBatch:
+            check()
+            return pa.RecordBatch.from_arrays(function.columns(call, batch), schema=schema)
+
+        return compute
+
+    def _linear(self, items: list[tuple[str, exp.Expression]], data: exp.Expression) -> exp.Expression | None:
+        """A linear model's prediction as expressions; None where it has no good one."""
+        formula = self._trained.model.linear_expression()
+        source: dict[str, exp.Expression] = {}
+        computed: dict[str, exp.Expression] = {}
+        for at, (name, node) in enumerate(items):
+            if isinstance(node, exp.Column):
+                source[name] = node
+            else:
+                # A column of its own: the formula may name it many times.
+                computed[INPUT.format(at)] = node
+                source[name] = nodes.column(INPUT.format(at))
+        found = predict_sql.prediction(self._trained, formula, self._values["threshold"], source)
+        if found is None:
+            return None
+        helpers, outputs = found
+        if computed:
+            columns = [nodes.named(node, name) for name, node in computed.items()]
+            data = nodes.select([exp.Star(), *columns], nodes.subquery(data))
+        return predict_sql.query(helpers, outputs, data, list(computed))
+
+
+def _outward(field: pa.Field) -> pa.Field:
+    """The field as columns of the engine are typed."""
+    return Field.from_arrow(field).arrow
+
+
+def _check_names(own: list[str], given: list[str]) -> None:
+    """Refuse an own column that the input has already, as BigQuery does."""
+    taken = {name.lower(): name for name in given}
+    for name in own:
+        if name.lower() in taken:
+            raise InvalidArgument(
+                f"Duplicate column name {taken[name.lower()]} in the result",
+                given="a column of that name in the input",
+                do="rename it in the query, or leave it out with SELECT * EXCEPT",
+                reason="invalidQuery",
+                location="query",
+            )

@@ -1,0 +1,395 @@
+"""Model statements and model functions for queries: ``bigquery.model_statements.ModelStatements``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tule.bigquery.datasets import Datasets
+from tule.bigquery.errors import already_exists, invalid_query
+from tule.bigquery.jobs import Job, Outcome
+from tule.bigquery.labels import checked_labels
+from tule.bigquery.loads import ObjectFiles
+from tule.bigquery.ml.bundles import Bundles
+from tule.bigquery.ml.options import ModelOptions, read_options
+from tule.bigquery.ml.registration import Registry, evaluation, is_model_id, region, registered_id
+from tule.bigquery.model_statements import Run, reference
+from tule.bigquery.models import KIND, Models
+from tule.bigquery.references import ModelReference, TableReference
+from tule.kernel.clock import Clock
+from tule.kernel.errors import InvalidArgument, NotFound, Unimplemented
+from tule.kernel.home import Home
+from tule.kernel.records import Record, Records
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+    from tule.bigquery.ml.functions import Trained
+    from tule.bigquery.ml.training import Finished
+    from tule.bigquery.sql import Context
+    from tule.bigquery.sql.statements import AlterModelOptions, CreateModel, ExportModelTo
+
+_LOG = logging.getLogger(__name__)
+_PRIVATE = "_tule"
+
+
+class MachineLearning:
+    """Trains, keeps and uses the models of all datasets. ``registry`` is asked for when a model is to be registered."""
+
+    def __init__(
+        self,
+        *,
+        records: Records,
+        datasets: Datasets,
+        models: Models,
+        home: Home,
+        clock: Clock,
+        objects: ObjectFiles,
+        registry: Callable[[], Registry],
+        location: str,
+    ) -> None:
+        """``location``: the server's own region, where models of the multi-region US are registered."""
+        self._records = records
+        self._datasets = datasets
+        self._models = models
+        self._clock = clock
+        self._objects = objects
+        self._registry = registry
+        self._location = location
+        self.bundles = Bundles(home)
+
+    def sweep(self) -> None:
+        """Remove bundles that no model names; called once at start."""
+        used = {record.body[_PRIVATE]["bundle"] for record in self._records.list(KIND).records}
+        if gone := self.bundles.sweep(used):
+            _LOG.info("%d bundles that no model named were removed", gone)
+
+    # -- reading
+
+    def open(self, target: ModelReference) -> Trained:
+        """The model of a name; raises NotFound in BigQuery's words."""
+        name = f"{target.project}.{target.dataset}.{target.model}"
+        while True:
+            record = self._models.record(target)
+            bundle = record.body[_PRIVATE]["bundle"]
+            try:
+                return self.bundles.open(bundle, name)
+            except NotFound:
+                again = self._models.find(target)
+                if again is not None and again.body[_PRIVATE]["bundle"] == bundle:
+                    raise
+                # It was replaced or dropped between the two looks.
+
+    def expand(self, node: exp.Expression, context: Context, run: Run) -> exp.Expression:
+        from tule.bigquery.ml.expand import expand
+
+        return expand(node, context, run, self.open)
+
+    # -- CREATE MODEL
+
+    def create(self, statement: CreateModel, run: Run) -> Outcome:
+        from tule.bigquery.ml.training import Training
+
+        target = reference(statement.target).checked()
+        options = read_options(statement.options)
+        existing = self._models.find(target)
+        if existing is not None and not statement.replace:
+            if statement.if_not_exists:
+                return Outcome({"query": {"ddlOperationPerformed": "SKIP"}})
+            raise already_exists("Model", target)
+        self._check_free(target)
+        if options.get("model_registry"):
+            self._check_registration(target, options, run)
+        earlier = self._earlier(target, options, existing)
+        report = _Report(run.job, options)
+        training = Training(statement, options, run, self.bundles, self._clock, earlier=earlier, report=report)
+        done = training.train()
+        body = self._body(target, options, done, existing if earlier is not None else None)
+        statistics = report.final(done.model.iterations)
+        statistics["query"]["ddlOperationPerformed"] = "CREATE" if existing is None else "REPLACE"
+        return Outcome(
+            statistics,
+            commit=lambda: self._put(target, statement.replace, options, done, body),
+            undo=lambda: self.bundles.remove(done.bundle),
+        )
+
+    def _check_free(self, target: ModelReference) -> None:
+        """Tables, views and models share one namespace."""
+        table = TableReference(target.project, target.dataset, target.model)
+        if self._records.find(table.name) is not None:
+            raise already_exists("Table", table)
+
+    def _earlier(self, target: ModelReference, options: ModelOptions, existing: Record | None) -> Trained | None:
+        """The model that a warm start goes on from."""
+        if not options.get("warm_start"):
+            return None
+        if existing is None:
+            raise InvalidArgument(
+                "WARM_START = TRUE needs a model to go on from", given=f"no model {target}",
+                do="train it once without WARM_START", reason="invalidQuery", location="query",
+            )  # fmt: skip
+        found = self.open(target)
+        if found.options.model_type != options.model_type:
+            raise InvalidArgument(
+                f"WARM_START = TRUE needs a model of the same type, {options.model_type}",
+                given=f"{target} of type {found.options.model_type}", do="leave WARM_START out",
+                reason="invalidQuery", location="query",
+            )  # fmt: skip
+        return found
+
+    def _body(
+        self, target: ModelReference, options: ModelOptions, done: Finished, earlier: Record | None
+    ) -> dict[str, Any]:
+        from tule.bigquery.ml import resource
+
+        training_run = {
+            "startTime": resource.timestamp(done.started),
+            "trainingOptions": resource.training_options(options, done.model.options),
+            "results": resource.iteration_results(done.model.iterations),
+            "evaluationMetrics": resource.evaluation_metrics(options.model_type, done.metrics, done.model.classes),
+        }
+        columns = []
+        if done.transform is not None:
+            columns = [
+                {
+                    "name": item.name,
+                    "type": resource.standard_type(done.transformed.field(item.name).type),
+                    "transformSql": item.sql,
+                }
+                for item in done.transform.items
+                if item.name.lower() not in options.non_features
+            ]
+        return resource.model_body(
+            reference=target.json(),
+            options=options,
+            location=self._datasets.location(target.parent),
+            features=done.inputs,
+            label=done.label,
+            training_run=training_run,
+            earlier_runs=earlier.body["trainingRuns"] if earlier is not None else (),
+            transform_columns=columns,
+        )
+
+    def _put(
+        self, target: ModelReference, replace: bool, options: ModelOptions, done: Finished, body: dict[str, Any]
+    ) -> None:
+        """Make the record visible; inside the transaction that ends the job."""
+        old = self._records.find(target.name)
+        if old is not None and not replace and self._models.find(target) is not None:
+            raise already_exists("Model", target)
+        self._check_free(target)
+        self._datasets.check(target.parent)
+        registered = list(old.body[_PRIVATE].get("registered", ())) if old is not None else []
+        if options.get("model_registry"):
+            about = self._register(target, options, done.bundle, done.metrics, body, options.get("vertex_ai_model_id"))
+            body["trainingRuns"][-1] |= {
+                "vertexAiModelId": about["model"],
+                "vertexAiModelVersion": about["version"],
+            }
+            registered.append(about)
+        if old is not None:
+            self._records.delete(target.name)
+            bundle = old.body[_PRIVATE]["bundle"]
+            self._records.after_commit(lambda: self.bundles.remove(bundle))
+        self._records.create(KIND, target.name, {**body, _PRIVATE: {"bundle": done.bundle, "registered": registered}})
+
+    # -- the registry
+
+    def _check_registration(self, target: ModelReference, options: ModelOptions, run: Run) -> None:
+        """What would go wrong after the training is told before it."""
+        written = options.get("vertex_ai_model_id")
+        if written and not is_model_id(written):
+            raise _wrong_id(written)
+        place = region(self._datasets.location(target.parent), self._location)
+        run.guard("aiplatform.models.upload", f"projects/{target.project}/locations/{place}")
+
+    def _register(
+        self,
+        target: ModelReference,
+        options: ModelOptions,
+        bundle: str,
+        metrics: Mapping[str, Any],
+        body: Mapping[str, Any],
+        written: str | None,
+    ) -> dict[str, str]:
+        place = region(self._datasets.location(target.parent), self._location)
+        model = registered_id(written, target.model)
+        _, version = self._registry().register(
+            target.project,
+            place,
+            model,
+            self.bundles.directory(bundle),
+            target.model[:128],
+            options.get("vertex_ai_model_version_aliases") or (),
+            body.get("labels"),
+            evaluation(options, metrics),
+            description=str(body.get("description") or ""),
+        )
+        return {"model": model, "version": version, "location": place}
+
+    def forget(self, record: Record) -> None:
+        private = record.body[_PRIVATE]
+        project = ModelReference(**_parts(record)).project
+        for each in private.get("registered", ()):
+            self._registry().remove(project, each["location"], each["model"], each["version"])
+        self._records.after_commit(lambda: self.bundles.remove(private["bundle"]))
+
+    # -- ALTER MODEL
+
+    def alter(self, statement: AlterModelOptions, run: Run) -> Outcome:
+        target = reference(statement.target)
+        if self._models.find(target) is None and statement.if_exists:
+            return Outcome({"query": {"ddlOperationPerformed": "SKIP"}})
+        self._models.record(target)
+        change = _changes(statement.options)
+        new_id = change.pop(_VERTEX, None)
+        if new_id is not None:
+            if not is_model_id(new_id):
+                raise _wrong_id(new_id)
+            trained = self.open(target)
+            place = region(self._datasets.location(target.parent), self._location)
+            run.guard("aiplatform.models.upload", f"projects/{target.project}/locations/{place}")
+
+        def commit() -> None:
+            record = self._models.record(target)
+            body = {key: value for key, value in {**record.body, **change}.items() if value is not None}
+            if new_id is not None:
+                bundle = body[_PRIVATE]["bundle"]
+                about = self._register(target, trained.options, bundle, self._metrics(bundle), body, new_id)
+                body["trainingRuns"][-1] |= {
+                    "vertexAiModelId": about["model"],
+                    "vertexAiModelVersion": about["version"],
+                }
+                body[_PRIVATE] = {**body[_PRIVATE], "registered": [*body[_PRIVATE].get("registered", ()), about]}
+            self._records.update(target.name, lambda _: body)
+
+        return Outcome({"query": {"ddlOperationPerformed": "ALTER"}}, commit=commit)
+
+    def _metrics(self, bundle: str) -> Mapping[str, Any]:
+        from tule.learn import bundle as files
+
+        return files.read(self.bundles.directory(bundle)).metrics
+
+    # -- EXPORT MODEL
+
+    def export(self, statement: ExportModelTo, run: Run) -> Outcome:
+        from tule.bigquery.ml.export import export_model
+
+        options = {name.lower(): value for name, value in statement.options.items()}
+        uri = options.pop("uri", None)
+        if "trial_id" in options:
+            raise Unimplemented(
+                "Tule does not do the option TRIAL_ID (hyperparameter tuning)",
+                do="leave it out",
+                reason="notImplemented",
+            )
+        if options:
+            raise invalid_query(f"Unsupported option {', '.join(options).upper()} of EXPORT MODEL. Next: set URI")
+        if not isinstance(uri, str):
+            raise invalid_query("EXPORT MODEL needs OPTIONS(URI = 'gs://bucket/directory')")
+        export_model(self.open(reference(statement.target)), uri, None, self._objects, run.check)
+        return Outcome()
+
+    def extract(self, reference: ModelReference, uri: str, format: str, check: Callable[[], None]) -> int:
+        from tule.bigquery.ml.export import export_model
+
+        return export_model(self.open(reference), uri, format, self._objects, check)
+
+
+class _Report:
+    """The progress of a training as the statistics of its job, renewed after each iteration."""
+
+    def __init__(self, job: Job | None, options: ModelOptions) -> None:
+        from tule.bigquery.ml.options import MODEL_TYPES
+
+        self._job = job
+        self._about = {
+            "modelType": MODEL_TYPES[options.model_type],
+            "maxIterations": str(options["max_iterations"]),
+            "trainingType": "SINGLE_TRAINING",
+        }
+        self._results: list[dict[str, Any]] = []
+
+    def __call__(self, number: int, loss: float, eval_loss: float | None) -> None:
+        from tule.bigquery.ml.resource import number as json_number
+
+        if self._job is None or (self._results and self._results[-1]["index"] == number):
+            return
+        result = {"index": number, "trainingLoss": json_number(loss)}
+        if eval_loss is not None:
+            result["evalLoss"] = json_number(eval_loss)
+        self._results.append(result)
+        # A new object each time: whoever reads the old one is not disturbed.
+        query = {**self._job.statistics.get("query", {})}
+        query["mlStatistics"] = {**self._about, "iterationResults": list(self._results)}
+        self._job.statistics["query"] = query
+
+    def final(self, iterations: Any) -> dict[str, Any]:
+        from tule.bigquery.ml.resource import iteration_results
+
+        return {"query": {"mlStatistics": {**self._about, "iterationResults": iteration_results(iterations)}}}
+
+
+_VERTEX = "vertex_ai_model_id"
+_TEXTS = {"description": "description", "friendly_name": "friendlyName"}
+
+
+def _changes(options: Mapping[str, Any]) -> dict[str, Any]:
+    """SET OPTIONS as fields of the resource; None clears one."""
+    if not options:
+        raise invalid_query("ALTER MODEL needs SET OPTIONS(name = value)")
+    made: dict[str, Any] = {}
+    for written, value in options.items():
+        name = written.lower()
+        if name in _TEXTS:
+            if value is not None and not isinstance(value, str):
+                raise invalid_query(f"Option {name} must be a string; given: {value!r}")
+            made[_TEXTS[name]] = value
+        elif name == "labels":
+            made["labels"] = None if value is None else _labels(value)
+        elif name == "expiration_timestamp":
+            made["expirationTime"] = None if value is None else str(_milliseconds(value))
+        elif name == _VERTEX:
+            if not isinstance(value, str):
+                raise invalid_query(f"Option {name} must be a string; given: {value!r}")
+            made[_VERTEX] = value
+        elif name == "kms_key_name":
+            raise Unimplemented(
+                "Tule does not do the option KMS_KEY_NAME (customer-managed keys)", do="leave it out",
+                reason="notImplemented",
+            )  # fmt: skip
+        else:
+            known = [*_TEXTS, "labels", "expiration_timestamp", _VERTEX]
+            raise invalid_query(f"Unsupported option {written} of ALTER MODEL. Next: use one of {', '.join(known)}")
+    return made
+
+
+def _labels(value: Any) -> dict[str, str]:
+    if not isinstance(value, list) or not all(isinstance(each, tuple) and len(each) == 2 for each in value):
+        raise invalid_query(f"Option labels must be an array of ('key', 'value'); given: {value!r}")
+    return checked_labels(dict(value))
+
+
+def _milliseconds(value: Any) -> int:
+    from tule.bigquery.formats.values import timestamp
+
+    try:
+        return timestamp(str(value)) // 1000
+    except ValueError:
+        raise invalid_query(f"expiration_timestamp must be a TIMESTAMP literal; given: {value!r}") from None
+
+
+def _parts(record: Record) -> dict[str, str]:
+    _, project, _, dataset, _, model = record.name.split("/")
+    return {"project": project, "dataset": dataset, "model": model}
+
+
+def _wrong_id(text: str) -> InvalidArgument:
+    return InvalidArgument(
+        "VERTEX_AI_MODEL_ID must have 1 to 63 of a-z, 0-9, _ and -, and begin with a letter or _",
+        given=repr(text),
+        do="choose another id",
+        reason="invalidQuery",
+        location="query",
+    )

@@ -1,0 +1,259 @@
+"""One training: from a CREATE MODEL statement to a bundle on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from sqlglot import exp
+
+from tule.bigquery.ml import nodes, scans
+from tule.bigquery.ml.batches import FileBatches, QueryBatches, Relation, Watched, actual
+from tule.bigquery.ml.bundles import Bundles, Draft
+from tule.bigquery.ml.describe import describe
+from tule.bigquery.ml.functions import Trained
+from tule.bigquery.ml.options import KMEANS, LINEAR, LOGISTIC, TREE_CLASSIFIER, TREE_REGRESSOR, ModelOptions
+from tule.bigquery.ml.split import KEY, Split, Splitter, key_of
+from tule.bigquery.ml.transform import Transform, fit_transform
+from tule.kernel.clock import Clock
+from tule.kernel.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
+
+if TYPE_CHECKING:
+    from tule.bigquery.model_statements import Run
+    from tule.bigquery.sql.statements import CreateModel
+    from tule.learn.models import FeatureStatistics, Model
+
+# MODEL_TYPE -> the family of ``learn``.
+FAMILIES = {
+    LINEAR: "linear_regression",
+    LOGISTIC: "logistic_regression",
+    TREE_REGRESSOR: "boosted_tree_regressor",
+    TREE_CLASSIFIER: "boosted_tree_classifier",
+    KMEANS: "kmeans",
+}
+# Of a training that holds nothing out, at most so many rows (an even sample) are kept for evaluation, and so many bytes.
+KEPT_ROWS = 100_000
+KEPT_BYTES = 64 << 20
+
+Report = Callable[[int, float, float | None], None]
+"""Called after each iteration: its number, its loss and its loss on the rows held out."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A training that is done, its bundle on disk."""
+
+    bundle: str
+    started: datetime
+    model: Model
+    metrics: dict[str, float]
+    """As ML.EVALUATE answers without rows."""
+    inputs: list[pa.Field]
+    """The columns of the training query that are features, before any TRANSFORM."""
+    label: pa.Field | None
+    transform: Transform | None
+    transformed: pa.Schema
+
+
+class Training:
+    """Trains one model. Everything it writes is a draft until it is whole."""
+
+    def __init__(
+        self,
+        statement: CreateModel,
+        options: ModelOptions,
+        run: Run,
+        bundles: Bundles,
+        clock: Clock,
+        *,
+        earlier: Trained | None = None,
+        report: Report = lambda number, loss, eval_loss: None,
+    ) -> None:
+        """``earlier``: the model that a warm start goes on from."""
+        self._statement = statement
+        self._options = options
+        self._run = run
+        self._bundles = bundles
+        self._clock = clock
+        self._earlier = earlier
+        self._report = report
+
+    def train(self) -> Finished:
+        """Raises InvalidArgument (reason ``invalidQuery``) for data that cannot be learned from."""
+        if self._statement.query is None:
+            raise _wrong("CREATE MODEL must have a training query", do="add AS SELECT ...")
+        started = self._clock.now()
+        draft = self._bundles.draft()
+        try:
+            # One snapshot for all passes over the rows.
+            with _users_errors(), self._run.session.transaction():
+                return self._train(draft, self._statement.query, started)
+        except BaseException:
+            draft.discard()
+            raise
+
+    def _train(self, draft: Draft, query: exp.Expression, started: datetime) -> Finished:
+        options, run = self._options, self._run
+        rows = scans.readable(query, run)
+        special = {key: self._named(key, rows.schema) for key in _SPECIAL if options.get(key)}
+        _check_names(rows.schema)
+        label = special.get("input_label_cols")
+        data, key, transform = rows, key_of(rows.schema.names), None
+        if self._statement.transform is not None:
+            transform = fit_transform(self._statement.transform, rows, special.values(), run.batches)
+            data, key = self._transformed(rows, transform, key), nodes.column(KEY)
+        features = [name for name in data.schema.names if name != KEY and name not in special.values()]
+        split = Split(data)
+        if label is not None:
+            splitter = Splitter(run, options, label, lambda tree: scans.kept(tree, run))
+            split = splitter.split(data, key, special.get("data_split_col"))
+        model, evaluation = self._fit(draft, split, features, special)
+        raw = [name for name in self._raw_inputs(rows, transform) if name not in special.values()]
+        statistics: Sequence[FeatureStatistics] = model.statistics
+        if transform is not None:
+            statistics = describe(rows, raw, run.batches)
+        metrics = _evaluated(model, evaluation)
+        draft.publish(
+            model,
+            options,
+            transform=transform,
+            statistics=statistics,
+            earlier_runs=self._earlier_runs(),
+            metrics=metrics,
+        )
+        return Finished(
+            draft.bundle,
+            started,
+            model,
+            metrics,
+            [rows.schema.field(name) for name in raw],
+            None if label is None else data.schema.field(label),
+            transform,
+            pa.schema([data.schema.field(name) for name in data.schema.names if name != KEY]),
+        )
+
+    def _named(self, option: str, schema: pa.Schema) -> str:
+        """The column of the query that an option names."""
+        written = self._options.label if option == "input_label_cols" else self._options[option]
+        found = actual(schema.names, str(written))
+        if found is None:
+            import difflib
+
+            near = difflib.get_close_matches(str(written), schema.names, n=3, cutoff=0.5)
+            what = "label column" if option == "input_label_cols" else f"column of {option.upper()}"
+            raise _wrong(
+                f"The {what} must be one of the training query: {written}",
+                given=", ".join(schema.names),
+                do=f"did you mean {' or '.join(near)}?" if near else f"select it, or set {option.upper()}",
+            )
+        return found
+
+    def _raw_inputs(self, rows: Relation, transform: Transform | None) -> list[str]:
+        """The columns of the query that the model looks at."""
+        if transform is None:
+            return list(rows.schema.names)
+        return [each.name for each in transform.columns]
+
+    def _transformed(self, rows: Relation, transform: Transform, key: exp.Expression) -> Relation:
+        columns = [nodes.named(item.node(), item.name) for item in transform.items]
+        if self._options.get("data_split_method") in ("AUTO_SPLIT", "RANDOM"):
+            columns.append(nodes.named(key, KEY))
+        return scans.kept(rows.select(columns), self._run)
+
+    def _fit(
+        self, draft: Draft, split: Split, features: list[str], special: dict[str, str]
+    ) -> tuple[Model, FileBatches]:
+        """The model, and the rows that are kept to evaluate it."""
+        from tule.learn.models import FAMILIES as KNOWN
+
+        run, options = self._run, self._options
+        label = special.get("input_label_cols")
+        seen = [*features, *([label] if label else [])]
+        extra = [special[key] for key in ("instance_weight_col", "kmeans_init_col") if key in special]
+        held: FileBatches | None = None
+        if split.held_out is not None:
+            held_out = QueryBatches(run.batches, split.relation, seen, split.held_out, check=run.check)
+            held = draft.keep(held_out.schema, held_out.scan())
+            held = held if held.num_rows else None
+        rows = QueryBatches(
+            run.batches, split.relation, [*seen, *extra], split.training, rows=split.rows, check=run.check
+        )
+        watched = Watched(rows, rows=KEPT_ROWS, size=KEPT_BYTES)
+        model = KNOWN[FAMILIES[options.model_type]].fit(
+            watched if held is None else rows,
+            label=label,
+            options=learn_options(options),
+            features=features,
+            evaluation=held,
+            instance_weight=special.get("instance_weight_col"),
+            initial_rows=special.get("kmeans_init_col"),
+            warm_start=self._earlier.model if self._earlier is not None else None,
+            progress=self._progress,
+            clock=self._clock,
+        )
+        if held is None:
+            sample = [batch.select(seen) for batch in watched.sampled()]
+            held = draft.keep(pa.schema([rows.schema.field(name) for name in seen]), iter(sample))
+        return model, held
+
+    def _progress(self, iteration: int, loss: float, eval_loss: float | None, fraction: float) -> None:
+        self._run.check()
+        if iteration >= 0:
+            self._report(iteration, loss, eval_loss)
+
+    def _earlier_runs(self) -> list[Any]:
+        if self._earlier is None:
+            return []
+        return [*self._earlier.earlier_runs, self._earlier.model.iterations]
+
+
+_SPECIAL = ("input_label_cols", "data_split_col", "instance_weight_col", "kmeans_init_col")
+
+
+def learn_options(options: ModelOptions) -> dict[str, Any]:
+    """The options that were written, as the family of ``learn`` takes them; its defaults are the documented ones."""
+    from dataclasses import fields
+
+    from tule.learn.models import FAMILIES as KNOWN
+
+    known = {each.name for each in fields(KNOWN[FAMILIES[options.model_type]].options)}
+    found = {name.lower(): options[name.lower()] for name in options.given if name.lower() in known}
+    if found.get("class_weights"):
+        found["class_weights"] = dict(found["class_weights"])
+    return found
+
+
+def _evaluated(model: Model, rows: FileBatches) -> dict[str, float]:
+    from tule.learn import metrics
+
+    return metrics.evaluate(model, rows)
+
+
+def _check_names(schema: pa.Schema) -> None:
+    seen: set[str] = set()
+    for name in schema.names:
+        if name.lower() in seen:
+            raise _wrong("Duplicate column names in the training query", given=name, do="rename one with AS")
+        if name == KEY:
+            raise _wrong(f"A training column must not be called {KEY}", do="rename it with AS")
+        seen.add(name.lower())
+
+
+def _wrong(message: str, *, given: object = None, do: str | None = None) -> InvalidArgument:
+    return InvalidArgument(message, given=given, do=do, reason="invalidQuery", location="query")
+
+
+@contextmanager
+def _users_errors() -> Iterator[None]:
+    """What is wrong with data or options as BigQuery words such errors: the user's, never to be tried again."""
+    try:
+        yield
+    except (InvalidArgument, FailedPrecondition, ResourceExhausted) as error:
+        if error.reason is None:
+            error.reason = "resourcesExceeded" if isinstance(error, ResourceExhausted) else "invalidQuery"
+        error.location = "query"
+        raise
