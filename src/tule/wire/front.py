@@ -69,6 +69,7 @@ class Front:
         self._tls = tls
         self._connect = connect
         self._tasks: set[asyncio.Task[None]] = set()
+        self._pipes: set[Pipe] = set()
 
     def listen(self, listener: socket.socket) -> None:
         """Serve connections of a listening socket until ``close``; call in the event loop."""
@@ -76,8 +77,14 @@ class Front:
         self._spawn(self._accept(listener))
 
     def close(self) -> None:
+        """Take no more connections; the open ones go on."""
         for task in list(self._tasks):
             task.cancel()
+
+    def cut(self) -> None:
+        """End what still goes through pipes."""
+        for pipe in list(self._pipes):
+            pipe.cut()
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -141,10 +148,13 @@ class Front:
 
     def pipe_to_grpc(self, first: bytes) -> Pipe:
         """A protocol that copies its connection to and from the gRPC server."""
-        pipe = Pipe()
+        pipe = self.pipe()
         loop = asyncio.get_running_loop()
-        self._spawn(pipe.open(loop.create_unix_connection(Pipe, str(self._grpc_socket)), first))
+        self._spawn(pipe.open(loop.create_unix_connection(self.pipe, str(self._grpc_socket)), first))
         return pipe
+
+    def pipe(self) -> Pipe:
+        return Pipe(self._pipes)
 
     # -- proxy clients
 
@@ -224,7 +234,7 @@ class Tunnel:
             if ours := [each[4][0] for each in found if self._front.is_ours(canonical_host(str(each[4][0])))]:
                 await self.refuse(403, "Forbidden", f"{host} leads to {ours[0]}, which Tule stands for.\n")
                 return
-            transport, other = await loop.create_connection(Pipe, host, port)
+            transport, other = await loop.create_connection(self._front.pipe, host, port)
         except (OSError, UnicodeError) as error:
             await self.refuse(502, "Bad Gateway", f"{host}:{port} could not be reached: {error}\n")
             return
@@ -232,7 +242,7 @@ class Tunnel:
             await self._send(b"HTTP/1.1 200 Connection established\r\n\r\n")
         if first:
             transport.write(first)
-        pipe = Pipe()
+        pipe = self._front.pipe()
         pipe.join(transport)
         mine, _ = await loop.connect_accepted_socket(lambda: pipe, self._sock)
         other.join(mine)
@@ -350,7 +360,8 @@ class Inside(asyncio.Protocol):
 class Pipe(asyncio.Protocol):
     """One side of a copy between two connections; each is slowed to the pace of the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_pipes: set[Pipe]) -> None:
+        self._open_pipes = open_pipes
         self._transport: Any = None
         self._other: Any = None
         self._held: list[bytes] = []
@@ -375,6 +386,10 @@ class Pipe(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
+        self._open_pipes.add(self)
+
+    def cut(self) -> None:
+        self._transport.abort()
 
     def join(self, other: Any) -> None:
         self._other = other
@@ -404,5 +419,6 @@ class Pipe(asyncio.Protocol):
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._open_pipes.discard(self)
         if self._other is not None:
             self._other.close()

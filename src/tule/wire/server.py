@@ -21,6 +21,8 @@ from tule.wire.rest import Rest
 _LOG = logging.getLogger(__name__)
 _BACKLOG = 1024
 _DESCRIPTORS = 65_536
+# Seconds that requests in flight have when the server stops.
+_GRACE = 3.0
 
 
 class Server:
@@ -58,6 +60,7 @@ class Server:
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failure: BaseException | None = None
+        self._grpc: Grpc | None = None
         self._thread = threading.Thread(target=self._run, name="wire", daemon=True)
 
     def start(self) -> None:
@@ -71,10 +74,13 @@ class Server:
 
     def stop(self) -> None:
         """Take no more requests, let those in flight end for a moment, close."""
-        if self._loop is not None and self._stop is not None:
+        if self._loop is not None and self._stop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(10)
-        self._grpc.stop()
+        elif self._grpc is not None:
+            self._grpc.stop(0)
+        for listener in self._sockets:
+            listener.close()
         self._rest.close()
         shutil.rmtree(self._private, ignore_errors=True)
 
@@ -118,8 +124,14 @@ class Server:
         ticking.cancel()
         for connection in list(state.connections):
             connection.shutdown()
-        if state.tasks:
-            await asyncio.wait(list(state.tasks), timeout=3)
+        answered = asyncio.wait(list(state.tasks), timeout=_GRACE) if state.tasks else asyncio.sleep(0)
+        assert self._grpc is not None
+        await asyncio.gather(answered, self._loop.run_in_executor(None, self._grpc.stop, _GRACE))
+        front.cut()
+        for connection in list(state.connections):
+            connection.transport.abort()
+        # Transports are closed in the next turns of the loop.
+        await asyncio.sleep(0.01)
 
 
 async def _tick(state: Any, config: Any, seconds: float) -> None:
