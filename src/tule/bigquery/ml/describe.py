@@ -61,7 +61,9 @@ def _aggregates(node: exp.Expression, kind: pa.DataType, median: str) -> dict[st
         return found
     number = exp.cast(node.copy(), "FLOAT64", dialect="bigquery")
     number.meta["tule_done"] = True
-    half = exp.Literal.number("5e-1")
+    # The approximate one takes its share as FLOAT alone.
+    half = exp.cast(exp.Literal.number("0.5"), exp.DataType.Type.FLOAT)
+    half.meta["tule_done"] = True
     return {
         "min": exp.Min(this=number.copy()),
         "max": exp.Max(this=number.copy()),
