@@ -29,7 +29,10 @@ KEPT = timedelta(days=180)
 # No job runs longer than this anyway; a later moment may be none that a clock knows.
 _LONGEST = timedelta(days=365)
 _MS = timedelta(milliseconds=1)
-STOPPED = "the server stopped while the job ran; nothing was changed, run it again"
+# What a job that the server's end cut off is told. The first reason is one that clients repeat jobs for, so it is given
+# only where nothing happened.
+_AGAIN = "jobInternalError"
+_NOT_AGAIN = "stopped"
 
 
 def _nothing() -> None:
@@ -82,6 +85,7 @@ class Job:
         self.failure: TuleError | None = None
         self.result: Any = None
         self.parent = parent
+        self.children_done = 0
         self.etag = ""
         self.stored = False
         self.lock = threading.Lock()
@@ -223,6 +227,10 @@ class Jobs:
                 del self._running[job.reference.name]
             raise
         self._run(job, work)
+        with self._lock:
+            parent = self._running.get(JobReference(job.reference.project, job.parent).name) if job.parent else None
+        if parent is not None and job.failure is None:
+            parent.children_done += 1
         return job
 
     def now(self) -> datetime:
@@ -280,6 +288,8 @@ class Jobs:
         if job.cancelled is not None:
             # An interrupted engine raises its own error; the cause is the cancelling.
             error = job.cancelled
+            if isinstance(error, _ServerStopped):
+                error = _ServerStopped(*_cut_off(job.kind, job.children_done))
         if not isinstance(error, TuleError):
             _LOG.error("Job %s failed", job.reference, exc_info=error)
             error = Internal(
@@ -426,9 +436,7 @@ class Jobs:
         if isinstance(found, Job):
             raise invalid(f"Job {reference} is running and cannot be deleted. Next: cancel it first")
         with self._records.transaction():
-            for child in self._records.list(
-                KIND, reference.parent, filter=f'statistics.parentJobId = "{reference.job}"'
-            ):
+            for child in self._children(reference):
                 self._records.delete(child.name)
             self._records.delete(reference.name)
 
@@ -439,20 +447,26 @@ class Jobs:
 
         ``happened`` tells from the engine's commit markers whether the effect of a job took place: its Outcome if so.
         """
-        cut_off = self._records.list(_RUNNING_KIND).records
-        for marker in cut_off:
-            body = marker.body["job"]
-            reference = JobReference(body["projectId"], body["jobId"], body["location"])
-            record = self._records.get(reference.name)
+        cut_off = [_reference({"jobReference": each.body["job"]}) for each in self._records.list(_RUNNING_KIND).records]
+        records = [self._records.get(each.name) for each in cut_off]
+        # Statements of a script before the script: it is told how many of them took effect.
+        for record in sorted(records, key=lambda each: "parentJobId" not in each.body["statistics"]):
+            reference = _reference(record.body)
             outcome = happened(reference, record.body)
+            children = sum("errorResult" not in each.body["status"] for each in self._children(reference))
             with self._records.transaction():
                 if outcome is not None:
                     outcome.commit()
-                self._records.update(reference.name, self._recovered(outcome))
-                self._records.delete(marker.name)
-        return len(cut_off)
+                self._records.update(record.name, self._recovered(outcome, children))
+                self._records.delete(f"{record.name}/running/1")
+        return len(records)
 
-    def _recovered(self, outcome: Outcome | None) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def _children(self, reference: JobReference) -> Sequence[Record]:
+        """The records of a script's statements."""
+        wanted = f'statistics.parentJobId = "{reference.job}"'
+        return self._records.list(KIND, reference.parent, filter=wanted).records
+
+    def _recovered(self, outcome: Outcome | None, children: int) -> Callable[[dict[str, Any]], dict[str, Any]]:
         now = milliseconds(self._clock.now())
 
         def change(body: dict[str, Any]) -> dict[str, Any]:
@@ -460,8 +474,7 @@ class Jobs:
             body["statistics"].setdefault("startTime", body["statistics"]["creationTime"])
             body["statistics"]["endTime"] = now
             if outcome is None:
-                # A reason that clients repeat jobs for: nothing happened, so that is safe.
-                error = {"reason": "jobInternalError", "message": f"Job execution was stopped: {STOPPED}"}
+                error = proto(_ServerStopped(*_cut_off(body["configuration"]["jobType"].lower(), children)))
                 body["status"] |= {"errorResult": error, "errors": [error]}
             else:
                 body["statistics"].update(outcome.statistics)
@@ -473,26 +486,49 @@ class Jobs:
     def purge(self) -> int:
         """Forget jobs older than 180 days; returns how many."""
         before = self._clock.now() - KEPT
-        gone = 0
+        gone, token = 0, ""
         while True:
-            oldest = self._records.list(KIND, order_by="create_time", page_size=500).records
+            oldest = self._records.list(KIND, order_by="create_time", page_size=500, page_token=token)
             old = [record for record in oldest if record.create_time < before]
             with self._records.transaction():
                 for record in old:
                     if record.body["status"]["state"] == "DONE":
                         self._records.delete(record.name)
                         gone += 1
-            if len(old) < 500:
+            token = oldest.next_page_token
+            if len(old) < len(oldest.records) or not token:
                 return gone
 
-    def stop(self) -> None:
-        """Cut off what runs, truthfully, and take nothing more."""
+    def stop(self, patience: float = 5.0) -> None:
+        """Cut off what runs, truthfully, and take nothing more. ``patience``: seconds for what cannot be interrupted."""
         with self._lock:
             self._stopping = True
             running = list(self._running.values())
         for job in running:
-            job.cancel(Aborted(f"Job execution was stopped: {STOPPED}", reason="jobInternalError"))
-        self._pool.shutdown(wait=True, cancel_futures=False)
+            job.cancel(_ServerStopped(*_cut_off(job.kind, 0)))
+        self._pool.shutdown(wait=False, cancel_futures=False)
+        end = self._clock.monotonic() + patience
+        for job in running:
+            if not job.wait(end - self._clock.monotonic()):
+                # Its end is told at the next start, as after a crash.
+                _LOG.warning("Job %s did not stop in time", job.reference)
+
+
+class _ServerStopped(Aborted):
+    """The server ended while a job ran."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message, reason=reason)
+
+
+def _cut_off(kind: str, children: int) -> tuple[str, str]:
+    """The message and the reason of a job that the server's end cut off."""
+    head = "Job execution was stopped: the server stopped while the job ran"
+    if children:
+        return f"{head}; what its first {children} statements did stays. Next: run the rest of the script", _NOT_AGAIN
+    if kind == "extract":
+        return f"{head}; files that were complete by then stay. Next: run it again", _AGAIN
+    return f"{head}; nothing was changed. Next: run it again", _AGAIN
 
 
 def _reference(body: dict[str, Any]) -> JobReference:

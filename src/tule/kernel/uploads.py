@@ -81,6 +81,18 @@ class Uploads:
         self._path(upload)
         self._records.update(self._name(upload), lambda kept: {**kept, "body": change(kept["body"])})
 
+    def store(self, chunks: Iterable[bytes]) -> Path:
+        """The body of one request as a file, which belongs to the caller; the next start removes what a crash leaves."""
+        path = self._folder / secrets.token_hex(20)
+        try:
+            with path.open("xb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
     # -- bytes
 
     def received(self, upload: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from tule.bigquery.api.routes import flag, number, page, served
@@ -259,14 +260,7 @@ class JobRoutes:
         project, uploads = request.params["project"], self.warehouse.uploads
         if kind == "multipart":
             body, media = multipart.related(request.headers.get("content-type", ""), request.chunks())
-            _checked(body)
-            upload = uploads.begin({"job": body})
-            try:
-                uploads.receive(upload, media.chunks)
-            except BaseException:
-                uploads.abandon(upload)
-                raise
-            return self._load(project, upload, request)
+            return self._load(project, _checked(body), uploads.store(media.chunks), request)
         if kind == "resumable":
             upload = uploads.begin({"job": _checked(request.json()), "user": request.principal.email})
             location = f"{request.base_url}{request.path}?uploadType=resumable&upload_id={upload}"
@@ -292,7 +286,8 @@ class JobRoutes:
         progress = resumable.receive(uploads, upload, request)
         if not progress.complete:
             return resumable.incomplete(progress)
-        return self._load(request.params["project"], upload, request)
+        body, path = uploads.take(upload)
+        return self._load(request.params["project"], body["job"], path, request)
 
     @route(
         "DELETE",
@@ -304,10 +299,9 @@ class JobRoutes:
         self.warehouse.uploads.abandon(request.query.get("upload_id", ""))
         return Reply(499)
 
-    def _load(self, project: str, upload: str, request: Request) -> dict[str, Any]:
-        body, path = self.warehouse.uploads.take(upload)
+    def _load(self, project: str, body: dict[str, Any], path: Path, request: Request) -> dict[str, Any]:
         try:
-            return self.warehouse.insert_job(project, body["job"], request.principal, upload=Source("upload", path))
+            return self.warehouse.insert_job(project, body, request.principal, upload=Source("upload", path))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
