@@ -23,7 +23,9 @@ def test_defaults_are_the_documented_ones() -> None:
 
 
 def test_names_and_enumerated_values_ignore_case() -> None:
-    options = read_options({"Model_Type": "linear_reg", "Optimize_Strategy": "normal_equation", "input_label_cols": ["Y"]})
+    options = read_options(
+        {"Model_Type": "linear_reg", "Optimize_Strategy": "normal_equation", "input_label_cols": ["Y"]}
+    )
     assert options["optimize_strategy"] == "NORMAL_EQUATION"
     assert options.non_features == {"y"}
 

@@ -46,7 +46,7 @@ def read_arguments(call: exp.Expression, function: Function, context: Context) -
     left = list(function.order)
     for node in written:
         kind = _kind(node)
-        if kind is None or kind not in left:
+        if kind is None or kind not in left or (MODEL in left and kind != MODEL):
             raise _form(function, given=printed(node))
         # What is left out must come before: the order of arguments is part of the function.
         del left[: left.index(kind) + 1]
@@ -72,8 +72,17 @@ def _kind(node: Any) -> str | None:
             return STRUCT
         case exp.Cast() if isinstance(node.this, exp.Struct):
             return STRUCT
-        case exp.Array() | exp.GenerateSeries():
+        case exp.Array():
             return ARRAY
+    return ARRAY if _range(node) is not None else None
+
+
+def _range(node: Any) -> list[Any] | None:
+    """The arguments of GENERATE_ARRAY, None for any other node."""
+    if isinstance(node, exp.GenerateSeries):
+        return [node.args[name] for name in ("start", "end", "step") if node.args.get(name) is not None]
+    if isinstance(node, exp.Anonymous) and node.name.upper() == "GENERATE_ARRAY":
+        return list(node.expressions)
     return None
 
 
@@ -162,10 +171,11 @@ def constant(node: Any, context: Context, what: str) -> Any:
 def _numbers(node: Any, function: Function, context: Context) -> list[float]:
     """The numbers of ``[a, b, ...]`` or ``GENERATE_ARRAY(first, last [, step])``."""
     what = f"Each number in the array of ML.{function.name}"
-    if isinstance(node, exp.GenerateSeries):
-        names = ("start", "end", "step")
-        parts = [constant(node.args[name], context, what) for name in names if node.args.get(name) is not None]
-        first, last, step = (*parts, 1)[:3]
+    bounds = _range(node)
+    if bounds is not None:
+        if len(bounds) not in (2, 3):
+            raise _not_numbers(function, printed(node))
+        first, last, step = (*(constant(each, context, what) for each in bounds), 1)[:3]
         if not all(_is_number(each) for each in (first, last, step)) or step == 0:
             raise _not_numbers(function, printed(node))
         count = math.floor((last - first) / step + 1e-9) + 1

@@ -54,8 +54,15 @@ def key_of(names: Sequence[str]) -> exp.Expression:
     """The key of a row with these columns, 0 to 2**63 - 1, as an expression."""
     words = exp.Literal.string("\x1f".join(names))
     hashed = nodes.engine_call("hash", words, *(nodes.column(name) for name in names))
-    made: exp.Expression = exp.cast(exp.Paren(this=exp.BitwiseRightShift(this=hashed, expression=_whole(1))), "BIGINT")
-    made.meta["tule_done"] = True
+    return _positive(hashed)
+
+
+def _positive(hashed: exp.Expression) -> exp.Expression:
+    """A hash of the engine as an INT64 from 0 on."""
+    shifted = exp.BitwiseRightShift(this=hashed, expression=_whole(1))
+    made: exp.Expression = exp.cast(exp.Paren(this=shifted), "BIGINT")
+    for each in (shifted, made):
+        each.meta["tule_done"] = True
     return made
 
 
@@ -124,10 +131,7 @@ class Splitter:
         inner = relation.select([exp.Star(), *own])
         columns = [nodes.named(nodes.column(name), name) for name in names]
         mixed = nodes.engine_call("hash", nodes.column(KEY), numbered)
-        key: exp.Expression = exp.cast(
-            exp.Paren(this=exp.BitwiseRightShift(this=mixed, expression=_whole(1))), "BIGINT"
-        )
-        key.meta["tule_done"] = True
+        key = _positive(mixed)
         query = nodes.select([*columns, nodes.named(key, KEY)], nodes.subquery(inner))
         # In an order that the rows decide, so that training again gives the same bytes.
         query.set("order", _ascending(nodes.column(KEY)))
