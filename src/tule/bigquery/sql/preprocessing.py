@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from sqlglot import exp
@@ -83,9 +84,8 @@ def _scaled(numerator: Node, denominator: Node) -> Node:
 
 
 def _text_values(column: Node) -> Node:
-    made = exp.cast(column.copy(), exp.DataType.Type.TEXT)
-    made.meta["tule_done"] = True
-    return made
+    """``CAST(column AS STRING)``, for the rules to put into the engine's words."""
+    return exp.cast(column.copy(), exp.DataType.Type.TEXT)
 
 
 def _constant(node: Node, what: str) -> Any:
@@ -123,8 +123,7 @@ def _imputer_statistics(column: Node, arguments: list[Node]) -> dict[str, Node]:
 def _imputer(column: Node, arguments: list[Node], known: Mapping[str, Node]) -> Node:
     strategy = str(_constant(arguments[1], "The strategy of ML.IMPUTER"))
     value = column.copy() if strategy == "most_frequent" else _double(column)
-    made = exp.Coalesce(this=value, expressions=[known["value"].copy()])
-    return made
+    return exp.Coalesce(this=value, expressions=[known["value"].copy()])
 
 
 def _vocabulary(column: Node, arguments: list[Node]) -> dict[str, Node]:
@@ -136,8 +135,14 @@ def _vocabulary(column: Node, arguments: list[Node]) -> dict[str, Node]:
 
 
 def _label_encoder(column: Node, arguments: list[Node], known: Mapping[str, Node]) -> Node:
-    position = _call("list_position", known["words"].copy(), _text_values(column))
-    return exp.Coalesce(this=exp.cast(position, exp.DataType.Type.BIGINT), expressions=[exp.Literal.number(0)])
+    return exp.Coalesce(this=_position(column, known["words"]), expressions=[exp.Literal.number(0)])
+
+
+def _position(column: Node, words: Node) -> Node:
+    """The number of a value in a vocabulary, NULL for one that is not in it."""
+    made = exp.cast(_call("list_position", words.copy(), _text_values(column)), exp.DataType.Type.BIGINT)
+    made.meta["tule_done"] = True
+    return made
 
 
 def _robust_statistics(column: Node, arguments: list[Node]) -> dict[str, Node]:
@@ -252,7 +257,7 @@ def constant(value: Any) -> Node:
         case int():
             return exp.Literal.number(value) if value >= 0 else exp.Neg(this=exp.Literal.number(-value))
         case float():
-            return number(value)
+            return number(value) if isfinite(value) else _double(exp.Literal.string(str(value)))
         case str():
             return exp.Literal.string(value)
         case list():
@@ -269,13 +274,20 @@ def _bucketize(arguments: list[Node]) -> Node:
     if len(arguments) not in (2, 3, 4):
         raise InvalidArgument("ML.BUCKETIZE takes 2 to 4 arguments", given=len(arguments), reason="invalidQuery")
     splits = arguments[1]
-    if len(arguments) > 3:
-        raise Unimplemented("Tule does not do the output format of ML.BUCKETIZE", reason="notImplemented")
+    format = str(_constant(arguments[3], "The output format of ML.BUCKETIZE")) if len(arguments) > 3 else "bucket_names"
     if len(arguments) > 2:
         if not isinstance(arguments[2], exp.Boolean):
             raise InvalidArgument("exclude_boundaries of ML.BUCKETIZE must be TRUE or FALSE", reason="invalidQuery")
         if arguments[2].this:
             splits = _call("list_slice", splits, exp.Literal.number(2), exp.Neg(this=exp.Literal.number(2)))
+    if format == "bucket_ranges":
+        return _call("tule_bucket_range", _double(arguments[0]), splits)
+    if format != "bucket_names":
+        raise Unimplemented(
+            f"Tule does not do the output format {format} of ML.BUCKETIZE",
+            do="use bucket_names or bucket_ranges",
+            reason="notImplemented",
+        )
     return _bucket(_double(arguments[0]), splits)
 
 
@@ -344,6 +356,15 @@ def _polynomial(arguments: list[Node]) -> Node:
     return _structure(sorted(fields))
 
 
+def _ngrams(arguments: list[Node]) -> Node:
+    if len(arguments) not in (2, 3):
+        raise InvalidArgument("ML.NGRAMS takes 2 or 3 arguments", given=len(arguments), reason="invalidQuery")
+    words, lengths, *separator = arguments
+    if isinstance(lengths, exp.Literal):
+        lengths = exp.Array(expressions=[lengths])
+    return _call("tule_ngrams", words, lengths, *(separator or [exp.Literal.string(" ")]))
+
+
 SCALAR: dict[str, Callable[[list[Node]], Node]] = {
     "BUCKETIZE": _bucketize,
     "HASH_BUCKETIZE": _hash_bucketize,
@@ -351,9 +372,7 @@ SCALAR: dict[str, Callable[[list[Node]], Node]] = {
     "POLYNOMIAL_EXPAND": _polynomial,
     "LP_NORM": lambda arguments: _call("tule_lp_norm", *arguments),
     "NORMALIZER": lambda arguments: _call("tule_normalizer", arguments[0], *(arguments[1:] or [exp.Literal.number(2)])),
-    "NGRAMS": lambda arguments: _call(
-        "tule_ngrams", arguments[0], arguments[1], *(arguments[2:] or [exp.Literal.string(" ")])
-    ),
+    "NGRAMS": _ngrams,
     "DISTANCE": lambda arguments: _call(
         "tule_distance", arguments[0], arguments[1], *(arguments[2:] or [exp.Literal.string("EUCLIDEAN")])
     ),
