@@ -21,10 +21,19 @@ if TYPE_CHECKING:
 _CLAUSES = {"expressions", "from_", "where"}
 # What costs next to nothing to compute in every pass.
 _CHEAP: tuple[type[Any], ...] = (
-    exp.Add, exp.Alias, exp.And, exp.Between, exp.Boolean, exp.Case, exp.Cast, exp.Coalesce, exp.Column, exp.DataType,
+    exp.Add, exp.Alias, exp.And, exp.Between, exp.Boolean, exp.Case, exp.Cast, exp.Column, exp.DataType,
     exp.Div, exp.EQ, exp.From, exp.GT, exp.GTE, exp.Identifier, exp.If, exp.In, exp.Is, exp.Literal, exp.LT, exp.LTE,
     exp.Mul, exp.Neg, exp.NEQ, exp.Not, exp.Null, exp.Or, exp.Paren, exp.Star, exp.Sub, exp.Table, exp.TableAlias, exp.Where,
 )  # fmt: skip
+
+
+_CHEAP_FUNCTIONS = {"ABS", "COALESCE", "IFNULL", "NULLIF"}
+
+
+def _is_cheap(node: exp.Expression) -> bool:
+    if isinstance(node, exp.Anonymous):
+        return node.name.upper() in _CHEAP_FUNCTIONS
+    return isinstance(node, _CHEAP)
 
 
 def kept(query: exp.Expression, run: Run) -> Relation:
@@ -54,7 +63,7 @@ def _is_scan(query: Any, run: Run) -> bool:
         return False
     if {key for key, value in source.args.items() if value} - {"this", "db", "catalog", "alias"}:
         return False
-    if any(not isinstance(node, _CHEAP) for each in query.iter_expressions() for node in each.walk()):
+    if not all(_is_cheap(node) for each in query.iter_expressions() for node in each.walk()):
         return False
     context = run.context()
     name = full_name(source, context.project, context.dataset)

@@ -60,9 +60,9 @@ def key_of(names: Sequence[str]) -> exp.Expression:
 def _positive(hashed: exp.Expression) -> exp.Expression:
     """A hash of the engine as an INT64 from 0 on."""
     shifted = exp.BitwiseRightShift(this=hashed, expression=_whole(1))
+    shifted.meta["tule_done"] = True
     made: exp.Expression = exp.cast(exp.Paren(this=shifted), "BIGINT")
-    for each in (shifted, made):
-        each.meta["tule_done"] = True
+    made.meta["tule_done"] = True
     return made
 
 

@@ -21,6 +21,7 @@ from sqlglot import exp
 from tule.bigquery.ml import nodes
 from tule.bigquery.ml.batches import Relation, actual
 from tule.bigquery.sql import printed
+from tule.bigquery.sql.functions import aggregate_in
 from tule.bigquery.sql.parse import parse
 from tule.bigquery.sql.preprocessing import ANALYTIC, function_of, replayed, statistics_of
 from tule.kernel.errors import InvalidArgument, Unimplemented
@@ -206,7 +207,6 @@ _FORBIDDEN: tuple[tuple[Any, str], ...] = (
     (exp.Query, "a subquery"),
     (exp.Parameter, "a query parameter"),
     (exp.Placeholder, "a query parameter"),
-    (exp.AggFunc, "an aggregate function"),
 )
 
 
@@ -214,6 +214,8 @@ def _check(node: Node) -> None:
     for kind, words in _FORBIDDEN:
         if found := node.find(kind):
             raise _wrong(f"TRANSFORM must not hold {words}", given=_shown(found), do="compute it in the query")
+    if found := aggregate_in(node):
+        raise _wrong("TRANSFORM must not hold an aggregate function", given=_shown(found), do="compute it in the query")
     for window in node.find_all(exp.Window):
         name = function_of(window.this)
         if name not in ANALYTIC:
@@ -260,12 +262,20 @@ def _shown(node: Node) -> str:
 def _text(node: Node) -> str:
     """An expression as GoogleSQL that reads back as the same tree."""
     text = printed(node)
-    if _expression(text) != node:
+    if _quoted(_expression(text)) != _quoted(node):
         raise Unimplemented(
             "An expression of TRANSFORM must keep its meaning as text, which this one does not", given=_shown(node),
             do="compute it in the query", reason="notImplemented",
         )  # fmt: skip
     return text
+
+
+def _quoted(node: Node) -> Node:
+    """A copy in which every name stands in backticks: printing puts them around words that are reserved."""
+    made = node.copy()
+    for each in made.find_all(exp.Identifier):
+        each.set("quoted", True)
+    return made
 
 
 def _expression(text: str) -> Node:
