@@ -197,7 +197,7 @@ class Queries:
             check = job.check if job else _nothing
 
             def context() -> Context:
-                made = Context(catalog, project, dataset, values)
+                made = Context(catalog, project, dataset, values, now=self._jobs.now())
                 if self.models is not None:
                     models, run = self.models, Run(job, project, session, context, check, guard, looking)
                     made.expand = lambda node, inner: models.expand(node, inner, run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from sqlglot import exp
@@ -58,9 +59,13 @@ class Context:
     tables: list[Name] = field(default_factory=list)
     bound: dict[str, Any] = field(default_factory=dict)
     views: tuple[Name, ...] = ()
+    now: datetime | None = None
+    """The time of the statement, None for the engine's own."""
     scope: Scope = field(default_factory=Scope)
     sources: dict[str, str] = field(default_factory=dict)
     """Which variable or parameter each bound value is of: what lets a statement be run again with other values."""
+    called: list[tuple[str, ...]] = field(default_factory=list)
+    """The functions of users that were expanded."""
     routines: tuple[tuple[str, ...], ...] = ()
     """The routines whose bodies are around, to find one that calls itself."""
 

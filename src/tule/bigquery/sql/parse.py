@@ -52,22 +52,19 @@ class AlterModel(exp.Expression):
     arg_types: ClassVar[dict[str, bool]] = {"this": True, "exists": False, "properties": False}
 
 
-_UNIFORM = {
-    "PREDICT", "FORECAST", "GENERATE_EMBEDDING", "GENERATE_TEXT_EMBEDDING", "GENERATE_TEXT", "GENERATE_TABLE", "TRANSLATE",
-    "VECTOR_SEARCH", "FEATURES_AT_TIME", "TRANSFORM",
-}  # fmt: skip
+_SYNTAX = frozenset({"ARRAY", "CAST", "EXTRACT", "SAFE_CAST", "UNNEST"})
+"""What is written like a function, but with words between its arguments."""
 
 
 class GoogleSQL(BigQuery):
     """The dialect."""
 
     class Parser(BigQuery.Parser):
+        # Functions stay as they are written (``Anonymous``): what each means is said in ``sql.functions`` alone.
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
-            name: parser for name, parser in BigQuery.Parser.FUNCTION_PARSERS.items() if name not in _UNIFORM
+            name: parser for name, parser in BigQuery.Parser.FUNCTION_PARSERS.items() if name in _SYNTAX
         }
-        FUNCTIONS: ClassVar[dict[str, Any]] = {
-            name: build for name, build in BigQuery.Parser.FUNCTIONS.items() if name not in _UNIFORM
-        }
+        FUNCTIONS: ClassVar[dict[str, Any]] = {"STRUCT": BigQuery.Parser.FUNCTIONS["STRUCT"]}
         PLACEHOLDER_PARSERS: ClassVar[dict[Any, Any]] = {
             **BigQuery.Parser.PLACEHOLDER_PARSERS,
             tokens.TokenType.PLACEHOLDER: lambda self: self._parse_positional(),

@@ -22,7 +22,7 @@ import pyarrow as pa
 from tule.engines.duckdb.errors import translated
 from tule.engines.duckdb.functions import register
 from tule.engines.duckdb.types import arrow_field, column_type, quoted
-from tule.kernel.errors import FailedPrecondition, InvalidArgument
+from tule.kernel.errors import Aborted, FailedPrecondition, InvalidArgument
 
 _LOG = logging.getLogger(__name__)
 BATCH_ROWS = 65_536
@@ -31,6 +31,7 @@ _SCHEMAS = "_schemas"
 _LONGEST_NOTE = 64 * 1024
 
 Parameters = Mapping[str, Any] | Sequence[Any]
+Run = Callable[[str, Parameters], list[Any]]
 
 
 class DuckDBEngine:
@@ -59,6 +60,8 @@ class DuckDBEngine:
         run("SET TimeZone = 'UTC'")
         run("SET default_null_order = 'nulls_first_on_asc_last_on_desc'")
         run("SET GLOBAL scalar_subquery_error_on_multiple_rows = true")
+        # A division by zero fails instead of giving infinity.
+        run("SET GLOBAL ieee_floating_point_ops = false")
         register(self._connection)
         run(f"SET allowed_directories = ['{_text(folder)}']")
         run("SET enable_external_access = false")
@@ -113,19 +116,25 @@ class DuckDBEngine:
         return {str(row[0]) for row in rows}
 
     def fields(self, project: str, table: str) -> list[Any]:
+        return self._fields(self._one, project, table)
+
+    def _fields(self, run: Run, project: str, table: str) -> list[Any]:
         database = self._database(project)
-        rows = self._one(f"SELECT fields FROM {database}.main.{_SCHEMAS} WHERE name = ?", [_physical(table)])
+        rows = run(f"SELECT fields FROM {database}.main.{_SCHEMAS} WHERE name = ?", [_physical(table)])
         if not rows:
             raise FailedPrecondition("The physical table must exist", given=table)
         return [self._field.from_rest(each) for each in json.loads(rows[0][0])]
 
     def statistics(self, project: str, table: str) -> tuple[int, int]:
+        return self._measured(self._one, project, table)
+
+    def _measured(self, run: Run, project: str, table: str) -> tuple[int, int]:
         relation = self.relation(project, table)
-        sizes = [_size(each) for each in self.fields(project, table)]
+        sizes = [_size(each) for each in self._fields(run, project, table)]
         fixed = sum(size for size in sizes if isinstance(size, int))
         texts = [size for size in sizes if isinstance(size, str)]
         total = " + ".join(f"coalesce(sum({each}), 0)" for each in texts) or "0"
-        ((rows, size),) = self._one(f"SELECT count(*), {total} FROM {relation}", [])
+        ((rows, size),) = run(f"SELECT count(*), {total} FROM {relation}", [])
         return int(rows), int(rows) * fixed + int(size)
 
     def marked(self, project: str, job: str) -> str | None:
@@ -178,12 +187,14 @@ class DuckDBSession:
         """What a function of rows raised: the library passes on its text alone."""
         self._reader: Any = None
         self._depth = 0
+        self.aborted = False
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except (duckdb.Error, pa.ArrowInvalid, RuntimeError) as error:
+            self.aborted = self._depth > 0
             failure, self._failure = self._failure, None
             if failure is not None:
                 raise failure from None
@@ -236,8 +247,12 @@ class DuckDBSession:
             return
         self.execute("BEGIN TRANSACTION")
         self._depth += 1
+        self.aborted = False
         try:
             yield
+            if self.aborted:
+                # DuckDB would answer COMMIT as if it had been done, and undo everything.
+                raise Aborted("Transaction is aborted: a statement in it failed", reason="invalidQuery")
             self.execute("COMMIT")
         except BaseException:
             self._free()
@@ -249,6 +264,20 @@ class DuckDBSession:
             raise
         finally:
             self._depth -= 1
+            self.aborted = False
+
+    def pin(self, project: str) -> None:
+        # A database is seen as it was when a transaction first reads of it.
+        self.execute(f"SELECT id FROM {self._engine._database(project)}.main._project")
+
+    def statistics(self, project: str, table: str) -> tuple[int, int]:
+        return self._engine._measured(self._rows, project, table)
+
+    def _rows(self, sql: str, parameters: Parameters) -> list[Any]:
+        self._free()
+        with self._errors():
+            found: list[Any] = self._cursor.execute(sql, parameters or None).fetchall()
+            return found
 
     def create(self, project: str, table: str, fields: Sequence[Any]) -> None:
         columns = ", ".join(

@@ -40,7 +40,7 @@ _TABLE: tuple[tuple[str, Make], ...] = (
     (r"Overflow in (?:addition|subtraction|multiplication|negation|division) of \w+ \((?P<what>[^)]*)\)",
      _invalid(r"int64 overflow: \g<what>")),
     (r"Overflow on (?P<what>abs\([^)]*\))", _invalid(r"int64 overflow: \g<what>")),
-    (r"Division by zero in expression \((?P<what>[^)]*)\)", _invalid(r"division by zero: \g<what>")),
+    (r"Division by zero in expression \((?P<what>.*?)\)(?:\.|$)", lambda found: _division(found["what"])),
     (r"Could not convert string '(?P<value>[^']*)' to (?P<type>\w+)",
      lambda found: InvalidArgument(f"Bad {_NOUNS.get(found['type'].upper(), found['type'].lower())} value: {found['value']}",
                                    reason="invalidQuery")),
@@ -52,7 +52,8 @@ _TABLE: tuple[tuple[str, Make], ...] = (
     (r"cannot take square root of a negative number", _invalid("Floating point error in function: SQRT")),
     (r"More than one row returned by a subquery", _invalid("Scalar subquery produced more than one element")),
     (r"NOT NULL constraint failed: \S*?\.(?P<column>\w+)", _invalid(r"Required field \g<column> cannot be null")),
-    (r"Column \"(?P<column>[^\"]+)\" referenced that exists in the SELECT clause", _invalid(r"Unrecognized name: \g<column>")),
+    (r"Column \"(?P<column>[^\"]+)\" referenced that exists in the SELECT clause",
+     _invalid(r"Unrecognized name: \g<column>")),
     (r"Referenced column \"(?P<column>[^\"]+)\" (?:not found|was not found)", _invalid(r"Unrecognized name: \g<column>")),
     (r"Table \"[^\"]+\" does not have a column named \"(?P<column>[^\"]+)\"",
      _invalid(r"Unrecognized name: \g<column>")),
@@ -78,6 +79,13 @@ _TABLE: tuple[tuple[str, Make], ...] = (
     (r"Not implemented Error: (?P<what>[^\n]+)",
      lambda found: Unimplemented(_clean(found["what"]), reason="notImplemented")),
 )  # fmt: skip
+
+
+def _division(what: str) -> TuleError:
+    """Whole numbers are written as such: the engine has made doubles of them."""
+    text = re.sub(r"(\d)\.0\b", r"\1", what).replace("//", "/")
+    return InvalidArgument(f"division by zero: {text}", reason="invalidQuery")
+
 
 _PHYSICAL = re.compile(r"\"?\w*\"?\.?\"?main\"?\.?\"?t_[0-9a-f]{8,}\"?|\bt_[0-9a-f]{8,}\b")
 _USERS = ("Binder", "Conversion", "Out of Range", "Invalid Input", "Parser", "Catalog", "Constraint", "Type", "Data")

@@ -11,7 +11,6 @@ from typing import Any
 
 from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.rules.bind_parameters import bind_parameters
-from tule.bigquery.sql.rules.divide import divide
 from tule.bigquery.sql.rules.expand_model_functions import expand_model_functions
 from tule.bigquery.sql.rules.expand_routines import expand_routines
 from tule.bigquery.sql.rules.name_columns import name_columns
@@ -19,9 +18,7 @@ from tule.bigquery.sql.rules.preprocess import preprocess
 from tule.bigquery.sql.rules.refuse import refuse
 from tule.bigquery.sql.rules.resolve_tables import resolve_tables
 from tule.bigquery.sql.rules.resolve_variables import resolve_variables
-from tule.bigquery.sql.rules.rewrite_functions import rewrite_functions
-from tule.bigquery.sql.rules.type_literals import type_literals
-from tule.bigquery.sql.rules.unnest_with_offset import unnest_with_offset
+from tule.bigquery.sql.rules.rewrite import rewrite
 
 Rule = Callable[[Any, Context], Any]
 
@@ -34,8 +31,5 @@ RULES: tuple[Rule, ...] = (
     resolve_variables,
     bind_parameters,
     preprocess,
-    unnest_with_offset,
-    type_literals,
-    rewrite_functions,
-    divide,
+    rewrite,
 )

@@ -20,8 +20,10 @@ from typing import Any, ClassVar
 
 from sqlglot import exp
 
+from tule.bigquery.sql.analysis.calls import engine_call as call
 from tule.bigquery.sql.context import Context, Scope
 from tule.bigquery.sql.free_names import free_names, leading, path
+from tule.bigquery.sql.functions import FUNCTIONS, aggregate_in, is_aggregate
 from tule.bigquery.sql.parse import TableRef, parse
 from tule.bigquery.sql.routine_statements import (
     AGGREGATE,
@@ -35,7 +37,6 @@ from tule.bigquery.sql.routine_statements import (
 from tule.bigquery.sql.rules.name_columns import name_columns
 from tule.bigquery.sql.rules.refuse import refuse
 from tule.bigquery.sql.rules.resolve_tables import resolve_tables
-from tule.bigquery.sql.rules.rewrite_functions import call
 from tule.bigquery.sql.words import bracketed
 from tule.kernel.errors import InvalidArgument, Unimplemented
 
@@ -112,7 +113,7 @@ def _definition(written: Sequence[str], context: Context) -> RoutineDefinition |
 
     if len(written) == 1:
         found = context.scope.functions.get(written[0].lower())
-        if found is not None or context.dataset is None:
+        if found is not None or context.dataset is None or written[0].upper() in FUNCTIONS:
             return found
     if (
         written[0].upper() in ("ML", "AI", "NET", "HLL_COUNT", "KEYS", "SAFE", "AEAD", "BAGOFWORDS")
@@ -133,6 +134,7 @@ def _expanded(node: Any, definition: RoutineDefinition, context: Context) -> Any
         raise _wrong(
             f"The function {_shown(definition)} must not call itself, nor calls nest more than {_DEEPEST} deep"
         )
+    context.called.append(definition.path)
     given = _matched(list(anonymous.expressions), definition)
     if definition.kind == TABLE:
         return _table(node, definition, given, context)
@@ -270,7 +272,8 @@ def _apart(value: Any, markers: list[_Argument], body: Any) -> bool:
     if isinstance(value, exp.Literal | exp.Null | exp.Boolean):
         return False
     if any(_inside_query(marker, body) for marker in markers):
-        return value.find(exp.Column, exp.Query, exp.AggFunc, exp.Window) is not None or is_volatile(value)
+        found = value.find(exp.Column, exp.Query, exp.Window) or aggregate_in(value)
+        return found is not None or is_volatile(value)
     if len(markers) > 1:
         return is_volatile(value) or sum(1 for _ in value.walk()) > _SMALL
     return False
@@ -481,7 +484,7 @@ def _type_of(value: Any) -> tuple[str, bool]:
 
 def is_volatile(value: Any) -> bool:
     """Whether an expression gives another value each time."""
-    return any(isinstance(each, exp.Rand | exp.Uuid) or each.key in ("randn",) for each in value.walk())
+    return any(each.name.upper() in ("RAND", "GENERATE_UUID") for each in value.find_all(exp.Anonymous))
 
 
 def _has_window(value: Any) -> bool:
@@ -490,7 +493,9 @@ def _has_window(value: Any) -> bool:
 
 def _counts_nothing(value: Any) -> bool:
     """Whether an aggregate has no column: beside the body it would count the rows there."""
-    return any(each.find(exp.Column) is None for each in value.find_all(exp.AggFunc))
+    aggregates = (each for each in value.find_all(exp.Anonymous) if is_aggregate(each))
+    return any(each.find(exp.Column) is None for each in aggregates)
+
 
 
 def _shown(definition: RoutineDefinition) -> str:

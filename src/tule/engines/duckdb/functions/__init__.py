@@ -1,35 +1,57 @@
-"""Functions of GoogleSQL that DuckDB lacks, as vectorised Arrow functions and macros."""
+"""Functions of GoogleSQL that DuckDB lacks: macros in the ``.sql`` files of this folder, and Python over Arrow columns.
+
+A macro is written ``name(parameters) AS body;``. Those of one name with several types are the forms of one function for
+different types of its arguments.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+from tule.engines.duckdb.functions import udfs
 
-from tule.engines.duckdb.functions.macros import MACROS
+_FILES = ("checks", "numbers", "casts", "dates", "texts", "lists", "learning")
+_HEAD = re.compile(r"(?P<name>tule_\w+)(?P<parameters>\([^)]*(?:\(\d+, \d+\)[^)]*)*\)) AS\n")
 
 
 def register(connection: Any) -> None:
     """Make the functions known to a DuckDB instance."""
-    from duckdb.sqltypes import BIGINT, VARCHAR
-
-    connection.create_function(
-        "tule_farm_fingerprint", farm_fingerprint, [VARCHAR], BIGINT, type="arrow", side_effects=False
-    )
-    for head, body in MACROS:
-        connection.execute(f"CREATE MACRO {head} AS {body}")
+    udfs.register(connection)
+    # One transaction: each macro alone would be one of its own.
+    connection.execute("BEGIN")
+    connection.execute(";".join(statements()))
+    connection.execute("COMMIT")
 
 
-def farm_fingerprint(values: pa.Array) -> pa.Array:
-    """FarmHash Fingerprint64 of the UTF-8 bytes as a signed INT64."""
-    import farmhash
+def macros() -> Iterator[tuple[str, str, str]]:
+    """(name, parameters, body) of each form."""
+    for name in _FILES:
+        text = re.sub(r"^--.*\n", "", Path(__file__).with_name(f"{name}.sql").read_text(), flags=re.MULTILINE)
+        for each in re.split(r";\n+", text):
+            found = _HEAD.match(each.strip() + "\n")
+            if found is not None:
+                yield found["name"], found["parameters"], each.strip()[found.end() :]
 
-    hashed = farmhash.fingerprint64
-    made: list[int | None] = []
-    for value in values.to_pylist():
-        if value is None:
-            made.append(None)
-            continue
-        number = hashed(value)
-        made.append(number - 2**64 if number >= 2**63 else number)
-    return pa.array(made, pa.int64())
+
+def statements() -> list[str]:
+    """CREATE MACRO for each function, its forms together; those that others use come first."""
+    forms: dict[str, list[str]] = {}
+    for name, parameters, body in macros():
+        forms.setdefault(name, []).append(f"{parameters} AS {body}")
+    made: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        if name in made:
+            return
+        text = ", ".join(forms[name])
+        for used in dict.fromkeys(re.findall(r"\btule_\w+", text)):
+            if used != name and used in forms:
+                add(used)
+        made[name] = f"CREATE MACRO {name} {text}"
+
+    for each in forms:
+        add(each)
+    return list(made.values())

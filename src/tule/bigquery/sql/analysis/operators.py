@@ -1,0 +1,435 @@
+"""Operators: their signatures, and the engine's form where it differs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from tule.bigquery.sql.analysis.scopes import Scope, wrong
+from tule.bigquery.sql.kinds import (
+    BOOL,
+    BYTES,
+    DATE,
+    DATETIME,
+    FLOAT64,
+    INT64,
+    INTERVAL,
+    NULL,
+    NUMERIC,
+    STRING,
+    Kind,
+    NoSupertype,
+    common,
+    shown,
+)
+from tule.kernel.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from tule.bigquery.sql.analysis.walk import Walk
+
+Typed = tuple["Kind | None", bool]
+_NUMBERS = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64", "NULL")
+_SYMBOLS: dict[type[Any], str] = {
+    exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.EQ: "=", exp.NEQ: "!=", exp.LT: "<", exp.LTE: "<=",
+    exp.GT: ">", exp.GTE: ">=", exp.DPipe: "||", exp.BitwiseAnd: "&", exp.BitwiseOr: "|", exp.BitwiseXor: "^",
+    exp.BitwiseLeftShift: "<<", exp.BitwiseRightShift: ">>", exp.NullSafeEQ: "IS NOT DISTINCT FROM",
+    exp.NullSafeNEQ: "IS DISTINCT FROM",
+}  # fmt: skip
+
+
+def no_match(name: str, kinds: Any, node: Any, *, operator: bool = True, supported: str = "") -> InvalidArgument:
+    """``No matching signature for operator + for argument types: INT64, STRING. ...``"""
+    what = "operator" if operator else "function"
+    text = f"No matching signature for {what} {name} for argument types: {shown(list(kinds))}."
+    return wrong(text + (f" Supported signature{'s' * (';' in supported)}: {supported}" if supported else ""), node)
+
+
+def boolean(kind: Kind | None, word: str, node: Any) -> None:
+    if kind not in (None, NULL, BOOL):
+        raise no_match(word, [kind], node, operator=word not in ("IF",))
+
+
+def comparable(symbol: str, a: Typed, b: Typed, node: Any) -> Kind | None:
+    """The type in which two values are compared; raises where they cannot be."""
+    for kind, _ in (a, b):
+        if kind is not None and (kind.name in ("JSON", "GEOGRAPHY") or (kind.name == "ARRAY" and symbol != "[]")):
+            what = "Equality" if symbol in ("=", "!=", "IN") else "Comparison"
+            raise wrong(f"{what} is not defined for arguments of type {kind}", node)
+    try:
+        return common([a, b])
+    except NoSupertype:
+        raise no_match(symbol, [a[0], b[0]], node) from None
+
+
+def _sides(walk: Walk, node: Any, scope: Scope, aliases: bool) -> tuple[Typed, Typed]:
+    from tule.bigquery.sql.analysis.expressions import is_literal, visit
+
+    a, b = is_literal(node.this), is_literal(node.expression)
+    left = visit(walk, node.this, scope, aliases)
+    right = visit(walk, node.expression, scope, aliases)
+    return (left, a), (right, b)
+
+
+def _coerce_sides(node: Any, a: Typed, b: Typed, kind: Kind | None) -> None:
+    from tule.bigquery.sql.analysis.expressions import coerced
+
+    for key, (given, literal) in (("this", a), ("expression", b)):
+        # Plain numbers the engine widens by itself, without losing what it knows of a column.
+        if given is None or kind is None or given == NULL or (not literal and given.name in _NUMBERS):
+            continue
+        made = coerced(node.args[key], given, kind)
+        if made is not node.args[key]:
+            node.set(key, made)
+
+
+def _replace(node: Any, made: Any) -> None:
+    from tule.bigquery.sql.analysis.expressions import replace
+
+    replace(node, made)
+
+
+def _call(name: str, *arguments: Any) -> Any:
+    from tule.bigquery.sql.analysis.calls import engine_call
+
+    return engine_call(name, *arguments)
+
+
+def _comparison(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    a, b = _sides(walk, node, scope, aliases)
+    kind = comparable(_SYMBOLS[type(node)], a, b, node)
+    _coerce_sides(node, a, b, kind)
+    return BOOL
+
+
+def _number_of(a: Typed, b: Typed) -> Kind | None:
+    try:
+        return common([a, b])
+    except NoSupertype:
+        return None
+
+
+def _plus_minus(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    a, b = _sides(walk, node, scope, aliases)
+    left, right = a[0], b[0]
+    symbol = _SYMBOLS[type(node)]
+    if left is None or right is None:
+        return _unknown(left, right)
+    if left.name in _NUMBERS and right.name in _NUMBERS:
+        kind = _number_of(a, b)
+        _coerce_sides(node, a, b, kind)
+        return INT64 if kind == NULL else kind
+    if left == DATE and right == INT64:
+        _replace(node, _call("tule_date_plus" if symbol == "+" else "tule_date_minus", node.this, node.expression))
+        return DATE
+    if left == INT64 and right == DATE and symbol == "+":
+        _replace(node, _call("tule_date_plus", node.expression, node.this))
+        return DATE
+    if right == INTERVAL and left.name in ("DATE", "DATETIME", "TIMESTAMP", "INTERVAL"):
+        return DATETIME if left == DATE else left
+    if left == INTERVAL and symbol == "+" and right.name in ("DATE", "DATETIME", "TIMESTAMP"):
+        return DATETIME if right == DATE else right
+    if symbol == "-" and left.name in ("DATE", "DATETIME", "TIMESTAMP", "TIME"):
+        try:
+            kind = common([a, b])
+        except NoSupertype:
+            raise no_match(symbol, [left, right], node) from None
+        _coerce_sides(node, a, b, kind)
+        days = "tule_minus_dates" if kind == DATE else "tule_minus_times"
+        _replace(node, _call(days, node.this, node.expression))
+        return INTERVAL
+    raise no_match(symbol, [left, right], node)
+
+
+def _unknown(left: Kind | None, right: Kind | None) -> Kind | None:
+    known = left or right
+    # FLOAT64 makes FLOAT64 of any number beside it.
+    return FLOAT64 if known == FLOAT64 else None
+
+
+def _times(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    from tule.bigquery.sql.analysis.expressions import cast
+
+    a, b = _sides(walk, node, scope, aliases)
+    left, right = a[0], b[0]
+    if left is None or right is None:
+        return _unknown(left, right)
+    if INTERVAL in (left, right) and INT64 in (left, right):
+        return INTERVAL
+    if left.name not in _NUMBERS or right.name not in _NUMBERS:
+        raise no_match("*", [left, right], node)
+    kind = _number_of(a, b)
+    _coerce_sides(node, a, b, kind)
+    if kind == NUMERIC:
+        # The engine would add the scales up.
+        copy = exp.Mul(this=_wrapped(node.this), expression=_wrapped(node.expression))
+        _replace(node, cast(exp.Paren(this=copy), NUMERIC))
+    return INT64 if kind == NULL else kind
+
+
+def _wrapped(node: Any) -> Any:
+    return exp.Paren(this=node) if isinstance(node, exp.Binary) else node
+
+
+def _divided(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    if node.meta.get("tule_ieee"):
+        _sides(walk, node, scope, aliases)
+        return FLOAT64
+    a, b = _sides(walk, node, scope, aliases)
+    left, right = a[0], b[0]
+    if left is None or right is None:
+        # Decimals would be divided as doubles: let the engine look at the types.
+        _replace(node, _call("tule_divide", node.this, node.expression))
+        return _unknown(left, right)
+    if left.name not in _NUMBERS or right.name not in _NUMBERS:
+        raise no_match("/", [left, right], node)
+    kind = _number_of(a, b)
+    if kind == NUMERIC:
+        _coerce_sides(node, a, b, kind)
+        _replace(node, _call("tule_divide_numeric", node.this, node.expression))
+        return NUMERIC
+    # No typed or safe flags: the engine's own division, which fails for zero.
+    node.set("typed", None)
+    node.set("safe", None)
+    return FLOAT64
+
+
+def _modulo(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    raise wrong('Syntax error: Illegal input character "%"', node)
+
+
+def _negative(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    from tule.bigquery.sql.analysis.expressions import visit
+
+    if isinstance(node.this, exp.Literal) and node.this.this == str(2**63):
+        visit(walk, node.this, scope, aliases)
+        return INT64
+    kind = visit(walk, node.this, scope, aliases)
+    if kind is not None and kind.name not in (*_NUMBERS, "INTERVAL"):
+        raise no_match("-", [kind], node)
+    return INT64 if kind == NULL else kind
+
+
+def _not(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    from tule.bigquery.sql.analysis.expressions import visit
+
+    boolean(visit(walk, node.this, scope, aliases), "NOT", node)
+    return BOOL
+
+
+def _logic(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    word = "AND" if isinstance(node, exp.And) else "OR"
+    # A long chain leans to the left: walk it without recursion.
+    chain = [node]
+    while isinstance(chain[-1].this, type(node)):
+        chain.append(chain[-1].this)
+    from tule.bigquery.sql.analysis.expressions import visit
+
+    for each in reversed(chain):
+        if each is chain[-1]:
+            boolean(visit(walk, each.this, scope, aliases), word, each)
+        boolean(visit(walk, each.expression, scope, aliases), word, each)
+    return BOOL
+
+
+def _bits(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    a, b = _sides(walk, node, scope, aliases)
+    symbol = _SYMBOLS[type(node)]
+    left, right = a[0], b[0]
+    for kind in (left, right):
+        if kind is not None and kind.name not in ("INT64", "NULL", "BYTES"):
+            raise no_match(symbol, [left, right], node)
+    if BYTES in (left, right):
+        raise wrong(f"Tule does not do the operator {symbol} on BYTES", node)
+    if isinstance(node, exp.BitwiseLeftShift | exp.BitwiseRightShift):
+        name = "tule_shift_left" if symbol == "<<" else "tule_shift_right"
+        _replace(node, _call(name, node.this, node.expression))
+    elif isinstance(node, exp.BitwiseXor):
+        _replace(node, _call("xor", node.this, node.expression))
+    return INT64
+
+
+def _bit_not(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    from tule.bigquery.sql.analysis.expressions import visit
+
+    kind = visit(walk, node.this, scope, aliases)
+    if kind not in (None, NULL, INT64):
+        raise no_match("~", [kind], node)
+    return INT64
+
+
+def _concatenation(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    chain = [node]
+    while isinstance(chain[-1].this, exp.DPipe):
+        chain.append(chain[-1].this)
+    from tule.bigquery.sql.analysis.expressions import visit
+
+    found: Kind | None = NULL
+    for each in reversed(chain):
+        if each is chain[-1]:
+            found = visit(walk, each.this, scope, aliases)
+        right = visit(walk, each.expression, scope, aliases)
+        found = _joined(found, right, each)
+        each.set("safe", None)
+        if found is not None and found.name == "ARRAY":
+            pass
+    if found is not None and found.name == "ARRAY":
+        for each in reversed(chain):
+            _replace(each, _call("tule_array_concat", each.this, each.expression))
+    return found
+
+
+def _joined(left: Kind | None, right: Kind | None, node: Any) -> Kind | None:
+    for kind in (left, right):
+        if kind is not None and kind.name not in ("STRING", "BYTES", "ARRAY", "NULL"):
+            raise no_match("||", [left, right], node)
+    try:
+        return common([(left, False), (right, False)])
+    except NoSupertype:
+        raise no_match("||", [left, right], node) from None
+
+
+def _between(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    from tule.bigquery.sql.analysis.expressions import coerced, is_literal, visit
+
+    literal = is_literal(node.this)
+    kind = visit(walk, node.this, scope, aliases)
+    for key in ("low", "high"):
+        other_literal = is_literal(node.args[key])
+        other = visit(walk, node.args[key], scope, aliases)
+        together = comparable("BETWEEN", (kind, literal), (other, other_literal), node)
+        if other is not None and other_literal and other.name not in _NUMBERS:
+            node.set(key, coerced(node.args[key], other, together))
+    return BOOL
+
+
+def _in(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    from tule.bigquery.sql.analysis.expressions import coerced, is_literal, visit
+
+    literal = is_literal(node.this)
+    kind = visit(walk, node.this, scope, aliases)
+    if (unnest := node.args.get("unnest")) is not None:
+        constant = unnest.find(exp.Column) is None
+        elements = visit(walk, unnest.expressions[0], scope, aliases)
+        element = elements.element if elements is not None else None
+        if elements is not None and elements.name not in ("ARRAY", "NULL"):
+            raise wrong(
+                f"Values referenced in UNNEST must be arrays. UNNEST contains expression of type {elements}", node
+            )
+        comparable("IN", (kind, literal), (element, True), node)
+        content = unnest.expressions[0]
+        if constant:
+            inner = exp.select(_call("unnest", content))
+            node.set("unnest", None)
+            node.set("query", exp.Subquery(this=inner))
+        else:
+            _replace(node, _call("tule_in_array", node.this, content))
+        return BOOL
+    if (query := node.args.get("query")) is not None:
+        columns = walk.query(query, scope)
+        if columns is not None:
+            if len(columns) != 1:
+                raise wrong("Subquery of type IN must have only one output column", node)
+            comparable("IN", (kind, literal), (columns[0][1], False), node)
+        return BOOL
+    for each in list(node.expressions):
+        index = each.index
+        other_literal = is_literal(each)
+        other = visit(walk, each, scope, aliases)
+        together = comparable("IN", (kind, literal), (other, other_literal), node)
+        current = node.expressions[index]
+        if other is not None and other_literal and other.name not in _NUMBERS:
+            made = coerced(current, other, together)
+            if made is not current:
+                current.replace(made)
+    return BOOL
+
+
+def _is(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    from tule.bigquery.sql.analysis.expressions import visit
+
+    kind = visit(walk, node.this, scope, aliases)
+    if isinstance(node.expression, exp.Boolean):
+        boolean(kind, "IS", node)
+    return BOOL
+
+
+def _like(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    from tule.bigquery.sql.analysis.expressions import visit
+
+    quantified = node.expression
+    if isinstance(quantified, exp.Any | exp.All):
+        return _like_some(walk, node, quantified, scope, aliases)
+    negate = bool(node.args.get("negate"))
+    node.set("negate", None)
+    left = visit(walk, node.this, scope, aliases)
+    right = visit(walk, node.expression, scope, aliases)
+    for kind in (left, right):
+        if kind not in (None, NULL, STRING):
+            if kind == BYTES:
+                raise wrong("Tule does not do LIKE on BYTES", node)
+            raise no_match("LIKE", [left, right], node)
+    pattern = node.expression
+    if not isinstance(pattern, exp.Literal) or "\\" in pattern.this:
+        escape = exp.Literal.string("\\")
+        made: Any = exp.Escape(this=exp.Like(this=node.this, expression=pattern), expression=escape)
+        made.meta["tule_done"] = True
+    else:
+        made = exp.Like(this=node.this, expression=pattern)
+    if negate:
+        made = exp.Not(this=exp.Paren(this=made))
+    _replace(node, made)
+    return BOOL
+
+
+def _like_some(walk: Walk, node: Any, quantified: Any, scope: Scope, aliases: bool) -> Kind | None:
+    """LIKE ANY and LIKE ALL, written out."""
+    from tule.bigquery.sql.analysis.expressions import visit
+
+    patterns = quantified.this
+    while isinstance(patterns, exp.Paren):
+        patterns = exp.Tuple(expressions=[patterns.this])
+    if not isinstance(patterns, exp.Tuple):
+        raise wrong("Tule does not do LIKE with a quantified array or subquery", node)
+    negate = bool(node.args.get("negate"))
+    parts = [exp.Paren(this=exp.Like(this=node.this.copy(), expression=each)) for each in patterns.expressions]
+    for part in parts:
+        if negate:
+            part.this.set("negate", True)
+    join = exp.or_ if isinstance(quantified, exp.Any) else exp.and_
+    made = exp.Paren(this=join(*parts, copy=False))
+    node.replace(made)
+    return visit(walk, made, scope, aliases)
+
+
+def _escape(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    raise wrong("Tule does not do LIKE ... ESCAPE, which is not GoogleSQL", node)
+
+
+def _at_time_zone(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    raise wrong("AT TIME ZONE belongs into EXTRACT, CAST or STRING", node)
+
+
+HANDLERS: dict[type[Any], Any] = {
+    **dict.fromkeys((exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ), _comparison),
+    exp.Add: _plus_minus,
+    exp.Sub: _plus_minus,
+    exp.Mul: _times,
+    exp.Div: _divided,
+    exp.Mod: _modulo,
+    exp.Neg: _negative,
+    exp.Not: _not,
+    exp.And: _logic,
+    exp.Or: _logic,
+    **dict.fromkeys(
+        (exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor, exp.BitwiseLeftShift, exp.BitwiseRightShift), _bits
+    ),
+    exp.BitwiseNot: _bit_not,
+    exp.DPipe: _concatenation,
+    exp.Between: _between,
+    exp.In: _in,
+    exp.Is: _is,
+    exp.Like: _like,
+    exp.Escape: _escape,
+    exp.AtTimeZone: _at_time_zone,
+}

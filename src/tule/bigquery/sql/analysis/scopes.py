@@ -1,0 +1,113 @@
+"""Scopes: which names can be seen where."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlglot import exp
+
+from tule.bigquery.sql.kinds import Kind
+from tule.kernel.errors import InvalidArgument
+
+Columns = list[tuple[str, Kind | None]]
+
+
+@dataclass
+class Source:
+    """One thing in FROM. ``columns`` None: not known. ``value``: the one column of a value table, whose fields can be seen
+    without its name; ``hidden`` columns can be named but are not in ``*``."""
+
+    name: str
+    columns: Columns | None
+    value: str = ""
+    hidden: Columns = field(default_factory=list)
+    merged: set[str] = field(default_factory=set)
+    """Names that a USING made one with an earlier source's."""
+
+    def find(self, name: str) -> tuple[bool, Kind | None]:
+        for each, kind in (*(self.columns or ()), *self.hidden):
+            if each.lower() == name:
+                return True, kind
+        return False, None
+
+    def field_of_value(self, name: str) -> tuple[bool, Kind | None]:
+        """A field of the value of a value table."""
+        if not self.value:
+            return False, None
+        kind = dict(self.columns or ()).get(self.value)
+        return kind.field(name) if kind is not None else (False, None)
+
+    @property
+    def row(self) -> Kind | None:
+        """The type of the whole row under the source's name."""
+        if self.columns is None:
+            return None
+        return Kind("STRUCT", None, tuple(self.columns))
+
+
+@dataclass
+class Scope:
+    """The names of one SELECT, inside those of the queries around it."""
+
+    outer: Scope | None = None
+    sources: list[Source] = field(default_factory=list)
+    tables: dict[str, Columns | None] = field(default_factory=dict)
+    """What WITH defines."""
+    aliases: dict[str, Kind | None] = field(default_factory=dict)
+    """Names of the SELECT list, for the clauses that may use them."""
+    using: list[str] = field(default_factory=list)
+
+    def out(self) -> Iterator[Scope]:
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.outer
+
+    def defined(self, name: str) -> tuple[bool, Columns | None]:
+        """What a WITH clause around here defines under the name."""
+        for scope in self.out():
+            if name.lower() in scope.tables:
+                return True, scope.tables[name.lower()]
+        return False, None
+
+    def names(self) -> list[str]:
+        """Everything that could have been meant."""
+        found: list[str] = []
+        for scope in self.out():
+            for source in scope.sources:
+                found.extend(name for name, _ in source.columns or ())
+                found.append(source.name)
+            found.extend(scope.aliases)
+        return [each for each in found if each]
+
+
+def at(node: Any) -> str:
+    """`` at [line:column]`` of where a node is written, "" where it is not known."""
+    first: Any = None
+    for each in node.walk():
+        meta = each.meta
+        if "line" in meta and "start" in meta and (first is None or meta["start"] < first["start"]):
+            first = meta
+    if first is None:
+        return ""
+    return f" at [{first['line']}:{first['col'] - (first['end'] - first['start'])}]"
+
+
+def wrong(message: str, node: Any = None) -> InvalidArgument:
+    return InvalidArgument(message + (at(node) if node is not None else ""), reason="invalidQuery", location="query")
+
+
+def unrecognized(written: str, node: Any, scope: Scope) -> InvalidArgument:
+    near = difflib.get_close_matches(written.lower(), {each.lower() for each in scope.names()}, n=1, cutoff=0.75)
+    hint = ""
+    if near:
+        hint = "; Did you mean " + next(each for each in scope.names() if each.lower() == near[0]) + "?"
+    return wrong(f"Unrecognized name: {written}{hint}", node)
+
+
+def parts_of(node: exp.Column) -> list[Any]:
+    """The identifiers of a column node, from the left."""
+    return [node.args[key] for key in ("catalog", "db", "table", "this") if node.args.get(key) is not None]

@@ -1,0 +1,671 @@
+"""The walk: statements, queries and what stands in FROM. Expressions are in ``expressions``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlglot import exp
+
+from tule.bigquery.sql.analysis.scopes import Columns, Scope, Source, unrecognized, wrong
+from tule.bigquery.sql.context import Context
+from tule.bigquery.sql.free_names import COLUMNS
+from tule.bigquery.sql.kinds import INT64, NULL, STRING, Kind, NoSupertype, common, kind_of_field
+
+RESOLVED = "tule_resolved"
+
+_PSEUDO = ("_TABLE_SUFFIX",)
+"""Columns that can be named but are not in ``*``."""
+
+
+def analyzed(tree: Any, context: Context) -> Any:
+    """A statement in the engine's form."""
+    walk = Walk(context)
+    holder = exp.Paren(this=tree)
+    walk.statement(tree)
+    made = holder.this
+    made.pop()
+    return made
+
+
+class Walk:
+    """One statement's walk."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def statement(self, tree: Any) -> None:
+        match tree:
+            case exp.Query():
+                columns = self.query(tree, None)
+                self._whole_arrays(tree, columns)
+            case exp.Insert():
+                self._insert(tree)
+            case exp.Update():
+                self._update(tree)
+            case exp.Delete():
+                scope = self._targets(tree.this)
+                self._condition(tree, scope)
+            case exp.Merge():
+                self._merge(tree)
+            case exp.TruncateTable():
+                pass
+            case _:
+                self.expr(tree, Scope())
+
+    # -- queries
+
+    def query(self, node: Any, outer: Scope | None) -> Columns | None:
+        """Rewrite a query; its columns, None where they are not known."""
+        if isinstance(node, exp.Subquery):
+            scope = self._with(node, outer)
+            columns = self._known(node) or self.query(node.this, scope)
+            self._order(node, Scope(scope, [Source("", columns)]))
+            return columns  # type: ignore[no-any-return]
+        if isinstance(node, exp.SetOperation):
+            return self._set_operation(node, outer)
+        if isinstance(node, exp.Select):
+            return self._select(node, outer)
+        if isinstance(node, exp.Table):
+            return self._table(node, outer or Scope()).columns
+        raise wrong(f"A query must stand here; given: {type(node).__name__}")
+
+    def _with(self, node: Any, outer: Scope | None) -> Scope:
+        scope = Scope(outer)
+        clause = node.args.get("with_")
+        if clause is None:
+            return scope
+        for cte in clause.expressions:
+            name = cte.alias.lower()
+            if clause.args.get("recursive") and isinstance(cte.this.unnest(), exp.SetOperation):
+                # The first branch tells the columns that the second one sees.
+                first = cte.this.unnest()
+                while isinstance(first, exp.SetOperation):
+                    first = first.this.unnest()
+                probe = first.copy()
+                exp.Paren(this=probe)
+                scope.tables[name] = Walk(self.context).query(probe, scope)
+            scope.tables[name] = self.query(cte.this, scope)
+        return scope
+
+    def _set_operation(self, node: Any, outer: Scope | None) -> Columns | None:
+        scope = self._with(node, outer)
+        left = self.query(node.this, scope)
+        right = self.query(node.expression, scope)
+        columns = left
+        if left is not None and right is not None and not node.args.get("by_name"):
+            word = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}[type(node)]
+            word += " DISTINCT" if node.args.get("distinct") else " ALL"
+            if len(left) != len(right):
+                raise wrong(
+                    f"Queries in {word} have mismatched column count; query 1 has {len(left)} column"
+                    f"{'s' * (len(left) != 1)}, query 2 has {len(right)} column{'s' * (len(right) != 1)}", node.expression,
+                )  # fmt: skip
+            columns = []
+            for index, ((name, a), (_, b)) in enumerate(zip(left, right, strict=True)):
+                try:
+                    columns.append((name, common([(a, False), (b, False)])))
+                except NoSupertype:
+                    raise wrong(
+                        f"Column {index + 1} in {word} has incompatible types: {a}, {b}", node.expression
+                    ) from None
+        elif left is None or right is None:
+            columns = None
+        self._order(node, Scope(scope, [Source("", columns)]))
+        return columns
+
+    def _select(self, node: Any, outer: Scope | None) -> Columns | None:
+        scope = self._with(node, outer)
+        if (source := node.args.get("from_")) is not None:
+            self._source(source.this, scope)
+        for join in node.args.get("joins") or []:
+            self._join(join, scope)
+        for key in ("where",):
+            if (clause := node.args.get(key)) is not None:
+                self.expr(clause.this, scope)
+        columns = self._list(node, scope)
+        scope.aliases = {name.lower(): kind for name, kind in columns or () if name}
+        if (group := node.args.get("group")) is not None:
+            self._group(group, scope)
+        for key in ("having", "qualify"):
+            if (clause := node.args.get(key)) is not None:
+                self.expr(clause.this, scope)
+        for window in node.args.get("windows") or []:
+            self._window_parts(window, scope)
+        if (distinct := node.args.get("distinct")) is not None and distinct.args.get("on") is not None:
+            raise wrong("DISTINCT ON is not GoogleSQL")
+        self._order(node, scope)
+        return self._as_struct(node, columns)
+
+    def _group(self, group: Any, scope: Scope) -> None:
+        for each in list(group.expressions):
+            if isinstance(each, exp.Rollup | exp.Cube | exp.GroupingSets):
+                for inner in list(each.expressions):
+                    self._grouping(inner, scope)
+            else:
+                self._grouping(each, scope)
+        for key in ("rollup", "cube", "grouping_sets"):
+            for inner in list(group.args.get(key) or []):
+                for part in list(getattr(inner, "expressions", ())):
+                    self._grouping(part, scope)
+
+    def _grouping(self, node: Any, scope: Scope) -> None:
+        if not isinstance(node, exp.Literal):
+            self.expr(node, scope, aliases=True)
+
+    def _order(self, node: Any, scope: Scope) -> None:
+        if (order := node.args.get("order")) is not None:
+            for each in list(order.expressions):
+                # A number is a position of the SELECT list.
+                if not isinstance(each.this, exp.Literal):
+                    self.expr(each.this, scope, aliases=True)
+        for key in ("limit", "offset"):
+            clause = node.args.get(key)
+            if clause is not None and not isinstance(clause.expression, exp.Literal):
+                self.expr(clause.expression, scope)
+
+    def _window_parts(self, window: Any, scope: Scope) -> None:
+        for each in list(window.args.get("partition_by") or []):
+            self.expr(each, scope)
+        if (order := window.args.get("order")) is not None:
+            for each in list(order.expressions):
+                self.expr(each.this, scope)
+        if (spec := window.args.get("spec")) is not None:
+            for key in ("start", "end"):
+                if isinstance(spec.args.get(key), exp.Expression):
+                    self.expr(spec.args[key], scope)
+
+    def _known(self, node: Any) -> Columns | None:
+        """The columns of a relation or of a finished query that a rule put here."""
+        fields = node.meta.get(COLUMNS)
+        if fields is None and isinstance(node, exp.Table) and node.meta.get(RESOLVED):
+            names = [each.name for each in node.parts]
+            fields = self.context.catalog.describe(".".join(names))
+            node.meta[COLUMNS] = fields
+        return None if fields is None else [(each.name, kind_of_field(each)) for each in fields]
+
+    # -- the SELECT list
+
+    def _list(self, node: Any, scope: Scope) -> Columns | None:
+        columns: Columns = []
+        known = True
+        made: list[Any] = []
+        for item in list(node.expressions):
+            star = _star(item)
+            if star is None:
+                kind = self.expr(item.this if isinstance(item, exp.Alias) else item, scope)
+                columns.append((item.alias_or_name, kind))
+                made.append(None)
+                continue
+            expanded = self._star(item, star, scope)
+            if expanded is None:
+                known = False
+                made.append(None)
+                continue
+            made.append([each for _, _, each in expanded])
+            columns.extend((name, kind) for name, kind, _ in expanded)
+        # Rewriting has replaced items in place: read them again.
+        items = list(node.expressions)
+        result: list[Any] = []
+        for item, expansion in zip(items, made, strict=True):
+            result.extend([item] if expansion is None else expansion)
+        if not result:
+            raise wrong("SELECT list must not be empty", node)
+        node.set("expressions", result)
+        return columns if known else None
+
+    def _star(self, item: Any, star: Any, scope: Scope) -> list[tuple[str, Kind | None, Any]] | None:
+        """``*``, ``t.*`` or ``s.struct.*`` as columns: (name, type, expression)."""
+        replaced: dict[str, Any] = {}
+        for each in star.args.get("replace") or []:
+            self.expr(each.this, scope)
+        for each in star.args.get("replace") or []:
+            replaced[each.alias.lower()] = each
+        dropped = {each.name.lower() for each in star.args.get("except_") or []}
+        found = self._starred(item, scope)
+        if found is None:
+            return None
+        names = {name.lower() for name, _, _ in found}
+        for each in star.args.get("except_") or []:
+            if each.name.lower() not in names:
+                raise wrong(f"Column {each.name} in SELECT * EXCEPT list does not exist", each)
+        for name, each in replaced.items():
+            if name not in names:
+                raise wrong(f"Column {each.alias} in SELECT * REPLACE list does not exist", each)
+        made = []
+        for name, kind, node in found:
+            if name.lower() in dropped:
+                continue
+            if name.lower() in replaced:
+                node, kind = replaced[name.lower()].this.copy(), None
+            made.append((name, kind, exp.alias_(node, name, quoted=True, copy=False)))
+        if not made:
+            raise wrong("SELECT * EXCEPT must leave a column", item)
+        return made
+
+    def _starred(self, item: Any, scope: Scope) -> list[tuple[str, Kind | None, Any]] | None:
+        if isinstance(item, exp.Star):
+            return self._all(scope, item)
+        owner = item.copy()
+        if isinstance(owner, exp.Column):
+            if owner.args.get("db") is None:
+                name = owner.table.lower()
+                source = next((each for each in scope.sources if each.name.lower() == name), None)
+                if source is not None:
+                    return _columns_of(source)
+            names = [owner.args[key] for key in ("catalog", "db", "table") if owner.args.get(key) is not None]
+            node: Any = exp.Column(this=names[-1], **dict(zip(("table", "db"), reversed(names[:-1]), strict=False)))
+        else:
+            node = owner.this
+        holder = exp.Paren(this=node)
+        kind = self.expr(node, scope)
+        node = holder.this
+        if kind is None:
+            return None
+        if kind.name != "STRUCT":
+            raise wrong(f"Dot-star is not supported for type {kind}", item)
+        return [(name, inner, exp.Dot(this=exp.Paren(this=node.copy()), expression=exp.to_identifier(name, quoted=True)))
+                for name, inner in kind.fields]  # fmt: skip
+
+    def _all(self, scope: Scope, item: Any) -> list[tuple[str, Kind | None, Any]] | None:
+        if not scope.sources:
+            raise wrong("SELECT * must have a FROM clause", item)
+        if any(source.columns is None for source in scope.sources):
+            return None
+        found: list[tuple[str, Kind | None, Any]] = []
+        using = {name.lower() for name in scope.using}
+        for name in scope.using:
+            kind = next((kind for source in scope.sources for hit, kind in [source.find(name.lower())] if hit), None)
+            found.append((name, kind, exp.column(exp.to_identifier(name, quoted=True))))
+        for source in scope.sources:
+            found.extend(each for each in _columns_of(source) if each[0].lower() not in using)
+        return found
+
+    def _as_struct(self, node: Any, columns: Columns | None) -> Columns | None:
+        """SELECT AS STRUCT makes one value of the list; SELECT AS VALUE is that value."""
+        kind = str(node.args.get("kind") or "").upper()
+        if kind == "VALUE":
+            node.set("kind", None)
+            return columns
+        if kind != "STRUCT":
+            return columns
+        node.set("kind", None)
+        names = [each.alias_or_name or f"_field_{index + 1}" for index, each in enumerate(node.expressions)]
+        plain = [each.this if isinstance(each, exp.Alias) else each for each in node.expressions]
+        if any(_star(each) is not None for each in plain):
+            raise wrong("Tule does not do SELECT AS STRUCT * of columns that it does not know", node)
+        clauses = ("order", "distinct", "group", "having", "qualify", "limit")
+        if any(node.args.get(key) is not None for key in clauses):
+            inner = node.copy()
+            inner.set("with_", None)
+            inner.set(
+                "expressions",
+                [exp.alias_(each.copy(), name, quoted=True) for each, name in zip(plain, names, strict=True)],
+            )
+            for key in (*clauses, "where", "joins", "windows", "offset"):
+                node.set(key, None)
+            alias = exp.TableAlias(this=exp.to_identifier("_tule_rows", quoted=True))
+            node.set("from_", exp.From(this=exp.Subquery(this=inner, alias=alias)))
+            plain = [exp.column(exp.to_identifier(name, quoted=True), "_tule_rows", quoted=True) for name in names]
+        fields = [
+            exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=each)
+            for name, each in zip(names, plain, strict=True)
+        ]
+        node.set("expressions", [exp.alias_(exp.Struct(expressions=fields), "f0_", quoted=True)])
+        if columns is None:
+            return [("f0_", None)]
+        return [("f0_", Kind("STRUCT", None, tuple((n, k) for n, (_, k) in zip(names, columns, strict=True))))]
+
+    def _whole_arrays(self, tree: Any, columns: Columns | None) -> None:
+        """Arrays of a result must not hold NULLs."""
+        from tule.bigquery.sql.analysis.calls import engine_call
+
+        if not isinstance(tree, exp.Select) or columns is None or len(columns) != len(tree.expressions):
+            return
+        for item, (name, kind) in zip(list(tree.expressions), columns, strict=True):
+            if kind is not None and kind.name == "ARRAY" and isinstance(item, exp.Alias):
+                inner = item.this
+                if isinstance(inner, exp.Column) or tree.args.get("group") is None or inner.find(exp.Anonymous):
+                    item.set("this", engine_call("tule_whole_array", inner, exp.Literal.string(name)))
+
+    # -- FROM
+
+    def _join(self, join: Any, scope: Scope) -> None:
+        before = len(scope.sources)
+        self._source(join.this, scope)
+        using = join.args.get("using") or []
+        for each in using:
+            name = each.name
+            for sources in (scope.sources[:before], scope.sources[before:]):
+                if all(source.columns is not None and not source.find(name.lower())[0] for source in sources):
+                    raise wrong(f"Column {name} in USING clause not found on both sides of join", each)
+            if name.lower() not in (known.lower() for known in scope.using):
+                scope.using.append(name)
+            for source in scope.sources[before:]:
+                source.merged.add(name.lower())
+        if (condition := join.args.get("on")) is not None:
+            self.expr(condition, scope)
+
+    def _source(self, node: Any, scope: Scope) -> None:
+        pivots = node.args.get("pivots") or []
+        match node:
+            case exp.Unnest():
+                self._unnest(node, scope)
+                return
+            case exp.Subquery():
+                made = self._known(node)
+                if made is not None:
+                    source = _source_of(node.alias, made)
+                else:
+                    inner = node.this
+                    if isinstance(inner, exp.Table) or not isinstance(inner, exp.Query):
+                        # A join in parentheses: its sources are seen as if there were none.
+                        self._source(inner, scope)
+                        for join in inner.args.get("joins") or []:
+                            self._join(join, scope)
+                        for join in node.args.get("joins") or []:
+                            self._join(join, scope)
+                        return
+                    value = str(inner.args.get("kind") or "").upper() if isinstance(inner, exp.Select) else ""
+                    columns_or_none = self.query(node, _closed(scope))
+                    source = Source(node.alias, columns_or_none)
+                    if value in ("STRUCT", "VALUE") and columns_or_none is not None:
+                        self._open_value(node, source)
+            case exp.Table():
+                source = self._table(node, scope)
+            case exp.Paren():
+                self._source(node.this, scope)
+                return
+            case exp.Values():
+                raise wrong("VALUES is not a table of GoogleSQL", node)
+            case _:
+                source = Source(node.alias_or_name, None)
+        for pivot in pivots:
+            source = self._pivot(pivot, source, scope)
+        scope.sources.append(source)
+        for join in node.args.get("joins") or []:
+            self._join(join, scope)
+        if isinstance(node, exp.Subquery | exp.Table):
+            node.set("alias", _alias_of(node, source.name))
+
+    def _open_value(self, node: Any, source: Source) -> None:
+        """A value table in FROM shows the fields of its structs as columns."""
+        ((name, kind),) = source.columns or [("", None)]
+        if kind is None or kind.name != "STRUCT":
+            source.value = name
+            return
+        struct = exp.column(exp.to_identifier(name, quoted=True))
+        items = [
+            exp.alias_(exp.Dot(this=exp.Paren(this=struct.copy()), expression=exp.to_identifier(field, quoted=True)), field,
+                       quoted=True)
+            for field, _ in kind.fields
+        ]  # fmt: skip
+        alias = exp.TableAlias(this=exp.to_identifier("_tule_value", quoted=True))
+        inner = exp.select(*items).from_(exp.Subquery(this=node.this, alias=alias))
+        node.set("this", inner)
+        source.columns = list(kind.fields)
+
+    def _table(self, node: Any, scope: Scope) -> Source:
+        name = node.alias or node.name
+        if (known := self._known(node)) is not None:
+            return _source_of(name, known)
+        if node.args.get("db") is None:
+            found, columns_or_none = scope.defined(node.name)
+            if found:
+                return Source(name, columns_or_none and list(columns_or_none))
+        return Source(name, None)
+
+    def _unnest(self, node: Any, scope: Scope) -> None:
+        """UNNEST becomes a lateral query whose offset counts from 0 and whose rows keep their order."""
+        from tule.bigquery.sql.analysis.calls import engine_call
+
+        if len(node.expressions) != 1:
+            raise wrong("Tule does not do UNNEST of several arrays", node)
+        kind = self.expr(node.expressions[0], scope)
+        if kind is not None and kind.name not in ("ARRAY", "NULL"):
+            raise wrong(f"Values referenced in UNNEST must be arrays. UNNEST contains expression of type {kind}", node)
+        element = kind.element if kind is not None else None
+        alias, offset = node.args.get("alias"), node.args.get("offset")
+        given = ""
+        if alias is not None:
+            given = alias.columns[0].name if alias.columns else alias.name
+        name = given or "_tule_element"
+        items = [exp.alias_(engine_call("unnest", node.expressions[0].copy()), name, quoted=True)]
+        columns: Columns = [(name, element)]
+        if offset:
+            offset_name = offset.name if isinstance(offset, exp.Identifier) else "offset"
+            places = engine_call("range", engine_call("len", node.expressions[0].copy()))
+            items.append(exp.alias_(engine_call("unnest", places), offset_name, quoted=True))
+            columns.append((offset_name, INT64))
+        source = Source(given, columns, value=name)
+        self._unnested = getattr(self, "_unnested", 0) + 1
+        table = f"_tule_unnest_{self._unnested}"
+        source.name = table
+        if not given:
+            # Without a name the elements are f0_, or their fields.
+            source.value = name
+        made = exp.Subquery(this=exp.select(*items), alias=exp.TableAlias(this=exp.to_identifier(table, quoted=True)))
+        made.meta["tule_lateral"] = True
+        joins = node.args.get("joins")
+        if joins:
+            made.set("joins", joins)
+        node.replace(made)
+        scope.sources.append(source)
+        for join in made.args.get("joins") or []:
+            self._join(join, scope)
+
+    def _pivot(self, pivot: Any, source: Source, scope: Scope) -> Source:
+        from tule.bigquery.sql.analysis.pivots import pivoted
+
+        return pivoted(self, pivot, source, scope)
+
+    # -- changes
+
+    def _targets(self, node: Any) -> Scope:
+        scope = Scope()
+        self._source(node, scope)
+        return scope
+
+    def _condition(self, tree: Any, scope: Scope) -> None:
+        if (where := tree.args.get("where")) is None:
+            word = type(tree).__name__.upper()
+            raise wrong(f"{word} must have a WHERE clause")
+        self.expr(where.this, scope)
+
+    def _insert(self, tree: Any) -> None:
+        target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+        columns = self._known(target)
+        names = [each.name for each in tree.this.expressions] if isinstance(tree.this, exp.Schema) else None
+        kinds = self._insert_kinds(columns, names, tree)
+        source = tree.expression
+        if isinstance(source, exp.Values):
+            for row in source.expressions:
+                values = row.expressions if isinstance(row, exp.Tuple) else [row]
+                if kinds is not None and len(values) != len(kinds):
+                    raise wrong(f"Inserted row has wrong column count; Has {len(values)}, expected {len(kinds)}", row)
+                for index, value in enumerate(list(values)):
+                    if isinstance(value, exp.Var) and value.name.upper() == "DEFAULT":
+                        continue
+                    self._assigned(value, Scope(), kinds[index] if kinds is not None else ("", None))
+            return
+        made = self.query(source, None)
+        if made is not None and kinds is not None and len(made) != len(kinds):
+            raise wrong(f"Inserted row has wrong column count; Has {len(made)}, expected {len(kinds)}", source)
+        if made is not None and kinds is not None:
+            for (_, given), (name, wanted) in zip(made, kinds, strict=True):
+                _check_assignable(name, given, wanted, source)
+
+    def _insert_kinds(self, columns: Columns | None, names: list[str] | None, tree: Any) -> Columns | None:
+        if columns is None:
+            return None
+        if names is None:
+            return list(columns)
+        found = []
+        for index, name in enumerate(names):
+            hit = next((each for each in columns if each[0].lower() == name.lower()), None)
+            if hit is None:
+                raise wrong(f"Column {name} is not present in the target table", tree.this.expressions[index])
+            found.append(hit)
+        return found
+
+    def _assigned(self, value: Any, scope: Scope, wanted: tuple[str, Kind | None]) -> None:
+        from tule.bigquery.sql.analysis.expressions import coerced, is_literal
+
+        literal = is_literal(value)
+        holder = value.parent
+        key, index = value.arg_key, value.index
+        kind = self.expr(value, scope)
+        _check_assignable(wanted[0], kind, wanted[1], holder, literal=literal)
+        current = holder.args[key][index] if index is not None else holder.args[key]
+        made = coerced(current, kind, wanted[1])
+        if made is not current:
+            current.replace(made)
+
+    def _update(self, tree: Any) -> None:
+        scope = self._targets(tree.this)
+        target = scope.sources[0]
+        if (source := tree.args.get("from_")) is not None:
+            self._source(source.this, scope)
+            for join in source.this.args.get("joins") or []:
+                self._join(join, scope)
+        self._sets(tree.expressions, scope, target, tree)
+        self._condition(tree, scope)
+
+    def _sets(self, items: list[Any], scope: Scope, target: Source, tree: Any) -> None:
+        from tule.bigquery.sql.analysis.assignments import nested_assignments
+
+        nested_assignments(items, target)
+        for each in items:
+            name = each.this.name
+            hit, kind = target.find(name.lower())
+            if not hit and target.columns is not None:
+                raise unrecognized(name, each.this, Scope(None, [target]))
+            each.this.set("table", None)
+            if isinstance(each.expression, exp.Var) and each.expression.name.upper() == "DEFAULT":
+                continue
+            self._assigned(each.expression, scope, (name, kind))
+
+    def _merge(self, tree: Any) -> None:
+        scope = self._targets(tree.this)
+        target = scope.sources[0]
+        self._source(tree.args["using"], scope)
+        using = scope.sources[1:]
+        self.expr(tree.args["on"], scope)
+        target_scope, source_scope = Scope(None, [target]), Scope(None, using)
+        for when in tree.args["whens"].expressions:
+            inner = scope
+            if not when.args.get("matched"):
+                inner = target_scope if when.args.get("source") else source_scope
+            if (condition := when.args.get("condition")) is not None:
+                self.expr(condition, inner)
+            then = when.args["then"]
+            if isinstance(then, exp.Update):
+                self._sets(then.expressions, inner, target, tree)
+            elif isinstance(then, exp.Insert):
+                self._merge_insert(then, source_scope, target, using)
+
+    def _merge_insert(self, then: Any, scope: Scope, target: Source, using: list[Source]) -> None:
+        row = isinstance(then.this, exp.Var) and then.this.name.upper() == "ROW"
+        columns = target.columns
+        if row:
+            # INSERT ROW takes the columns of the source by name.
+            if columns is None or any(source.columns is None for source in using):
+                raise wrong("INSERT ROW needs known columns")
+            given = [name for source in using for name, _ in source.columns or ()]
+            names = [name for name, _ in columns]
+            if len(given) < len(names):
+                raise wrong(f"Inserted row has wrong column count; Has {len(given)}, expected {len(names)}")
+            by_name = {name.lower() for name in given}
+            for name in names:
+                if name.lower() not in by_name:
+                    raise wrong(f"INSERT ROW needs the column {name} in the source of the MERGE")
+            values = [exp.column(exp.to_identifier(name, quoted=True), using[0].name, quoted=True) for name in names]
+            then.set(
+                "this", exp.Tuple(expressions=[exp.column(exp.to_identifier(name, quoted=True)) for name in names])
+            )
+            then.set("expression", exp.Tuple(expressions=values))
+        named = then.this.expressions if isinstance(then.this, exp.Tuple) else []
+        wanted: Columns | None = columns
+        if named:
+            wanted = []
+            for each in named:
+                hit, kind = target.find(each.name.lower())
+                if not hit and columns is not None:
+                    raise wrong(f"Column {each.name} is not present in the target table", each)
+                wanted.append((each.name, kind))
+        values = then.expression.expressions if isinstance(then.expression, exp.Tuple) else [then.expression]
+        if wanted is not None and len(values) != len(wanted):
+            raise wrong(f"Inserted row has wrong column count; Has {len(values)}, expected {len(wanted)}")
+        for index, value in enumerate(list(values)):
+            if isinstance(value, exp.Var) and value.name.upper() == "DEFAULT":
+                continue
+            self._assigned(value, scope, wanted[index] if wanted is not None else ("", None))
+
+    # -- expressions
+
+    def expr(self, node: Any, scope: Scope, *, aliases: bool = False) -> Kind | None:
+        """Rewrite an expression in its place; its type."""
+        from tule.bigquery.sql.analysis.expressions import visit
+
+        return visit(self, node, scope, aliases)
+
+
+def _source_of(name: str, columns: Columns) -> Source:
+    hidden = [each for each in columns if each[0] in _PSEUDO]
+    return Source(name, [each for each in columns if each not in hidden], hidden=hidden)
+
+
+def _closed(scope: Scope) -> Scope:
+    """What a subquery in FROM sees: no other source beside it, but what WITH defines."""
+    return Scope(scope.outer, [], scope.tables)
+
+
+def _columns_of(source: Source) -> list[tuple[str, Kind | None, Any]] | None:
+    if source.columns is None:
+        return None
+    found: list[tuple[str, Kind | None, Any]] = []
+    for name, kind in source.columns:
+        node = exp.column(exp.to_identifier(name, quoted=True), exp.to_identifier(source.name, quoted=True))
+        if not source.name:
+            node = exp.column(exp.to_identifier(name, quoted=True))
+        if source.value == name and kind is not None and kind.name == "STRUCT":
+            # Structs that are unnested show their fields.
+            for field, inner in kind.fields:
+                dotted = exp.Dot(this=exp.Paren(this=node.copy()), expression=exp.to_identifier(field, quoted=True))
+                found.append((field, inner, dotted))
+            continue
+        found.append(("f0_" if name == "_tule_element" else name, kind, node))
+    return found
+
+
+def _star(item: Any) -> Any:
+    """The Star of a ``*`` item, None for an expression."""
+    if isinstance(item, exp.Star):
+        return item
+    if isinstance(item, exp.Column) and isinstance(item.this, exp.Star):
+        return item.this
+    if isinstance(item, exp.Dot) and isinstance(item.expression, exp.Star):
+        return item.expression
+    return None
+
+
+def _alias_of(node: Any, name: str) -> Any:
+    alias = node.args.get("alias")
+    if alias is None and name:
+        return exp.TableAlias(this=exp.to_identifier(name, quoted=True))
+    return alias
+
+
+def _check_assignable(name: str, given: Kind | None, wanted: Kind | None, node: Any, *, literal: bool = False) -> None:
+    from tule.bigquery.sql.kinds import fits
+
+    if given is None or wanted is None or given == NULL:
+        return
+    if wanted.name in ("ARRAY", "STRUCT", "JSON", "GEOGRAPHY") and given.name == wanted.name:
+        return
+    if fits(given, wanted, literal=literal) is None and not (given == STRING and literal and wanted.name == "JSON"):
+        raise wrong(
+            f"Value has type {given} which cannot be inserted into column {name}, which has type {wanted}", node
+        )
+
+
+__all__ = ["Walk", "analyzed"]

@@ -1,0 +1,403 @@
+"""Functions whose engine form is more than a name: each builder takes a ``Call`` and gives a node."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from tule.bigquery.sql.analysis.calls import engine_call as call
+from tule.bigquery.sql.functions import intervals, jsons, texts, times
+from tule.bigquery.sql.kinds import FLOAT64, INT64, NULL, NUMERIC, engine_type
+
+if TYPE_CHECKING:
+    from tule.bigquery.sql.analysis.calls import Call
+
+Builder = Callable[["Call"], Any]
+
+
+def number(value: int) -> Any:
+    return exp.Literal.number(value)
+
+
+def text(value: str) -> Any:
+    return exp.Literal.string(value)
+
+
+def done(node: Any) -> Any:
+    node.meta["tule_done"] = True
+    return node
+
+
+def cast(node: Any, kind: Any) -> Any:
+    return done(exp.Cast(this=node, to=engine_type(kind)))
+
+
+def not_null(node: Any) -> Any:
+    return exp.Not(this=exp.Is(this=node.copy(), expression=exp.Null()))
+
+
+def _not_on_bytes(it: Call) -> Any:
+    raise it.refuse(f"{it.function.name} on BYTES", do="use STRING")
+
+
+def _not_done(it: Call) -> Any:
+    raise it.refuse(f"{it.signature}")
+
+
+# -- aggregates
+
+
+def _any_value(it: Call) -> Any:
+    if it.having is not None:
+        name = "arg_max_null" if it.having.args.get("max") else "arg_min_null"
+        return it.aggregate(name, it.argument(0), it.having.expression)
+    return it.aggregate("any_value", it.argument(0))
+
+
+def _extreme(it: Call) -> Any:
+    kind, name = it.kind(0), it.function.name
+    if kind is not None and kind.name in ("ARRAY", "STRUCT", "JSON", "GEOGRAPHY"):
+        raise it.wrong(f"{name} is not defined for arguments of type {kind}")
+    if it.having is not None:
+        raise it.refuse(f"HAVING MAX and HAVING MIN in {name}", do=f"use {name}_BY or a window function")
+    if kind == FLOAT64:
+        # NaN is the answer as soon as there is one.
+        value = it.argument(0)
+        nan = it.aggregate("bool_or", call("isnan", value.copy()), order=False)
+        plain = it.aggregate(name.lower(), value)
+        return exp.Paren(this=exp.Case(default=plain).when(nan, cast(text("nan"), FLOAT64)))
+    return it.aggregate(name.lower(), it.argument(0))
+
+
+def _array_agg(it: Call) -> Any:
+    kind = it.kind(0)
+    if kind is not None and kind.name == "ARRAY":
+        raise it.wrong("The argument to ARRAY_AGG must not be an array type but was " + str(kind))
+    value = it.argument(0)
+    condition = not_null(value) if it.nulls == "IGNORE" else None
+    made = it.aggregate("list", value, condition=condition)
+    if it.limit is not None:
+        made = call("list_slice", made, number(1), it.limit)
+    return made
+
+
+def _array_concat_agg(it: Call) -> Any:
+    made = call("flatten", it.aggregate("list", it.argument(0), condition=not_null(it.argument(0))))
+    if it.limit is not None:
+        raise it.refuse("LIMIT in ARRAY_CONCAT_AGG")
+    return made
+
+
+def _avg_numeric(it: Call) -> Any:
+    total = it.aggregate("sum", it.argument(0), order=False)
+    count = it.aggregate("count", it.argument(0).copy(), order=False)
+    return call("tule_divide_numeric", cast(total, NUMERIC), call("nullif", count, number(0)))
+
+
+def _countif(it: Call) -> Any:
+    if it.distinct:
+        raise it.refuse("COUNTIF(DISTINCT ...)")
+    condition = it.argument(0)
+    return it.aggregate("count", exp.Case().when(condition, number(1)))
+
+
+def _count_distinct(it: Call) -> Any:
+    it.distinct = True
+    return it.aggregate("count", it.argument(0))
+
+
+def _string_agg(it: Call) -> Any:
+    separator = it.argument(1, text(","))
+    if it.distinct and it.limit is None:
+        made = it.aggregate("list", it.argument(0), condition=not_null(it.argument(0)))
+        return call("array_to_string", made, separator)
+    if it.limit is not None or it.distinct:
+        made = it.aggregate("list", it.argument(0), condition=not_null(it.argument(0)))
+        if it.limit is not None:
+            made = call("list_slice", made, number(1), it.limit)
+        return call("array_to_string", made, separator)
+    if not isinstance(separator, exp.Literal):
+        made = it.aggregate("list", it.argument(0), condition=not_null(it.argument(0)))
+        return call("array_to_string", made, separator)
+    return it.aggregate("string_agg", it.argument(0), separator)
+
+
+def _approx_quantiles(it: Call) -> Any:
+    count = it.constant(1, "number of quantiles")
+    if not isinstance(count, int) or count < 1:
+        raise it.wrong("The number of quantiles of APPROX_QUANTILES must be a positive INT64")
+    if it.nulls == "RESPECT":
+        raise it.refuse("RESPECT NULLS in APPROX_QUANTILES")
+    shares = []
+    for index in range(count + 1):
+        share = exp.Literal.number(f"{index / count:.17g}e0")
+        share.meta["tule_typed"] = True
+        shares.append(share)
+    return it.aggregate("quantile_disc", it.argument(0), exp.Array(expressions=shares))
+
+
+def _approx_top_count(it: Call) -> Any:
+    value, most = it.argument(0), it.constant(1, "number")
+    return call("tule_top_count", it.aggregate("list", value), number(int(most)))
+
+
+def _approx_top_sum(it: Call) -> Any:
+    value, weight, most = it.argument(0), it.argument(1), it.constant(2, "number")
+    pair = call("struct_pack", done(exp.PropertyEQ(this=exp.to_identifier("v"), expression=value)),
+                done(exp.PropertyEQ(this=exp.to_identifier("w"), expression=weight)))  # fmt: skip
+    made = it.aggregate("list", pair, condition=not_null(weight))
+    return call("tule_top_sum", made, number(int(most)))
+
+
+# -- windows
+
+
+def _offset(it: Call) -> Any:
+    arguments = list(it.arguments)
+    if len(arguments) > 2 and it.kind(2) == NULL:
+        arguments = arguments[:2]
+    return it.aggregate(it.function.name.lower(), *arguments)
+
+
+def _percentile(it: Call, name: str) -> Any:
+    if it.nulls == "RESPECT":
+        raise it.refuse(f"RESPECT NULLS in {it.function.name}")
+    share = it.constant(1, "percentile")
+    if not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise it.wrong(f"The percentile of {it.function.name} must be between 0 and 1")
+    constant = exp.Literal.number(f"{float(share):.17g}e0")
+    constant.meta["tule_typed"] = True
+    return it.aggregate(name, it.argument(0), constant)
+
+
+# -- numbers
+
+
+def _greatest(it: Call) -> Any:
+    """GREATEST and LEAST are NULL as soon as an argument is; NaN likewise."""
+    name = it.function.name.lower()
+    for kind, _ in it.kinds:
+        if kind is not None and kind.name in ("ARRAY", "STRUCT", "JSON"):
+            raise it.wrong(f"{it.function.name} is not defined for arguments of type {kind}")
+    conditions = [exp.Is(this=each.copy(), expression=exp.Null()) for each in it.arguments if not _never_null(each)]
+    made: Any = call(name, *it.arguments)
+    if it.match is not None and it.match.result == FLOAT64:
+        nan = exp.or_(*(call("isnan", each.copy()) for each in it.arguments), copy=False)
+        made = exp.Case(default=made).when(nan, cast(text("nan"), FLOAT64))
+    if conditions:
+        made = exp.Case(default=made).when(exp.or_(*conditions, copy=False), exp.Null())
+    return exp.Paren(this=made)
+
+
+def _never_null(node: Any) -> bool:
+    inner = node
+    while isinstance(inner, exp.Cast | exp.Neg | exp.Paren):
+        inner = inner.this
+    return isinstance(inner, exp.Literal)
+
+
+def _log(it: Call) -> Any:
+    if len(it.arguments) == 1:
+        return call("tule_ln", it.argument(0))
+    return call("tule_log", it.argument(0), it.argument(1))
+
+
+def _round(it: Call) -> Any:
+    value, digits = it.argument(0), it.argument(1, number(0))
+    if len(it.arguments) > 2:
+        mode = str(it.constant(2, "rounding mode"))
+        if mode == "ROUND_HALF_EVEN":
+            return call("tule_round_even_numeric", value, digits)
+        if mode != "ROUND_HALF_AWAY_FROM_ZERO":
+            raise it.wrong(f"Invalid rounding mode: {mode}")
+    result = it.match.result if it.match is not None else None
+    if result == NUMERIC:
+        return call("tule_round_numeric", value, digits)
+    if len(it.arguments) == 1:
+        return call("round", cast(value, FLOAT64) if it.kind(0) == INT64 else value)
+    return call("tule_round", cast(value, FLOAT64) if it.kind(0) == INT64 else value, digits)
+
+
+def _trunc(it: Call) -> Any:
+    result = it.match.result if it.match is not None else None
+    if result == NUMERIC:
+        return call("tule_trunc_numeric", it.argument(0), it.argument(1, number(0)))
+    value = cast(it.argument(0), FLOAT64)
+    if len(it.arguments) == 1:
+        return call("trunc", value)
+    return call("tule_trunc", value, it.argument(1))
+
+
+def _safe(operator: type[Any]) -> Builder:
+    def build(it: Call) -> Any:
+        from tule.bigquery.sql.analysis.calls import attempt
+
+        made: Any = exp.Paren(this=operator(this=it.argument(0), expression=it.argument(1)))
+        if it.match is not None and it.match.result == NUMERIC:
+            made = cast(made, NUMERIC)
+        return attempt(made, it.arguments)
+
+    return build
+
+
+def _safe_negate(it: Call) -> Any:
+    from tule.bigquery.sql.analysis.calls import attempt
+
+    return attempt(exp.Paren(this=exp.Neg(this=it.argument(0))), it.arguments)
+
+
+def _sparse_distance(it: Call) -> Any:
+    raise it.refuse(f"{it.function.name} of sparse vectors", do="use arrays of numbers")
+
+
+def _coalesce(it: Call) -> Any:
+    if len(it.arguments) == 1:
+        return it.argument(0)
+    return call("coalesce", *it.arguments)
+
+
+def _typeof(it: Call) -> Any:
+    kind = it.kind(0)
+    if kind is None:
+        raise it.refuse("TYPEOF of an expression whose type it does not know")
+    return text("INT64" if kind == NULL else str(kind))
+
+
+# -- arrays
+
+
+def _array_concat(it: Call) -> Any:
+    made = it.argument(0)
+    for each in it.arguments[1:]:
+        made = call("tule_array_concat", made, each)
+    return made
+
+
+def _array_to_string(it: Call) -> Any:
+    if len(it.arguments) > 2:
+        return call("tule_array_to_string", *it.arguments)
+    return call("array_to_string", it.argument(0), it.argument(1))
+
+
+def _generate_array(it: Call) -> Any:
+    step = it.argument(2, cast(number(1), INT64))
+    kind = it.match.result.element if it.match is not None and it.match.result is not None else None
+    if kind == INT64:
+        return call("tule_generate_array", it.argument(0), it.argument(1), step)
+    if kind is None:
+        return call("tule_generate_array", it.argument(0), it.argument(1), step)
+    values = [cast(each, kind) for each in (it.argument(0), it.argument(1), step)]
+    return call("tule_generate_numbers", *values)
+
+
+def _generate_date_array(it: Call) -> Any:
+    node = it.argument(2)
+    if node is None:
+        return call("tule_generate_dates", it.argument(0), it.argument(1), call("to_days", number(1)))
+    step = intervals.span(it, node, ("DAY", "WEEK", "MONTH", "QUARTER", "YEAR"))
+    return call("tule_generate_dates", it.argument(0), it.argument(1), step)
+
+
+def _generate_timestamp_array(it: Call) -> Any:
+    step = intervals.span(it, it.argument(2), ("MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY"))
+    return call("tule_generate_timestamps", it.argument(0), it.argument(1), step)
+
+
+# -- patterns
+
+
+def groups(pattern: str) -> int:
+    """How many capturing groups an RE2 pattern has."""
+    bare = re.sub(r"\\Q.*?(\\E|$)|\\.", "", pattern, flags=re.DOTALL)
+    bare = re.sub(r"\[\^?\]?[^\]]*\]", "", bare)
+    return len(re.findall(r"\((?!\?)|\(\?P?<(?![=!])", bare))
+
+
+def _pattern(it: Call, most: int = 1) -> tuple[Any, int]:
+    """The pattern's node, and the group that is the answer."""
+    node = it.argument(1)
+    if it.kind(1) == NULL:
+        return node, 0
+    pattern = str(it.constant(1, "regular expression"))
+    count = groups(pattern)
+    if count > most:
+        raise it.wrong(
+            f"Regular expressions passed into extraction functions must not have more than 1 capturing group: {pattern}"
+        )
+    return node, count
+
+
+def _regexp_extract(it: Call) -> Any:
+    pattern, group = _pattern(it)
+    if len(it.arguments) == 2:
+        return call("tule_regexp_extract", it.argument(0), pattern, number(group))
+    occurrence = it.argument(3, cast(number(1), INT64))
+    return call("tule_regexp_extract_nth", it.argument(0), pattern, number(group), it.argument(2), occurrence)
+
+
+def _regexp_extract_all(it: Call) -> Any:
+    pattern, group = _pattern(it)
+    return call("regexp_extract_all", it.argument(0), pattern, number(group))
+
+
+def _regexp_instr(it: Call) -> Any:
+    pattern = str(it.constant(1, "regular expression"))
+    position = it.argument(2, cast(number(1), INT64))
+    occurrence = it.constant(3, "occurrence") if len(it.arguments) > 3 else 1
+    after = it.constant(4, "occurrence position") if len(it.arguments) > 4 else 0
+    if not isinstance(occurrence, int) or occurrence < 1 or after not in (0, 1):
+        raise it.wrong("REGEXP_INSTR needs an occurrence from 1 and an occurrence position of 0 or 1")
+    if groups(pattern) > 1:
+        raise it.wrong("REGEXP_INSTR takes a regular expression with at most one capturing group")
+    if groups(pattern) == 1:
+        raise it.refuse("REGEXP_INSTR with a capturing group")
+    before = f"(?s)^((?:.*?(?:{pattern})){{{occurrence - 1}}}.*?)(?:{pattern})"
+    if after:
+        before = f"(?s)^((?:.*?(?:{pattern})){{{occurrence}}})"
+    return call("tule_regexp_instr", it.argument(0), text(before), position)
+
+
+BUILDERS: dict[str, Builder] = {
+    "not_on_bytes": _not_on_bytes,
+    "not_done": _not_done,
+    "any_value": _any_value,
+    "extreme": _extreme,
+    "array_agg": _array_agg,
+    "array_concat_agg": _array_concat_agg,
+    "avg_numeric": _avg_numeric,
+    "countif": _countif,
+    "count_distinct": _count_distinct,
+    "string_agg": _string_agg,
+    "approx_quantiles": _approx_quantiles,
+    "approx_top_count": _approx_top_count,
+    "approx_top_sum": _approx_top_sum,
+    "offset": _offset,
+    "percentile_cont": lambda it: _percentile(it, "quantile_cont"),
+    "percentile_disc": lambda it: _percentile(it, "quantile_disc"),
+    "greatest": _greatest,
+    "log": _log,
+    "round": _round,
+    "trunc": _trunc,
+    "safe_add": _safe(exp.Add),
+    "safe_subtract": _safe(exp.Sub),
+    "safe_multiply": _safe(exp.Mul),
+    "safe_negate": _safe_negate,
+    "sparse_distance": _sparse_distance,
+    "coalesce": _coalesce,
+    "typeof": _typeof,
+    "array_concat": _array_concat,
+    "array_to_string": _array_to_string,
+    "generate_array": _generate_array,
+    "generate_date_array": _generate_date_array,
+    "generate_timestamp_array": _generate_timestamp_array,
+    "regexp_extract": _regexp_extract,
+    "regexp_extract_all": _regexp_extract_all,
+    "regexp_instr": _regexp_instr,
+    **texts.BUILDERS,
+    **times.BUILDERS,
+    **intervals.BUILDERS,
+    **jsons.BUILDERS,
+}

@@ -1,0 +1,66 @@
+"""Utility functions, and the families that Tule refuses."""
+
+from __future__ import annotations
+
+from tule.bigquery.sql.functions.signatures import Function, read
+
+_GEOGRAPHY = """
+S2_CELLIDFROMPOINT S2_COVERINGCELLIDS ST_ANGLE ST_AREA ST_ASBINARY ST_ASGEOJSON ST_ASTEXT ST_AZIMUTH ST_BOUNDARY
+ST_BOUNDINGBOX ST_BUFFER ST_BUFFERWITHTOLERANCE ST_CENTROID ST_CLOSESTPOINT ST_CONTAINS ST_CONVEXHULL ST_COVEREDBY ST_COVERS
+ST_DIFFERENCE ST_DIMENSION ST_DISJOINT ST_DISTANCE ST_DUMP ST_DWITHIN ST_ENDPOINT ST_EQUALS ST_EXTERIORRING ST_GEOGFROM
+ST_GEOGFROMGEOJSON ST_GEOGFROMTEXT ST_GEOGFROMWKB ST_GEOGPOINT ST_GEOGPOINTFROMGEOHASH ST_GEOHASH ST_GEOMETRYTYPE
+ST_HAUSDORFFDISTANCE ST_HAUSDORFFDWITHIN ST_INTERIORRINGS ST_INTERSECTION ST_INTERSECTS ST_INTERSECTSBOX ST_ISCLOSED
+ST_ISCOLLECTION ST_ISEMPTY ST_ISRING ST_LENGTH ST_LINEINTERPOLATEPOINT ST_LINELOCATEPOINT ST_LINESUBSTRING ST_MAKELINE
+ST_MAKEPOLYGON ST_MAKEPOLYGONORIENTED ST_MAXDISTANCE ST_NPOINTS ST_NUMGEOMETRIES ST_NUMPOINTS ST_PERIMETER ST_POINTN
+ST_REGIONSTATS ST_SIMPLIFY ST_SNAPTOGRID ST_STARTPOINT ST_TOUCHES ST_UNION ST_WITHIN ST_X ST_Y
+""".replace("\n", " ")
+
+FUNCTIONS: dict[str, Function] = {
+    **read(
+        "Utility, debugging and security functions",
+        """
+        ERROR(STRING) NULL
+        GENERATE_UUID() STRING = tule_uuid
+        - SESSION_USER: a query does not know who asked
+        TYPEOF(ANY) STRING = @typeof
+        """,
+    ),
+    **read("Geography functions", f"- {_GEOGRAPHY}: there is no GEOGRAPHY type"),
+    **read(
+        "AEAD encryption functions",
+        """
+        - AEAD.DECRYPT_BYTES AEAD.DECRYPT_STRING AEAD.ENCRYPT \
+            DETERMINISTIC_DECRYPT_BYTES DETERMINISTIC_DECRYPT_STRING: no keysets
+        - DETERMINISTIC_ENCRYPT KEYS.ADD_KEY_FROM_RAW_BYTES KEYS.KEYSET_CHAIN KEYS.KEYSET_FROM_JSON \
+            KEYS.KEYSET_LENGTH: no keysets
+        - KEYS.KEYSET_TO_JSON KEYS.NEW_KEYSET KEYS.NEW_WRAPPED_KEYSET KEYS.REWRAP_KEYSET KEYS.ROTATE_KEYSET: no keysets
+        - KEYS.ROTATE_WRAPPED_KEYSET: no keysets
+        """,
+    ),
+    **read(
+        "Search, text analysis and vector functions",
+        """
+        - BAG_OF_WORDS TEXT_ANALYZE TF_IDF: use ML.BAG_OF_WORDS, ML.TF_IDF and ML.NGRAMS
+        - SEARCH: there are no search indexes; use CONTAINS_SUBSTR
+        """,
+    ),
+    **read(
+        "Functions of other services",
+        """
+        - DLP_DETERMINISTIC_DECRYPT DLP_DETERMINISTIC_ENCRYPT DLP_KEY_CHAIN: there are no key services
+        - OBJ.FETCH_METADATA OBJ.GET_ACCESS_URL OBJ.GET_READ_URL OBJ.MAKE_REF: there is no type OBJECTREF
+        - AI.CLASSIFY AI.COUNT_TOKENS AI.EMBED AI.GENERATE AI.GENERATE_BOOL \
+            AI.GENERATE_DOUBLE: there is no language model in Tule
+        - AI.GENERATE_INT AI.IF AI.SCORE AI.SIMILARITY: there is no language model in Tule
+        """,
+    ),
+    **read(
+        "Table functions",
+        """
+        - APPENDS CHANGES: there is no history of tables
+        - EXTERNAL_OBJECT_TRANSFORM EXTERNAL_QUERY: there are no connections to other services
+        - VECTOR_SEARCH AI.SEARCH AI.FORECAST AI.EVALUATE AI.DETECT_ANOMALIES AI.KEY_DRIVERS AI.GENERATE_TABLE: not done yet
+        """,
+        role="table",
+    ),
+}

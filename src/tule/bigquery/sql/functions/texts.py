@@ -1,0 +1,268 @@
+"""Builders of string functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from tule.bigquery.sql.analysis import casts
+from tule.bigquery.sql.analysis.calls import engine_call as call
+from tule.bigquery.sql.kinds import FLOAT64, INT64, NULL, STRING, Kind, engine_type
+
+if TYPE_CHECKING:
+    from tule.bigquery.sql.analysis.calls import Call
+
+
+def _text(value: str) -> Any:
+    return exp.Literal.string(value)
+
+
+def _cast(node: Any, kind: Kind) -> Any:
+    made = exp.Cast(this=node, to=engine_type(kind))
+    made.meta["tule_done"] = True
+    return made
+
+
+def joined(parts: list[Any]) -> Any:
+    """Parts of text one after the other; NULL when one is."""
+    made = parts[0]
+    for each in parts[1:]:
+        made = exp.DPipe(this=made, expression=each)
+        made.meta["tule_done"] = True
+    return exp.Paren(this=made) if len(parts) > 1 else made
+
+
+def _concat(it: Call) -> Any:
+    return joined(it.arguments)
+
+
+def _concat_any(it: Call) -> Any:
+    """CONCAT takes values of any type that can be cast to STRING."""
+    parts = []
+    for node, (kind, _) in zip(it.arguments, it.kinds, strict=True):
+        if kind is None:
+            parts.append(call("tule_as_string", node))
+        elif kind in (STRING, NULL):
+            parts.append(_cast(node, STRING) if kind == NULL else node)
+        elif kind.name in ("ARRAY", "STRUCT", "JSON", "BYTES"):
+            raise it.wrong(f"No matching signature for function CONCAT for argument types: {kind}")
+        else:
+            parts.append(casts.to_string(node, kind))
+    return joined(parts)
+
+
+def _contains_substr(it: Call) -> Any:
+    kind = it.kind(0)
+    if kind is not None and kind.name in ("STRUCT", "ARRAY", "JSON", "BYTES"):
+        raise it.refuse(f"CONTAINS_SUBSTR on {kind.name}", do="search in one STRING")
+    value = call("tule_as_string", it.argument(0)) if kind is None else casts.to_string(it.argument(0), kind)
+    return call("tule_contains_substr", value, it.argument(1))
+
+
+def _initcap(it: Call) -> Any:
+    if len(it.arguments) > 1:
+        return call("tule_initcap_with", it.argument(0), it.argument(1))
+    return call("tule_initcap", it.argument(0))
+
+
+def _instr(it: Call) -> Any:
+    if len(it.arguments) == 2:
+        return call("strpos", it.argument(0), it.argument(1))
+    one = _cast(exp.Literal.number(1), INT64)
+    return call("tule_instr", it.argument(0), it.argument(1), it.argument(2), it.argument(3, one))
+
+
+def _pad(it: Call) -> Any:
+    return call(f"tule_{it.function.name.lower()}", it.argument(0), it.argument(1), it.argument(2, _text(" ")))
+
+
+# https://cloud.google.com/bigquery/docs/reference/standard-sql/string_functions#trim: white space of Unicode.
+_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+
+
+def _trim(it: Call) -> Any:
+    return call(it.function.name.lower(), it.argument(0), it.argument(1, _text(_SPACE)))
+
+
+def _normalized(it: Call, name: str) -> Any:
+    mode = it.argument(1).this if len(it.arguments) > 1 else "NFC"
+    if mode not in ("NFC", "NFD", "NFKC", "NFKD"):
+        raise it.wrong(f"Invalid normalization mode: {mode}")
+    return call(name, it.argument(0), _text(mode))
+
+
+def _split(it: Call) -> Any:
+    return call("string_split", it.argument(0), it.argument(1, _text(",")))
+
+
+def _substr(it: Call) -> Any:
+    if len(it.arguments) == 2:
+        return call("tule_substr_from", it.argument(0), it.argument(1))
+    return call("tule_substr", *it.arguments)
+
+
+def _substr_bytes(it: Call) -> Any:
+    if len(it.arguments) == 2:
+        return call("tule_substr_bytes_from", it.argument(0), it.argument(1))
+    return call("tule_substr_bytes", *it.arguments)
+
+
+# -- FORMAT
+
+_SPECIFIER = re.compile(r"%(?P<flags>[-+ #0']*)(?P<width>\d+|\*)?(?:\.(?P<precision>\d+|\*))?(?P<kind>[a-zA-Z%])")
+
+
+def _format(it: Call) -> Any:
+    """FORMAT with a constant pattern: its pieces, one after the other."""
+    pattern = str(it.constant(0, "format string"))
+    parts: list[Any] = []
+    at, taken = 0, 0
+    values = list(zip(it.arguments[1:], it.kinds[1:], strict=True))
+    for found in _SPECIFIER.finditer(pattern):
+        if found.start() > at:
+            _literal_part(it, parts, pattern[at : found.start()])
+        at = found.end()
+        if found["kind"] == "%":
+            parts.append(_text("%"))
+            continue
+        if "*" in (found["width"], found["precision"]):
+            raise it.refuse("FORMAT with * for a width or precision")
+        if taken >= len(values):
+            raise it.wrong(
+                f"Too few arguments to FORMAT for pattern {pattern!r}; Expected {taken + 1}; Got {len(values)}"
+            )
+        node, (kind, _) = values[taken]
+        taken += 1
+        parts.append(_formatted(it, node, kind, found))
+    if at < len(pattern):
+        _literal_part(it, parts, pattern[at:])
+    if taken < len(values):
+        raise it.wrong(f"Too many arguments to FORMAT for pattern {pattern!r}; Expected {taken}; Got {len(values)}")
+    return joined(parts) if parts else _text("")
+
+
+def _literal_part(it: Call, parts: list[Any], text: str) -> None:
+    if "%" in text:
+        raise it.wrong(f"Invalid format specifier in FORMAT string: {text!r}")
+    parts.append(_text(text))
+
+
+_WANTED = {
+    "d": "INT64", "i": "INT64", "o": "INT64", "x": "INT64", "X": "INT64", "u": "INT64", "f": "FLOAT64", "F": "FLOAT64",
+    "e": "FLOAT64", "E": "FLOAT64", "g": "FLOAT64", "G": "FLOAT64", "s": "STRING",
+}  # fmt: skip
+
+
+def _formatted(it: Call, node: Any, kind: Kind | None, found: re.Match[str]) -> Any:
+    letter, flags = found["kind"], found["flags"]
+    if letter in ("t", "T"):
+        value = printed(it, node, kind, quoted=letter == "T")
+        return _padded(value, flags, found["width"])
+    wanted = _WANTED.get(letter)
+    if wanted is None or letter == "u":
+        raise it.refuse(f"FORMAT with %{letter}")
+    if (
+        kind is not None
+        and kind not in (NULL, Kind(wanted))
+        and not (wanted == "FLOAT64" and kind.name in ("NUMERIC",))
+    ):
+        raise it.wrong(f"Invalid type for argument in FORMAT; Expected {wanted}; Got {kind}")
+    if letter == "s":
+        value = node if found["precision"] is None else call("left", node, exp.Literal.number(int(found["precision"])))
+        return _padded(value, flags, found["width"])
+    letter = {"i": "d", "F": "f"}.get(letter, letter)
+    precision = f".{found['precision']}" if found["precision"] is not None else ""
+    target = INT64 if wanted == "INT64" else FLOAT64
+    if "'" in flags:
+        sign = "+" if "+" in flags else " " if " " in flags else ""
+        pattern = "{:" + sign + "," + (precision or (".6" if wanted == "FLOAT64" else "")) + (
+            "f" if wanted == "FLOAT64" else ""
+        ) + "}"  # fmt: skip
+        return _padded(call("format", _text(pattern), _cast(node, target)), flags.replace("0", ""), found["width"])
+    pattern = f"%{flags}{found['width'] or ''}{precision}{letter}"
+    value = call("printf", _text(pattern), _cast(node, target))
+    if wanted == "FLOAT64":
+        # NaN and infinity are written as words.
+        infinite = exp.Not(this=call("isfinite", _cast(node.copy(), target)))
+        word = _padded(call("tule_text_of_double", _cast(node.copy(), target)), flags, found["width"])
+        value = exp.Paren(this=exp.Case(default=value).when(infinite, word))
+    return value
+
+
+def _padded(value: Any, flags: str, width: str | None) -> Any:
+    if not width:
+        return value
+    name = "tule_pad_right" if "-" in flags else "tule_pad_left"
+    return call(name, value, exp.Literal.number(int(width)))
+
+
+def printed(it: Call, node: Any, kind: Kind | None, *, quoted: bool) -> Any:
+    """A value as %t or %T prints it; NULL is the word NULL."""
+    if kind is None:
+        raise it.refuse("FORMAT with %t or %T of a value whose type it does not know", do="cast the value")
+    return call("coalesce", _printed(it, node, kind, quoted), _text("NULL"))
+
+
+_WORDS = {"DATE": "DATE", "TIME": "TIME", "DATETIME": "DATETIME", "TIMESTAMP": "TIMESTAMP", "NUMERIC": "NUMERIC",
+          "INTERVAL": "INTERVAL"}  # fmt: skip
+
+
+def _printed(it: Call, node: Any, kind: Kind, quoted: bool) -> Any:
+    if kind == NULL:
+        return _text("NULL")
+    if kind.name == "ARRAY":
+        if kind.element is None:
+            raise it.refuse("FORMAT with %t or %T of an array whose type it does not know")
+        variable = exp.to_identifier(f"tule_e{_depth(kind)}")
+        body = call("coalesce", _printed(it, exp.column(variable.copy()), kind.element, True), _text("NULL"))
+        items = call("list_transform", node, exp.Lambda(this=body, expressions=[variable]))
+        return joined([_text("["), call("array_to_string", items, _text(", ")), _text("]")])
+    if kind.name == "STRUCT":
+        parts: list[Any] = [_text("(")]
+        for index, (name, inner) in enumerate(kind.fields):
+            if inner is None:
+                raise it.refuse("FORMAT with %t or %T of a struct whose fields it does not know")
+            if index:
+                parts.append(_text(", "))
+            value = exp.Dot(this=exp.Paren(this=node.copy()), expression=exp.to_identifier(name, quoted=True))
+            parts.append(call("coalesce", _printed(it, value, inner, True), _text("NULL")))
+        whole = joined([*parts, _text(")")])
+        return exp.Case(default=whole).when(exp.Is(this=node.copy(), expression=exp.Null()), exp.Null())
+    value = casts.to_string(node, kind)
+    if kind == FLOAT64:
+        value = call("tule_print_double", node)
+    if not quoted:
+        return value
+    if kind == STRING:
+        return call("tule_quoted", node)
+    if kind.name in _WORDS:
+        return joined([_text(_WORDS[kind.name] + ' "'), value, _text('"')])
+    if kind.name == "BYTES":
+        return joined([_text('b"'), value, _text('"')])
+    if kind.name == "JSON":
+        return joined([_text("JSON '"), value, _text("'")])
+    return value
+
+
+def _depth(kind: Kind) -> int:
+    return 1 + (_depth(kind.element) if kind.element is not None and kind.element.name == "ARRAY" else 0)
+
+
+BUILDERS: dict[str, Callable[[Call], Any]] = {
+    "concat": _concat,
+    "concat_any": _concat_any,
+    "contains_substr": _contains_substr,
+    "initcap": _initcap,
+    "instr": _instr,
+    "pad": _pad,
+    "trim": _trim,
+    "normalize": lambda it: _normalized(it, "tule_normalize"),
+    "normalize_and_casefold": lambda it: _normalized(it, "tule_normalize_and_casefold"),
+    "split": _split,
+    "substr": _substr,
+    "substr_bytes": _substr_bytes,
+    "format": _format,
+}

@@ -1,0 +1,12 @@
+-- Checks: how a macro fails. A cast that cannot be done has a message that begins with tule: (see errors.py).
+-- error() would do for most, but counts as volatile, and TRY (for SAFE functions) takes no volatile expressions.
+
+tule_check(bad, message) AS
+    CAST(CASE WHEN bad THEN 'tule: ' || message ELSE NULL END AS BIGINT) IS NULL;
+
+-- NULL takes any type beside it; never folded, so that IF(FALSE, ERROR('no'), 1) is 1.
+tule_error(message) AS
+    CASE WHEN error('tule: ' || coalesce(message, 'NULL')) IS NULL THEN NULL END;
+
+tule_same(x) AS
+    x;
