@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,7 @@ class HandlerTable:
         self._doors: list[tuple[frozenset[str], tuple[str, ...], Once]] = []
         self._lock = threading.RLock()
         self._handlers: dict[tuple[str, str], dict[str, Handler]] = {}
+        self._http: dict[str, list[tuple[HttpRule, Handler]]] = {}
 
     # -- registration
 
@@ -100,27 +101,22 @@ class HandlerTable:
         raise Unimplemented(f"Tule does not serve {service or path}", do="see docs/coverage.md for what it serves")
 
     def by_http(self, host: str, verb: str, path: str) -> tuple[Handler, HttpRule, dict[str, str]]:
-        """The handler, rule and path fields of a REST call."""
-        for package in self._packages(host, path):
-            surface = self._surfaces[package]
-            registered = [name for name in surface.services if (package, name) in self._services]
-            for name in registered:
-                for handler in self._service_handlers(package, name).values():
-                    for rule in handler.method.http:
-                        if (found := rule.match(verb, path)) is not None:
-                            return handler, rule, found
-        if self._packages(host, path):
-            for handler in self._mixins.values():
-                for rule in handler.method.http:
-                    if (found := rule.match(verb, path)) is not None:
-                        self._load_types(host, path)
-                        return handler, rule, found
-        for package in self._packages(host, path):
-            surface = self._surfaces[package]
-            for name in surface.services:
-                for method in surface.service(name).methods.values():
-                    if any(rule.match(verb, path) is not None for rule in method.http):
-                        raise unimplemented(f"{name}.{method.name}")
+        """The handler, rule and path fields of a REST call, whose path is not decoded."""
+        packages = self._packages(host, path)
+        for package in packages:
+            for rule, handler in self._rules(package):
+                if (found := rule.match(verb, path)) is not None:
+                    return handler, rule, found
+        if packages:
+            for rule, handler in self._mixin_rules:
+                if (found := rule.match(verb, path)) is not None:
+                    # One of the stored operations may be read, whose types must be known.
+                    for package in packages:
+                        self.load_types(package)
+                    return handler, rule, found
+        for package in packages:
+            if (method := self._surfaces[package].method_at(verb, path)) is not None:
+                raise unimplemented(f"{method.service.rpartition('.')[2]}.{method.name}")
         raise NotFound(
             f"There is no method at {verb} {path}", given=f"host {host}", do="check the path and its version"
         )
@@ -138,12 +134,18 @@ class HandlerTable:
             if version in (package.rsplit("_", 1)[-1], "ui")
         ]
 
-    def _load_types(self, host: str, path: str) -> None:
-        """Import the messages of an API before one of its stored operations is read."""
-        for package in self._packages(host, path):
-            self.load_types(package)
+    def _rules(self, package: str) -> list[tuple[HttpRule, Handler]]:
+        """The HTTP rules of the doors of a package, the most literal first."""
+        with self._lock:
+            if package not in self._http:
+                names = [name for name in self._surfaces[package].services if (package, name) in self._services]
+                self._http[package] = by_generality(
+                    each for name in names for each in self._service_handlers(package, name).values()
+                )
+            return self._http[package]
 
     def load_types(self, package: str) -> None:
+        """Import the messages of an API before one of its stored operations is read."""
         for name in self._surfaces[package].services:
             if (package, name) in self._services:
                 self._service_handlers(package, name)
@@ -166,6 +168,10 @@ class HandlerTable:
     @functools.cached_property
     def _mixins(self) -> dict[str, Handler]:
         return mixin_handlers(self.platform, self)
+
+    @functools.cached_property
+    def _mixin_rules(self) -> list[tuple[HttpRule, Handler]]:
+        return by_generality(self._mixins.values())
 
     def invoke(self, handler: Handler, message: Any, principal: Principal, **about: Any) -> Any:
         """Check permission and receipt, then call the door; the one way in of both carriers."""
@@ -245,6 +251,12 @@ def _serves(hosts: frozenset[str], host: str) -> bool:
 @functools.lru_cache(maxsize=64)
 def _routes(door: Door) -> list[BoundRoute]:
     return door.routes()
+
+
+def by_generality(handlers: Iterable[Handler]) -> list[tuple[HttpRule, Handler]]:
+    """The HTTP rules of handlers, those with fewer wildcards first: a path may fit more than one."""
+    rules = [(rule, handler) for handler in handlers for rule in handler.method.http]
+    return sorted(rules, key=lambda pair: pair[0].generality)
 
 
 def _check_given(method: Method, message: Any) -> None:

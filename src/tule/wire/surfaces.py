@@ -67,6 +67,11 @@ class HttpRule:
         """The path's fields in order: dotted name, and whether the field is a single segment."""
         return tuple((name, "/" not in (shape or "*") and shape != "**") for name, shape in _variables(self.template))
 
+    @property
+    def generality(self) -> tuple[int, int]:
+        """Order among rules that one path fits: the less is left open, the sooner."""
+        return (self.template.count("**"), self.template.count("*") + len(re.findall(r"\{[\w.]+\}", self.template)))
+
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The template as an expression over an undecoded path, with a group for each field."""
@@ -198,6 +203,16 @@ class Surface:
                 raise NotFound(f"{self.package} must have the service {name}", given=", ".join(self.services))
             self._loaded[name] = self._load(name)
         return self._loaded[name]
+
+    def method_at(self, verb: str, path: str) -> Method | None:
+        """The method of a REST call, also one that nobody serves; imports the whole package the first time."""
+        fits = ((rule, method) for rule, method in self._rules_of_all if rule.match(verb, path) is not None)
+        return next((method for _, method in fits), None)
+
+    @cached_property
+    def _rules_of_all(self) -> list[tuple[HttpRule, Method]]:
+        methods = (method for name in self.services for method in self.service(name).methods.values())
+        return sorted(((rule, each) for each in methods for rule in each.http), key=lambda pair: pair[0].generality)
 
     def _load(self, name: str) -> ServiceSurface:
         clients = self.metadata["services"][name]["clients"]
