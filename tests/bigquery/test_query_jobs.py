@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -355,6 +356,7 @@ def test_the_list_of_jobs(timed: BigQueryApi, clock: VirtualClock) -> None:
     between = timed.ok("GET", "jobs", params={"minCreationTime": at, "maxCreationTime": at})
     assert [each["jobReference"]["jobId"] for each in between["jobs"]] == ["job2"]
     assert timed.ok("GET", "jobs", params={"stateFilter": "running"})["jobs"] == []
+    assert timed.ok("GET", "jobs", params={"minCreationTime": "9" * 17})["jobs"] == []
     error = timed.error("GET", "jobs", params={"stateFilter": "gone"})
     assert error["message"] == "stateFilter must be done, pending or running; given: 'GONE'"
 
@@ -410,3 +412,23 @@ def test_the_record_of_a_done_job_can_be_deleted(api: BigQueryApi) -> None:
     job = api.query("SELECT 1")["jobReference"]["jobId"]
     api.ok("DELETE", f"jobs/{job}/delete")
     assert api.error("GET", f"jobs/{job}")["code"] == 404
+
+
+def test_a_query_that_was_answered_whole_is_on_record_soon_after(tmp_path: Path) -> None:
+    from tests.bigquery.conftest import opened
+
+    with opened(tmp_path / "home") as api:
+        made = [api.query(f"SELECT {index} AS a", requestId=f"r{index}") for index in range(300)]
+        names = [each["jobReference"]["jobId"] for each in made]
+        # Known at once, whether or not it was written yet.
+        assert api.ok("GET", f"jobs/{names[-1]}")["status"] == {"state": "DONE"}
+        assert api.cells(api.ok("GET", f"queries/{names[-1]}")) == [["299"]]
+        assert api.query("SELECT 299 AS a", requestId="r299")["jobReference"] == made[-1]["jobReference"]
+        assert [each["jobReference"]["jobId"] for each in api.ok("GET", "jobs")["jobs"]] == names[::-1]
+        # A part of the rows leaves something to come back for: the record is durable before the answer.
+        part = api.query("SELECT x FROM UNNEST([1, 2, 3]) AS x", maxResults=1)["jobReference"]["jobId"]
+        assert api.app.records.find(f"projects/test-project/jobs/{part}") is not None
+    with opened(tmp_path / "home") as api:
+        assert len(api.ok("GET", "jobs")["jobs"]) == 301
+        assert api.cells(api.ok("GET", f"queries/{names[7]}")) == [["7"]]
+        assert api.query("SELECT 7 AS a", requestId="r7")["jobReference"]["jobId"] == names[7]

@@ -337,3 +337,17 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, clock: VirtualClock
 def test_a_store_in_memory_is_refused(clock: VirtualClock) -> None:
     with pytest.raises(InvalidArgument, match="in a file or a server"):
         Records("sqlite://", clock)
+
+
+def test_many_records_at_once(records: Records, clock: VirtualClock) -> None:
+    made = clock.now() - timedelta(hours=1)
+    records.create_all("thing", [(f"things/t{index}", {"n": index}, made) for index in range(1200)])
+    found = records.list("thing").records
+    assert len(found) == 1200
+    assert {each.create_time for each in found} == {made}
+    assert records.get("things/t7").etag == records.update("things/t7", {"n": 7}).etag
+    assert [each.change for each in records.entries(records.last_entry() - 2, 10)] == ["created"] * 2
+    with pytest.raises(AlreadyExists, match="things/t3"):
+        records.create_all("thing", [("things/new", {}, made), ("things/t3", {}, made)])
+    assert records.find("things/new") is None
+    records.create_all("thing", [])

@@ -2,7 +2,8 @@
 
 A job runs on a thread. What it changed and that it is DONE become visible in one transaction of the record store: its work
 returns an ``Outcome`` whose ``commit`` runs inside that transaction. Work that changes something is recorded before it
-runs, so that a crash leaves a trace to recover from; a SELECT that ends within its request is recorded once, DONE.
+runs, so that a crash leaves a trace to recover from; a SELECT that ends within its request is recorded once, DONE, and
+where its answer was whole, after that (``ledger.py``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from tule.bigquery.datasets import milliseconds
 from tule.bigquery.errors import already_exists, invalid, not_found, proto
+from tule.bigquery.ledger import Ledger
 from tule.bigquery.references import JobReference
 from tule.kernel.clock import Clock
 from tule.kernel.errors import Aborted, Cancelled, Internal, TuleError
@@ -86,6 +88,8 @@ class Job:
         self.result: Any = None
         self.parent = parent
         self.children_done = 0
+        # Whether a client may come back for what is not in the answer, so that the record must be there by then.
+        self.lasting = True
         self.etag = ""
         self.stored = False
         self.lock = threading.Lock()
@@ -188,13 +192,15 @@ class Jobs:
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="bigquery-job")
         self._stopping = False
+        self._ledger: Ledger[Job] = Ledger(records, KIND)
+        self._requests = _Requests(clock, bool(records.list(KIND, page_size=1).records))
 
     # -- running
 
-    def start(self, job: Job, work: Work, *, record: bool) -> Job:
+    def start(self, job: Job, work: Work, *, record: bool, fresh: bool = False) -> Job:
         """Run ``work`` on a thread. With ``record`` the job is durable before this returns.
 
-        Raises AlreadyExists for a taken job id.
+        Raises AlreadyExists for a taken job id; ``fresh`` ids are known to be free.
         """
         name = job.reference.name
         with self._lock:
@@ -204,7 +210,7 @@ class Jobs:
                 raise already_exists("Job", job.reference)
             self._running[name] = job
         try:
-            if self._records.find(name) is not None:
+            if not fresh and self._stored(name) is not None:
                 raise already_exists("Job", job.reference)
             if record:
                 self.persist(job)
@@ -315,23 +321,31 @@ class Jobs:
         job.ended = self._clock.now()
         job.state = "DONE"
         with job.lock:
-            try:
-                with self._records.transaction():
-                    if outcome is not None and not failed:
-                        outcome.commit()
-                    body = job.body()
-                    if job.stored:
-                        record = self._records.update(job.reference.name, lambda _: body)
-                        self._records.delete(f"{job.reference.name}/running/1")
-                    else:
-                        record = self._records.create(KIND, job.reference.name, body)
-                job.etag, job.stored = record.etag, True
-            except BaseException:
-                if outcome is not None:
-                    outcome.undo()
-                raise
+            if job.stored or job.lasting:
+                self._record_end(job, outcome, failed)
+            else:
+                # From here on it counts as stored: it is found, and will be on disk in a moment.
+                self._ledger.add(job.reference.name, job)
+            job.stored = True
         if outcome is not None:
             (outcome.undo if failed else outcome.after)()
+
+    def _record_end(self, job: Job, outcome: Outcome | None, failed: bool) -> None:
+        try:
+            with self._records.transaction():
+                if outcome is not None and not failed:
+                    outcome.commit()
+                body = job.body()
+                if job.stored:
+                    record = self._records.update(job.reference.name, lambda _: body)
+                    self._records.delete(f"{job.reference.name}/running/1")
+                else:
+                    record = self._records.create(KIND, job.reference.name, body)
+            job.etag = record.etag
+        except BaseException:
+            if outcome is not None:
+                outcome.undo()
+            raise
 
     # -- reading
 
@@ -339,7 +353,20 @@ class Jobs:
         """The running job, or the stored record of one that is done."""
         with self._lock:
             running = self._running.get(reference.name)
-        return running or self._records.find(reference.name)
+        return running or self._stored(reference.name)
+
+    def _stored(self, name: str) -> Job | Record | None:
+        """The job of this name that is done."""
+        return self._ledger.find(name) or self._records.find(name)
+
+    def keep(self, job: Job) -> None:
+        """Return when the record of a job that is done is durable."""
+        if self._ledger.find(job.reference.name) is not None:
+            self._ledger.flush()
+
+    def of_request(self, reference: JobReference) -> Job | Record | None:
+        """The job that a ``requestId`` made; asked once for each request, so that new ones cost no look into the store."""
+        return self.find(reference) if self._requests.maybe_seen(reference.name) else None
 
     def look(self, reference: JobReference) -> Job | Record:
         found = self.find(reference)
@@ -387,6 +414,7 @@ class Jobs:
         page_token: str = "",
     ) -> tuple[Sequence[dict[str, Any]], str]:
         """Jobs of a project, newest first; ``user`` empty means those of all users, times are milliseconds since 1970."""
+        self._ledger.flush()
         terms = []
         if states:
             terms.append("(" + " OR ".join(f'status.state = "{state}"' for state in states) + ")")
@@ -432,6 +460,7 @@ class Jobs:
 
     def delete(self, reference: JobReference) -> None:
         """Remove the metadata of a job that is DONE, and of its children."""
+        self._ledger.flush()
         found = self.look(reference)
         if isinstance(found, Job):
             raise invalid(f"Job {reference} is running and cannot be deleted. Next: cancel it first")
@@ -512,6 +541,34 @@ class Jobs:
             if not job.wait(end - self._clock.monotonic()):
                 # Its end is told at the next start, as after a crash.
                 _LOG.warning("Job %s did not stop in time", job.reference)
+        self._ledger.stop()
+
+
+class _Requests:
+    """Which jobs were made for a ``requestId`` lately. May say yes wrongly, never no."""
+
+    _SPAN = timedelta(minutes=15)
+
+    def __init__(self, clock: Clock, older: bool) -> None:
+        """``older``: whether there are jobs of an earlier server."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._turn = clock.now()
+        # Two generations, so that each name is kept for one span at least.
+        self._now: set[int] = set()
+        self._before: set[int] = set()
+        self._older = older
+
+    def maybe_seen(self, name: str) -> bool:
+        """Whether this was asked before; from now on it was."""
+        key, now = hash(name), self._clock.now()
+        with self._lock:
+            if now - self._turn >= self._SPAN:
+                gone = now - self._turn >= 2 * self._SPAN
+                self._turn, self._before, self._now, self._older = now, set() if gone else self._now, set(), False
+            known = self._older or key in self._now or key in self._before
+            self._now.add(key)
+        return known
 
 
 class _ServerStopped(Aborted):
@@ -544,5 +601,8 @@ def _merge(into: dict[str, Any], change: dict[str, Any]) -> None:
             into[key] = value
 
 
+_LAST_MS = 253_402_300_799_999  # the end of the year 9999
+
+
 def _timestamp(ms: int) -> str:
-    return (datetime.fromtimestamp(0, tz=UTC) + timedelta(milliseconds=ms)).isoformat()
+    return (datetime.fromtimestamp(0, tz=UTC) + timedelta(milliseconds=min(ms, _LAST_MS))).isoformat()

@@ -16,7 +16,7 @@ import pyarrow as pa
 from tule.bigquery import paging
 from tule.bigquery.catalog import Guard, PublicTables
 from tule.bigquery.copies import Copies
-from tule.bigquery.datasets import Datasets, milliseconds
+from tule.bigquery.datasets import Datasets
 from tule.bigquery.definitions import Definitions
 from tule.bigquery.destinations import WriteLocks
 from tule.bigquery.engine import QueryEngine
@@ -28,6 +28,7 @@ from tule.bigquery.loads import Loads, ObjectFiles
 from tule.bigquery.model_statements import ModelStatements
 from tule.bigquery.models import Models
 from tule.bigquery.physical import Physical
+from tule.bigquery.plans import Planner
 from tule.bigquery.queries import Queries
 from tule.bigquery.read_sessions import ReadSessions
 from tule.bigquery.readable import Readable, Sources, of_rows
@@ -36,6 +37,11 @@ from tule.bigquery.references import DatasetReference, JobReference, TableRefere
 from tule.bigquery.results import Results, Rows, anonymous_table, job_of
 from tule.bigquery.routines import Routines
 from tule.bigquery.rows import Page, RowFormat, TableRows, page
+from tule.bigquery.scripts.procedures import Procedures
+from tule.bigquery.scripts.runs import Runs
+from tule.bigquery.scripts.sessions import Sessions
+from tule.bigquery.scripts.transactions import Transactions
+from tule.bigquery.sql import Parsed
 from tule.bigquery.tables import Tables
 from tule.bigquery.types import fields_of
 from tule.bigquery.write_streams import WriteStreams
@@ -102,6 +108,9 @@ class Warehouse:
         self.sources = Sources(self.tables, self.physical)
         locks = WriteLocks()
         self.rows = TableRows(self.tables, self.sources, self.physical, locks, clock)
+        parsed = Parsed()
+        self.sessions = Sessions(records, self.tables, clock)
+        self.plans = Planner(parsed, self.sessions)
         self.definitions = Definitions(
             records, self.datasets, self.tables, self.models, self.physical, self.sources, locks
         )
@@ -116,6 +125,16 @@ class Warehouse:
             self.definitions,
             self.kept,
             self.routines,
+            parsed,
+        )
+        self.runs = Runs(
+            self.queries,
+            self.jobs,
+            parsed,
+            self.tables,
+            Procedures(self.routines, parsed, self.jobs, self.sessions),
+            Transactions(records, self.tables, self.physical, locks),
+            self.sessions,
         )
         self.loads = Loads(self.tables, self.physical, locks, objects)
         self.extracts = Extracts(self.sources, objects, home.folder("uploads"))
@@ -143,6 +162,7 @@ class Warehouse:
     def start(self) -> None:
         """Bring what a crash left to a true state, and begin to keep time."""
         self.jobs.recover(self._happened)
+        self.sessions.recover()
         self.uploads.sweep(starting=True)
         self.write_streams.recover()
         for project in self._engine.projects():
@@ -162,6 +182,7 @@ class Warehouse:
             if self._timer is not None:
                 self._timer()
         self.jobs.stop()
+        self.sessions.close()
         self._engine.close()
 
     def _tick(self) -> None:
@@ -170,6 +191,7 @@ class Warehouse:
             self.tables.expire()
             self.models.expire()
             self.results.sweep()
+            self.sessions.sweep()
             self.read_sessions.sweep()
             self.write_streams.sweep()
             self.uploads.sweep()
@@ -274,10 +296,11 @@ class Warehouse:
         }
         job = job_of(reference)
         record = self.jobs.find(job) if job is not None else None
-        if isinstance(record, Record):
-            made["creationTime"] = milliseconds(record.create_time)
-            made["lastModifiedTime"] = milliseconds(record.update_time)
-            made["expirationTime"] = record.body["_tule"]["result"]["expires"]
+        if record is not None:
+            about = record.body if isinstance(record, Record) else record.body()
+            made["creationTime"] = about["statistics"]["creationTime"]
+            made["lastModifiedTime"] = about["statistics"]["endTime"]
+            made["expirationTime"] = about["_tule"]["result"]["expires"]
         return made
 
     def _job_rows(self, reference: JobReference) -> Rows:
@@ -339,8 +362,10 @@ class Warehouse:
         if upload is not None and job.kind != "load":
             raise invalid("Only load jobs can have an uploaded file")
         if job.kind == "query":
-            plan = self.queries.plan(project, {**config, **_shared(job.configuration)}, guard)
-            return lambda running: self.queries.run(running, plan), plan.changes_something
+            plan = self.plans.plan(project, {**config, **_shared(job.configuration)}, guard, principal.email)
+            if plan.labels:
+                job.configuration["labels"] = {**(job.configuration.get("labels") or {}), **plan.labels}
+            return lambda running: self.runs.run(running, plan), plan.changes_something
         if job.kind == "load":
             load = self.loads.plan(project, config, upload)
             guard("bigquery.tables.updateData", load.reference.name)
@@ -369,12 +394,13 @@ class Warehouse:
     def delete_job(self, reference: JobReference) -> None:
         found = self.jobs.look(reference)
         self.jobs.delete(reference)
-        if isinstance(found, Record) and (result := found.body.get("_tule", {}).get("result")):
+        private = found.body.get("_tule", {}) if isinstance(found, Record) else found.private
+        if result := private.get("result"):
             self.results.drop(result)
 
     def _dry(self, job: Job, principal: Principal) -> dict[str, Any]:
         config = {**job.configuration["query"], **_shared(job.configuration)}
-        plan = self.queries.plan(job.reference.project, config, self.guard(principal))
+        plan = self.plans.plan(job.reference.project, config, self.guard(principal), principal.email)
         job.statistics = self.queries.dry_run(plan)
         job.finish()
         made = self.jobs.resource(job)
@@ -404,17 +430,21 @@ class Warehouse:
                 return self._query_answer(reference, body, format, arrow)
         job = Job(reference, configuration, principal.email, self.clock.now())
         work, record = self._work(job, principal, None)
-        self.jobs.start(job, work, record=record)
+        job.lasting = record
+        self.jobs.start(job, work, record=record, fresh=True)
         job.wait(_timeout(body) / 1000)
         if not job.done:
             self.jobs.persist(job)
-        return self._query_answer(reference, body, format, arrow, job)
+        answer = self._query_answer(reference, body, format, arrow, job)
+        if not job.lasting and ("pageToken" in answer or not answer["jobComplete"]):
+            self.jobs.keep(job)
+        return answer
 
     def _of_request(self, reference: JobReference, request: str, principal: Principal) -> tuple[JobReference, bool]:
         """The job of a ``requestId``: the same one for fifteen minutes, so that a repeated request runs nothing twice."""
         seal = hashlib.sha256(f"{principal.email}\x00{request}".encode()).hexdigest()[:28]
         same = JobReference(reference.project, f"job_{seal}", reference.location)
-        found = self.jobs.find(same)
+        found = self.jobs.of_request(same)
         if found is None:
             return same, False
         created = found.created if isinstance(found, Job) else found.create_time
@@ -522,6 +552,8 @@ class Warehouse:
         for key in ("numDmlAffectedRows", "dmlStats"):
             if key in query:
                 made[key] = query[key]
+        if "sessionInfo" in statistics:
+            made["sessionInfo"] = statistics["sessionInfo"]
         result = private.get("result")
         if not result:
             return made

@@ -235,22 +235,26 @@ class Records:
         text = _text(body)
         with self._write() as connection:
             if self._row(connection, name) is not None:
-                raise AlreadyExists("The name must be free", given=name, do="choose another, or get or update this one")
-            uid, moment = secrets.token_hex(16), to_microseconds(self._clock.now())
-            row = {
-                "name": name,
-                "kind": kind,
-                "parent": parent_of(name) if parent is None else parent,
-                "uid": uid,
-                "revision": 1,
-                "etag": _etag(uid, 1, text),
-                "create_us": moment,
-                "update_us": moment,
-                "body": text,
-            }
+                raise _taken(name)
+            row = _new_row(kind, name, parent_of(name) if parent is None else parent, text, self._clock.now())
             connection.execute(_INSERT, row)
             self._note(connection, kind, name, "created", {"etag": row["etag"]})
         return _record(row)
+
+    def create_all(self, kind: str, bodies: Sequence[tuple[str, dict[str, Any], datetime]]) -> None:
+        """Store many new records (name, body, when it was made) at the price of one; AlreadyExists when a name is taken."""
+        rows = [_new_row(kind, name, parent_of(name), _text(body), made) for name, body, made in bodies]
+        with self._write() as connection:
+            for start in range(0, len(rows), _CHUNK):
+                names = [row["name"] for row in rows[start : start + _CHUNK]]
+                taken = connection.execute(sa.select(RECORDS.c.name).where(RECORDS.c.name.in_(names)).limit(1)).scalar()
+                if taken is not None:
+                    raise _taken(taken)
+            if rows:
+                connection.execute(_INSERT, rows)
+                moment = to_microseconds(self._clock.now())
+                notes = [_entry(moment, kind, row["name"], "created", {"etag": row["etag"]}) for row in rows]
+                connection.execute(_NOTE, notes)
 
     def find(self, name: str) -> Record | None:
         """The record of this name, None when there is none."""
@@ -446,16 +450,7 @@ class Records:
     # -- the journal's table; ``tule.kernel.journal`` is its front
 
     def _note(self, connection: sa.Connection, kind: str, name: str, change: str, detail: dict[str, Any]) -> None:
-        connection.execute(
-            _NOTE,
-            {
-                "time_us": to_microseconds(self._clock.now()),
-                "kind": kind,
-                "name": name,
-                "change": change,
-                "detail": _text(detail),
-            },
-        )
+        connection.execute(_NOTE, _entry(to_microseconds(self._clock.now()), kind, name, change, detail))
 
     def note(self, kind: str, name: str, change: str, detail: dict[str, Any]) -> None:
         """Append an entry to the journal in the current transaction."""
@@ -588,6 +583,30 @@ def _check_etag(name: str, present: str, given: str | None) -> None:
             given=repr(given),
             do="read it again and repeat the change",
         )
+
+
+def _new_row(kind: str, name: str, parent: str, text: str, made: datetime) -> dict[str, Any]:
+    _check_name(name)
+    uid, moment = secrets.token_hex(16), to_microseconds(made)
+    return {
+        "name": name,
+        "kind": kind,
+        "parent": parent,
+        "uid": uid,
+        "revision": 1,
+        "etag": _etag(uid, 1, text),
+        "create_us": moment,
+        "update_us": moment,
+        "body": text,
+    }
+
+
+def _entry(moment: int, kind: str, name: str, change: str, detail: dict[str, Any]) -> dict[str, Any]:
+    return {"time_us": moment, "kind": kind, "name": name, "change": change, "detail": _text(detail)}
+
+
+def _taken(name: str) -> AlreadyExists:
+    return AlreadyExists("The name must be free", given=name, do="choose another, or get or update this one")
 
 
 def _changed(before: dict[str, Any], change: Change, mask: Sequence[str] | None) -> dict[str, Any]:
