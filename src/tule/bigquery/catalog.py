@@ -37,6 +37,13 @@ class PublicTables(Protocol):
         """The rows of a public table, None for a name that is none."""
 
 
+class Snapshot(Protocol):
+    """An open transaction, as names see it."""
+
+    def find(self, reference: TableReference) -> Record | None:
+        """The record of a table as it was when the transaction began, or as the transaction changed it."""
+
+
 class RoutineSource(Protocol):
     """Where functions are found."""
 
@@ -66,6 +73,7 @@ class SessionCatalog:
         kept: KeptRows,
         guard: Guard,
         routines: RoutineSource,
+        transaction: Snapshot | None = None,
     ) -> None:
         self._records = records
         self._datasets = datasets
@@ -76,6 +84,8 @@ class SessionCatalog:
         self._kept = kept
         self._guard = guard
         self._routines = routines
+        self._snapshot = transaction
+        self._find_table = tables.find if transaction is None else transaction.find
         self._foreign: dict[tuple[str, ...], str] = {}
         self.used: list[RoutineReference] = []
         self._resolved: dict[Name, Relation] = {}
@@ -93,7 +103,7 @@ class SessionCatalog:
     def _find(self, reference: TableReference) -> Relation:
         self._guard("bigquery.tables.getData", reference.name)
         while True:
-            record = self._tables.find(reference)
+            record = self._find_table(reference)
             if record is None:
                 return self._find_kept(reference)
             fields = fields_from_rest(record.body["schema"]["fields"])
@@ -106,13 +116,18 @@ class SessionCatalog:
             if self._is_still(reference, name):
                 self._held.push(using)
                 self.read.append(reference)
-                self.bytes += self._physical.size(reference.project, name, record.body["_tule"].get("changes", 0))
+                self.bytes += self._size(reference, record, name)
                 return Relation(fields, relation=self._physical.relation(reference.project, name))
             # It was replaced before we held it: look again.
             using.close()
 
+    def _size(self, reference: TableReference, record: Record, name: str) -> int:
+        if self._snapshot is not None:
+            return self._session.statistics(reference.project, name)[1]
+        return self._physical.size(reference.project, name, record.body["_tule"].get("changes", 0))
+
     def _is_still(self, reference: TableReference, name: str) -> bool:
-        record = self._tables.find(reference)
+        record = self._find_table(reference)
         return record is not None and record.body.get("_tule", {}).get("physical") == name
 
     def _find_kept(self, reference: TableReference) -> Relation:

@@ -119,7 +119,7 @@ class Datasets:
         return self.resource(record)
 
     def delete(self, reference: DatasetReference, *, contents: bool, drop: DropContents) -> None:
-        """Remove a dataset. With ``contents`` its tables and models go first, through ``drop``.
+        """Remove a dataset. With ``contents`` its tables, models and routines go first, through ``drop``.
 
         Raises "still in use" where something is inside and ``contents`` is false.
         """
@@ -128,7 +128,7 @@ class Datasets:
             drop(reference)
         # Looked at inside the transaction: a table cannot slip in between.
         with self._records.transaction():
-            for kind in ("bigquery#table", "bigquery#model"):
+            for kind in ("bigquery#table", "bigquery#model", "bigquery#routine"):
                 if self._records.list(kind, reference.name, page_size=1).records:
                     raise in_use(reference)
             self._records.delete(reference.name)

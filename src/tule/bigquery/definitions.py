@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -41,6 +41,16 @@ _RANGE = re.compile(
     re.I,
 )
 _DAY_MS = 86_400_000
+
+
+class Transaction(Protocol):
+    """An open transaction that temporary tables are made and dropped in."""
+
+    def made(self, reference: TableReference, body: dict[str, Any], physical: str, *, replace: bool) -> None:
+        """Make the record of a table whose rows the transaction wrote."""
+
+    def dropped(self, reference: TableReference) -> None:
+        """Remove a table."""
 
 
 class Definitions:
@@ -95,16 +105,23 @@ class Definitions:
             name = self._physical.create(target.project, fields)
         return self.created(statement, fields, name)
 
-    def created(self, statement: CreateTable, fields: Sequence[JsonField], name: str) -> Outcome:
-        """The Outcome of a new table whose rows are in the physical table ``name``."""
+    def created(
+        self, statement: CreateTable, fields: Sequence[JsonField], name: str, transaction: Transaction | None = None
+    ) -> Outcome:
+        """The Outcome of a new table whose rows are in the physical table ``name``, written by ``transaction`` if any."""
         target = _table(statement.target)
         try:
             body = self._tables.table_body(target, _described(statement.options, _TABLE_OPTIONS), list(fields))
             body |= schemas.layout(_layout(statement), fields)
         except BaseException:
-            self._physical.drop(target.project, name)
+            if transaction is None:
+                self._physical.drop(target.project, name)
             raise
         existed = self._tables.find(target) is not None
+        about = {"query": _ddl("REPLACE" if existed else "CREATE", target)}
+        if transaction is not None:
+            transaction.made(target, body, name, replace=statement.replace)
+            return Outcome(about)
 
         def commit() -> None:
             if statement.replace:
@@ -112,11 +129,7 @@ class Definitions:
             else:
                 self._tables.create(target, body, name)
 
-        return Outcome(
-            {"query": _ddl("REPLACE" if existed else "CREATE", target)},
-            commit=commit,
-            undo=lambda: self._physical.drop(target.project, name),
-        )
+        return Outcome(about, commit=commit, undo=lambda: self._physical.drop(target.project, name))
 
     def create_view(self, statement: CreateView, fields: list[JsonField]) -> Outcome:
         target = _table(statement.target)
@@ -134,8 +147,8 @@ class Definitions:
 
         return Outcome({"query": _ddl("REPLACE" if existed else "CREATE", target)}, commit=commit)
 
-    def drop(self, statement: Drop) -> Outcome:
-        """DROP TABLE, VIEW or MODEL."""
+    def drop(self, statement: Drop, transaction: Transaction | None = None) -> Outcome:
+        """DROP TABLE, VIEW or MODEL; in a ``transaction`` of a temporary table."""
         if statement.kind == "DROP_MODEL":
             return self._drop_model(statement)
         target = _table(statement.target)
@@ -150,6 +163,9 @@ class Definitions:
             raise invalid_query(
                 f"{target} is not allowed for this operation because it is currently a {record.body['type']}."
             )
+        if transaction is not None:
+            transaction.dropped(target)
+            return Outcome({"query": _ddl("DROP", target)})
         return Outcome({"query": _ddl("DROP", target)}, commit=lambda: self._tables.delete(target))
 
     def _drop_model(self, statement: Drop) -> Outcome:
@@ -259,6 +275,8 @@ class Definitions:
         """Remove the tables and models of a dataset, inside the current transaction where there is one."""
         with self._records.transaction():
             self._tables.delete_under(dataset)
+            for record in self._records.list("bigquery#routine", dataset.name).records:
+                self._records.delete(record.name)
             for record in self._records.list("bigquery#model", dataset.name).records:
                 self._models.remove(record)
 

@@ -20,6 +20,7 @@ from tule.bigquery.physical import Physical
 from tule.bigquery.references import TableReference
 from tule.bigquery.schemas import JsonField
 from tule.bigquery.tables import Tables, physical_of
+from tule.kernel.errors import Aborted
 from tule.kernel.records import Record
 
 CREATE = ("CREATE_IF_NEEDED", "CREATE_NEVER")
@@ -30,28 +31,48 @@ MakeBatches = Callable[[Sequence[JsonField]], Iterable[pa.RecordBatch]]
 
 
 class WriteLocks:
-    """One writer per table at a time: BigQuery queues changes of a table, it does not fail them."""
+    """One writer per table at a time: BigQuery queues changes of a table, it does not fail them.
 
-    def __init__(self) -> None:
+    An open multi-statement transaction holds what it has changed until its end. Others wait for it for ``patience`` seconds
+    and then fail, because it may stay open as long as its session does.
+    """
+
+    def __init__(self, patience: float = 60.0) -> None:
         self._lock = threading.Lock()
         self._held: dict[str, tuple[threading.Lock, int]] = {}
+        self._claimed: dict[str, str] = {}
+        self._patience = patience
 
     @contextmanager
     def hold(self, *names: str) -> Iterator[None]:
         """Hold the locks of some tables, taken in one order so that two writers never wait for each other."""
         with ExitStack() as stack:
             for name in sorted(set(names)):
-                stack.enter_context(self._one(name))
+                stack.enter_context(self._one(name, ""))
             yield
 
+    def claim(self, name: str, transaction: str) -> ExitStack:
+        """Hold the lock of a table for a transaction; raises Aborted where another one has it."""
+        if self._claimed.get(name) not in (None, transaction):
+            raise conflict(name, transaction)
+        stack = ExitStack()
+        stack.enter_context(self._one(name, transaction))
+        return stack
+
     @contextmanager
-    def _one(self, name: str) -> Iterator[None]:
+    def _one(self, name: str, transaction: str) -> Iterator[None]:
         with self._lock:
             lock, waiting = self._held.get(name, (threading.Lock(), 0))
             self._held[name] = (lock, waiting + 1)
         try:
-            with lock:
+            self._acquire(lock, name, transaction)
+            try:
+                if transaction:
+                    self._claimed[name] = transaction
                 yield
+            finally:
+                self._claimed.pop(name, None)
+                lock.release()
         finally:
             with self._lock:
                 lock, waiting = self._held[name]
@@ -59,6 +80,35 @@ class WriteLocks:
                     del self._held[name]
                 else:
                     self._held[name] = (lock, waiting - 1)
+
+    def _acquire(self, lock: threading.Lock, name: str, transaction: str) -> None:
+        rounds = max(1, round(self._patience / _ROUND))
+        while not lock.acquire(timeout=_ROUND):
+            if name not in self._claimed:
+                continue
+            if transaction:
+                raise conflict(name, transaction)
+            rounds -= 1
+            if not rounds:
+                raise Aborted(
+                    f"Could not serialize access to table {_shown(name)} due to concurrent update",
+                    reason="invalidQuery",
+                )
+
+
+_ROUND = 0.25
+
+
+def conflict(name: str, transaction: str) -> Aborted:
+    """The error of a transaction that lost a table, given by its record's name, to another change."""
+    return Aborted(
+        f"Transaction is aborted due to concurrent update against table {_shown(name)}. Transaction ID: {transaction}",
+        reason="invalidQuery",
+    )
+
+
+def _shown(name: str) -> str:
+    return str(TableReference.of(name))
 
 
 class Destination:

@@ -54,7 +54,20 @@ class Session(Protocol):
         """The columns of a query without running it."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """All changes of the block together."""
+        """All changes of the block together. A block inside another is part of it.
+
+        After an error of a statement the block cannot go on: ``aborted`` is true, and its end raises ``Aborted`` unless an
+        error leaves it.
+        """
+
+    aborted: bool
+    """Whether an error has ended the transaction that is open."""
+
+    def pin(self, project: str) -> None:
+        """Inside a transaction: see the project's tables from now on as they are now."""
+
+    def statistics(self, project: str, table: str) -> tuple[int, int]:
+        """(rows, bytes) of a physical table as this session sees it; see ``QueryEngine.statistics``."""
 
     def create(self, project: str, table: str, fields: Sequence[Field]) -> None:
         """Make an empty physical table."""

@@ -1,12 +1,11 @@
-"""Query jobs: every kind of statement, alone or in a script.
+"""Statements of query jobs, one at a time: alone, in a script, in a transaction (``plans``, ``scripts``).
 
-What is wrong with the text is told at once; names, types and values are found wrong while the job runs, and are its error.
+Names, types and values are found wrong while the job runs, and are its error.
 https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationQuery
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,30 +14,32 @@ from typing import Any
 
 import pyarrow as pa
 
-from tule.bigquery import parameters, schemas
+from tule.bigquery import schemas
 from tule.bigquery.catalog import Guard, KeptRows, SessionCatalog
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.definitions import Definitions
-from tule.bigquery.destinations import Destination, WriteLocks, check_dispositions
+from tule.bigquery.destinations import Destination, WriteLocks
 from tule.bigquery.engine import Session
 from tule.bigquery.errors import invalid, invalid_query, not_found, not_implemented
 from tule.bigquery.jobs import Job, Jobs, Outcome
 from tule.bigquery.model_statements import ModelStatements, Run, reference
-from tule.bigquery.physical import Physical, fit, note
-from tule.bigquery.references import DatasetReference, JobReference, RoutineReference, TableReference
+from tule.bigquery.physical import Physical, fit, new_name, note
+from tule.bigquery.plans import QueryPlan
+from tule.bigquery.references import RoutineReference, TableReference
 from tule.bigquery.results import Results, anonymous_table
 from tule.bigquery.routines import Routines, check_procedure
 from tule.bigquery.schemas import JsonField
+from tule.bigquery.scripts.system import of_statement
+from tule.bigquery.scripts.transactions import Transaction
 from tule.bigquery.sql import (
     Compiled,
     Context,
     Name,
     Parameter,
     Parsed,
+    Scope,
     compile_check,
     compile_query,
-    printed,
-    statements,
 )
 from tule.bigquery.sql.conditions import filtered
 from tule.bigquery.sql.routine_statements import PROCEDURE, RoutineDefinition
@@ -59,7 +60,7 @@ from tule.bigquery.sql.statements import (
     Statement,
 )
 from tule.bigquery.tables import Tables, physical_of
-from tule.bigquery.types import fields_from_rest, fields_of
+from tule.bigquery.types import arrow_schema, fields_from_rest, fields_of
 from tule.kernel.records import Records
 
 _DML_COUNTS = {
@@ -68,26 +69,6 @@ _DML_COUNTS = {
     "DELETE": "deletedRowCount",
     "TRUNCATE_TABLE": "deletedRowCount",
 }
-
-
-@dataclass(frozen=True)
-class QueryPlan:
-    """A query job, checked as far as its text tells."""
-
-    project: str
-    text: str
-    statements: tuple[Statement, ...]
-    config: Mapping[str, Any]
-    dataset: str | None
-    parameters: Mapping[str, Parameter]
-    destination: TableReference | None
-    guard: Guard
-    maximum_bytes: int | None = None
-
-    @property
-    def changes_something(self) -> bool:
-        """Whether the job must be on record before it runs."""
-        return self.destination is not None or len(self.statements) > 1 or not isinstance(self.statements[0], Query)
 
 
 @dataclass
@@ -118,6 +99,7 @@ class Queries:
         definitions: Definitions,
         kept: KeptRows,
         routines: Routines,
+        parsed: Parsed,
     ) -> None:
         self._records = records
         self._datasets = datasets
@@ -129,48 +111,10 @@ class Queries:
         self._definitions = definitions
         self._kept = kept
         self._routines = routines
-        self._parsed = Parsed()
+        self._parsed = parsed
         self.models: ModelStatements | None = None
 
-    # -- planning
-
-    def plan(self, project: str, config: Mapping[str, Any], guard: Guard) -> QueryPlan:
-        """The job as it will run. Raises for what the text and the configuration alone show to be wrong."""
-        if config.get("useLegacySql") is True:
-            raise not_implemented("Legacy SQL (useLegacySql)", do="write GoogleSQL and set useLegacySql to false")
-        text = config.get("query")
-        if not isinstance(text, str) or not text.strip():
-            raise invalid("Required parameter is missing: query")
-        if config.get("createSession"):
-            raise not_implemented("createSession", do="use tables of a dataset instead of temporary ones")
-        if config.get("connectionProperties"):
-            names = ", ".join(str(each.get("key")) for each in config["connectionProperties"])
-            raise not_implemented(f"The connection property {names}", do="leave connectionProperties out")
-        dataset = None
-        if given := config.get("defaultDataset"):
-            default = DatasetReference.read(given, project, "defaultDataset")
-            dataset = default.dotted
-        destination = None
-        if config.get("destinationTable"):
-            destination = TableReference.read(config["destinationTable"], project, "destinationTable")
-        found = statements(self._parsed.trees(text), project, dataset)
-        if destination is not None and (len(found) > 1 or not isinstance(found[0], Query)):
-            raise invalid(
-                "A destination table can only be set on a SELECT statement; the statement names its own table"
-            )
-        check_dispositions(config)
-        maximum = config.get("maximumBytesBilled")
-        return QueryPlan(
-            project,
-            text,
-            tuple(found),
-            config,
-            dataset,
-            parameters.read(config.get("queryParameters") or [], config.get("parameterMode")),
-            destination,
-            guard,
-            None if maximum is None else int(maximum),
-        )
+    # -- looking
 
     @contextmanager
     def line(
@@ -182,22 +126,24 @@ class Queries:
         job: Job | None = None,
         *,
         looking: bool = False,
+        scope: Scope | None = None,
+        transaction: Transaction | None = None,
     ) -> Iterator[Line]:
         """A session and a catalog for one statement, which is only looked at with ``looking``; everything is let go at
-        the end."""
+        the end. ``scope`` tells what names mean in a script; a ``transaction`` has a session of its own."""
         with ExitStack() as held:
-            session = held.enter_context(self._physical.session())
+            session = held.enter_context(self._physical.session()) if transaction is None else transaction.session
             if job is not None:
                 job.on_cancel(session.interrupt)
             catalog = SessionCatalog(
                 self._records, self._datasets, self._tables, self._physical, session, held, self._kept, guard,
-                self._routines,
+                self._routines, transaction,
             )  # fmt: skip
 
             check = job.check if job else _nothing
 
             def context() -> Context:
-                made = Context(catalog, project, dataset, values, now=self._jobs.now())
+                made = Context(catalog, project, dataset, values, now=self._jobs.now(), scope=scope or Scope())
                 if self.models is not None:
                     models, run = self.models, Run(job, project, session, context, check, guard, looking)
                     made.expand = lambda node, inner: models.expand(node, inner, run)
@@ -206,21 +152,24 @@ class Queries:
             yield Line(session, catalog, held, context)
 
     def dry_run(self, plan: QueryPlan) -> dict[str, Any]:
-        """The statistics of a job that is not run: type, schema, bytes and tables."""
+        """The statistics of a job that is not run: type, schema, bytes and tables. A script tells its type alone: what it
+        reads depends on what it does before."""
         size, schema, tables = 0, None, []
-        for statement in plan.statements:
-            tree = getattr(statement, "query", None) if not isinstance(statement, Query | Dml) else statement.tree
-            if tree is None or isinstance(tree, str):
-                continue
-            with self.line(plan.project, plan.dataset, plan.parameters, plan.guard, looking=True) as line:
+        statement = plan.statement
+        tree = getattr(statement, "query", None) if not isinstance(statement, Query | Dml) else statement.tree
+        if statement is not None and tree is not None and not isinstance(tree, str):
+            scope = replace(plan.scope or Scope(), system=of_statement(plan, None))
+            if plan.session is not None:
+                scope = replace(scope, temporary=plan.session.temporary, functions=plan.session.state.functions)
+            with self.line(plan.project, plan.dataset, plan.parameters, plan.guard, looking=True, scope=scope) as line:
                 compiled = line.compile(tree)
                 if isinstance(statement, Query):
                     schema = _columns(line.session.schema(compiled.sql, compiled.parameters))
-                size += line.catalog.bytes
-                tables += [each.json() for each in line.catalog.read]
+                size = line.catalog.bytes
+                tables = [each.json() for each in line.catalog.read]
         self._within_budget(plan, size)
         query: dict[str, Any] = {
-            "statementType": _type_of(plan),
+            "statementType": plan.type,
             "totalBytesProcessed": str(size),
             "totalBytesBilled": "0",
             "totalBytesProcessedAccuracy": "UPPER_BOUND",
@@ -233,12 +182,18 @@ class Queries:
 
     def view_schema(self, project: str, text: str, guard: Guard) -> list[JsonField]:
         """The columns of a view's query; raises for one that cannot run."""
-        found = statements(self._parsed.trees(text), project, None)
-        if len(found) != 1 or not isinstance(found[0], Query):
+        tree = self._parsed.query(text)
+        if tree is None:
             raise invalid("A view must be made of one SELECT statement")
         with self.line(project, None, {}, guard, looking=True) as line:
-            compiled = line.compile(found[0].tree)
+            compiled = line.compile(tree)
             return _columns(line.session.schema(compiled.sql, compiled.parameters))
+
+    def check_function(self, definition: RoutineDefinition, plan: QueryPlan) -> None:
+        """Raise for a temporary function whose body cannot run."""
+        with self.line(plan.project, None, {}, plan.guard, looking=True, scope=plan.scope) as line:
+            if definition.language == "SQL" and (compiled := compile_check(definition, line.context())) is not None:
+                line.session.schema(compiled.sql, compiled.parameters)
 
     def check_routine(self, definition: RoutineDefinition, reference: RoutineReference) -> None:
         """Raise for a function or procedure whose body cannot run."""
@@ -257,14 +212,11 @@ class Queries:
 
     # -- running
 
-    def run(self, job: Job, plan: QueryPlan) -> Outcome:
-        """Run the job's statement, or its script."""
-        if len(plan.statements) > 1:
-            return self._script(job, plan)
-        return self._one(job, plan, plan.statements[0])
-
-    def _one(self, job: Job, plan: QueryPlan, statement: Statement) -> Outcome:
-        outcome = self._dispatch(job, plan, statement)
+    def execute(self, job: Job, plan: QueryPlan) -> Outcome:
+        """Run a job's statement."""
+        statement = plan.statement
+        assert statement is not None
+        outcome = self._inside(job, plan, statement) if plan.transaction else self._dispatch(job, plan, statement)
         query = outcome.statistics.setdefault("query", {})
         query.setdefault("statementType", statement.kind)
         query.setdefault("totalBytesProcessed", "0")
@@ -272,6 +224,23 @@ class Queries:
         query.setdefault("cacheHit", False)
         outcome.statistics.setdefault("totalBytesProcessed", query["totalBytesProcessed"])
         return outcome
+
+    def _inside(self, job: Job, plan: QueryPlan, statement: Statement) -> Outcome:
+        """Run a statement of an open transaction: of definitions only those of temporary tables may be among them."""
+        assert plan.transaction is not None
+        match statement:
+            case Query():
+                return self._select(job, plan, statement)
+            case Dml():
+                return self._dml_inside(job, plan, plan.transaction, statement)
+            case CreateTable() if _is_temporary(plan, statement.target):
+                return self._create_inside(job, plan, plan.transaction, statement)
+            case Drop() if _is_temporary(plan, statement.target):
+                return self._definitions.drop(statement, plan.transaction)
+        raise invalid_query(
+            f"{statement.kind.replace('_', ' ')} is not supported inside a transaction: of definitions, only those of "
+            "temporary tables and functions are"
+        )
 
     def _dispatch(self, job: Job, plan: QueryPlan, statement: Statement) -> Outcome:
         match statement:
@@ -309,7 +278,9 @@ class Queries:
         raise not_implemented(f"The statement {statement.kind}")
 
     def _line(self, job: Job, plan: QueryPlan) -> Any:
-        return self.line(plan.project, plan.dataset, plan.parameters, plan.guard, job)
+        return self.line(
+            plan.project, plan.dataset, plan.parameters, plan.guard, job, scope=plan.scope, transaction=plan.transaction
+        )
 
     def _within_budget(self, plan: QueryPlan, size: int) -> None:
         if plan.maximum_bytes is not None and size > plan.maximum_bytes:
@@ -390,11 +361,7 @@ class Queries:
                 self._within_budget(plan, line.catalog.bytes)
                 about = self._about(line)
                 with line.session.transaction():
-                    rows = line.session.execute(compiled.sql, compiled.parameters)
-                    about["numDmlAffectedRows"] = str(rows)
-                    if statement.kind in _DML_COUNTS:
-                        about["dmlStats"] = {_DML_COUNTS[statement.kind]: str(rows)}
-                    about["statementType"] = statement.kind
+                    about |= _counted(statement, line.session.execute(compiled.sql, compiled.parameters))
                     line.session.mark(target.project, job.reference.name, note({"query": about}, [target.name]))
         except BaseException:
             held.close()
@@ -423,21 +390,8 @@ class Queries:
                 compiled = line.compile(statement.query)
                 self._within_budget(plan, line.catalog.bytes)
                 result = line.session.query(compiled.sql, compiled.parameters)
-                given = fields_of(result.schema)
-                columns = given
-                if statement.fields is not None:
-                    if len(statement.fields) != len(given):
-                        raise invalid(
-                            f"Number of columns in the column definition list ({len(statement.fields)}) does not match "
-                            f"that of the query ({len(given)})"
-                        )
-                    columns = statement.fields
-                fields = schemas.checked([each.rest() for each in columns])
-                names = [each.name for each in columns]
-                batches = (batch.rename_columns(names) for batch in _watched(job, result.batches))
-                name, rows = self._physical.fill(
-                    target.project, fields, (fit(batch, fields_from_rest(fields)) for batch in batches)
-                )
+                fields, batches = _shaped(statement, result, job)
+                name, rows = self._physical.fill(target.project, fields, batches)
                 about = self._about(line)
             outcome = self._definitions.created(statement, fields, name)
             outcome.statistics["query"] |= {**about, "outputRows": str(rows)}
@@ -474,47 +428,59 @@ class Queries:
             )
         return outcome
 
-    # -- scripts
+    # -- inside a transaction
 
-    def _script(self, job: Job, plan: QueryPlan) -> Outcome:
-        """Run statements in turn, each a job of its own whose effects stand; the last one's rows are the script's."""
-        size = 0
-        last: Job | None = None
-        for index, statement in enumerate(plan.statements):
-            job.check()
-            last = self._child(job, plan, statement, index)
-            size += int(last.statistics.get("totalBytesProcessed", "0"))
-            if last.failure is not None:
-                raise last.failure
-        assert last is not None
-        outcome = Outcome(
-            {
-                "numChildJobs": str(len(plan.statements)),
-                "totalBytesProcessed": str(size),
-                "query": {"statementType": "SCRIPT", "totalBytesProcessed": str(size)},
-            }
-        )
-        if "result" in last.private:
-            outcome.private["result"] = last.private["result"]
-            outcome.result = last.result
-            outcome.statistics["query"]["schema"] = last.statistics["query"]["schema"]
-            outcome.configuration = {"query": {"destinationTable": last.configuration["query"]["destinationTable"]}}
+    def _dml_inside(self, job: Job, plan: QueryPlan, transaction: Transaction, statement: Dml) -> Outcome:
+        target = _table(statement.target)
+        plan.guard("bigquery.tables.updateData", target.name)
+        transaction.write(target, changes_rows=statement.kind != "INSERT")
+        with self._line(job, plan) as line:
+            compiled = line.compile(statement.tree)
+            self._within_budget(plan, line.catalog.bytes)
+            about = self._about(line)
+            rows = transaction.do(
+                lambda session: session.execute(compiled.sql, compiled.parameters), exact=compiled.exact
+            )
+        transaction.wrote(target)
+        about |= _counted(statement, rows)
+        return Outcome({"query": about}, configuration=_writes(target, "WRITE_APPEND"))
+
+    def _create_inside(self, job: Job, plan: QueryPlan, transaction: Transaction, statement: CreateTable) -> Outcome:
+        """A temporary table: its rows are kept, so that they are the same should the transaction have to begin again."""
+        if statement.like is not None:
+            raise not_implemented("CREATE TABLE LIKE, COPY or CLONE in a transaction", do="use AS SELECT")
+        target = _table(statement.target)
+        if skipped := self._definitions.skipped(statement):
+            return skipped
+        about: dict[str, Any] = {}
+        kept = None
+        if statement.query is None:
+            fields = schemas.checked([each.rest() for each in statement.fields or ()])
+        else:
+            with self._line(job, plan) as line:
+                compiled = line.compile(statement.query)
+                self._within_budget(plan, line.catalog.bytes)
+                result = line.session.query(compiled.sql, compiled.parameters)
+                fields, batches = _shaped(statement, result, job)
+                kept = self._results.keep(arrow_schema(fields_from_rest(fields)), batches)
+                about = {**self._about(line), "outputRows": str(kept.rows.num_rows)}
+            transaction.keep(lambda: self._results.drop(kept.json))
+        name, columns = new_name(), fields_from_rest(fields)
+
+        def make(session: Session) -> None:
+            session.create(target.project, name, columns)
+            if kept is not None:
+                session.append(target.project, name, arrow_schema(columns), kept.rows.scan())
+
+        transaction.do(make, exact=True)
+        outcome = self._definitions.created(statement, fields, name, transaction)
+        outcome.statistics["query"] |= about
         return outcome
 
-    def _child(self, job: Job, plan: QueryPlan, statement: Statement, index: int) -> Job:
-        seal = hashlib.sha256(job.reference.name.encode()).hexdigest()[:32]
-        child = Job(
-            JobReference(job.reference.project, f"script_job_{seal}_{index}", job.reference.location),
-            {"jobType": "QUERY", "query": {"query": _text(statement), "useLegacySql": False}},
-            job.user,
-            self._jobs.now(),
-            parent=job.reference.job,
-        )
-        job.on_cancel(lambda: child.cancel(job.cancelled) if job.cancelled else None)
-        alone = replace(plan, statements=(statement,))
-        return self._jobs.run_here(
-            child, lambda running: self._one(running, alone, statement), record=alone.changes_something
-        )
+
+def _is_temporary(plan: QueryPlan, name: Any) -> bool:
+    temporary = plan.scope.temporary if plan.scope is not None else None
+    return temporary is not None and (name.project, name.dataset) == (temporary.project, temporary.dataset)
 
 
 def _columns(schema: pa.Schema) -> list[JsonField]:
@@ -528,8 +494,29 @@ def _columns(schema: pa.Schema) -> list[JsonField]:
     return fields
 
 
-def _text(statement: Statement) -> str:
-    return printed(statement.tree)
+def _counted(statement: Dml, rows: int) -> dict[str, Any]:
+    """What the statistics say of the rows that a statement changed."""
+    made: dict[str, Any] = {"numDmlAffectedRows": str(rows), "statementType": statement.kind}
+    if statement.kind in _DML_COUNTS:
+        made["dmlStats"] = {_DML_COUNTS[statement.kind]: str(rows)}
+    return made
+
+
+def _shaped(statement: CreateTable, result: Any, job: Job) -> tuple[list[JsonField], Iterator[pa.RecordBatch]]:
+    """The columns of CREATE TABLE AS SELECT, and the query's rows in them."""
+    given = fields_of(result.schema)
+    columns = given
+    if statement.fields is not None:
+        if len(statement.fields) != len(given):
+            raise invalid(
+                f"Number of columns in the column definition list ({len(statement.fields)}) does not match "
+                f"that of the query ({len(given)})"
+            )
+        columns = statement.fields
+    fields = schemas.checked([each.rest() for each in columns])
+    names = [each.name for each in columns]
+    fitted = fields_from_rest(fields)
+    return fields, (fit(batch.rename_columns(names), fitted) for batch in _watched(job, result.batches))
 
 
 def _writes(table: TableReference, disposition: str) -> dict[str, Any]:
@@ -541,10 +528,6 @@ def _writes(table: TableReference, disposition: str) -> dict[str, Any]:
             "writeDisposition": disposition,
         }
     }
-
-
-def _type_of(plan: QueryPlan) -> str:
-    return plan.statements[0].kind if len(plan.statements) == 1 else "SCRIPT"
 
 
 def _table(name: Any) -> TableReference:

@@ -2,64 +2,80 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.catalog import Name
+from tule.bigquery.sql.catalog import Name, Temporary
 from tule.bigquery.sql.context import Context
-from tule.bigquery.sql.parse import parse, split
 from tule.bigquery.sql.routine_statements import RoutineDefinition
+from tule.bigquery.sql.script import Script, Sql, parse_script
 from tule.bigquery.sql.statements import Statement, statement
 from tule.kernel.errors import InvalidArgument, TuleError, Unimplemented
 
-_LONGEST = 1024 * 1024
+
+_RANDOM = re.compile(r"\b(?:random|uuid|gen_random_uuid|tule_rand\w*|tule_uuid\w*)\(", re.I)
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """SQL of the engine's dialect with the values to bind, and the tables it reads."""
+    """SQL of the engine's dialect with the values to bind, and the tables it reads.
+
+    ``sources`` tells which variable (``x``), parameter (``@p``) or system variable (``@@s``) a bound value is of;
+    ``repeatable``: whether the same SQL is right again with other values, because it calls no function of a user.
+    """
 
     sql: str
     parameters: dict[str, Any]
     tables: tuple[Name, ...]
+    sources: dict[str, str] = field(default_factory=dict)
+    repeatable: bool = True
+
+    @property
+    def exact(self) -> bool:
+        """Whether the same statement on the same rows comes to the same: it makes no random values."""
+        return _RANDOM.search(self.sql) is None
 
 
 class Parsed:
-    """Parsed statements by text, the latest kept: clients repeat themselves."""
+    """Parsed texts, the latest kept: clients repeat themselves. The trees of a script are not to be changed."""
 
     def __init__(self, most: int = 256) -> None:
         self._most = most
-        self._kept: OrderedDict[str, list[exp.Expression]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, tuple[str, ...] | None], Script] = OrderedDict()
         self._lock = Lock()
 
-    def trees(self, text: str) -> list[exp.Expression]:
-        """The statements of a text; each call gives trees of its own."""
-        if len(text) > _LONGEST:
-            raise InvalidArgument("The query is too large. The maximum standard SQL query length is 1024.00K characters",
-                                  reason="invalid", location="query")  # fmt: skip
+    def script(self, text: str, *, arguments: tuple[str, ...] | None = None) -> Script:
+        """The statements of a text; with ``arguments``, of the body of a procedure that has these."""
+        key = (text, arguments)
         with self._lock:
-            found = self._kept.get(text)
+            found = self._kept.get(key)
             if found is not None:
-                self._kept.move_to_end(text)
-        if found is None:
-            found = [parse(each) for each in split(text)]
-            if not found:
-                raise InvalidArgument(
-                    "Syntax error: Unexpected end of statement", reason="invalidQuery", location="query"
-                )
-            with self._lock:
-                self._kept[text] = found
-                while len(self._kept) > self._most:
-                    self._kept.popitem(last=False)
-        return [each.copy() for each in found]
+                self._kept.move_to_end(key)
+                return found
+        found = parse_script(text, arguments=arguments or ())
+        with self._lock:
+            self._kept[key] = found
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return found
+
+    def query(self, text: str) -> exp.Expression | None:
+        """The tree of a text that is one query and nothing else; a copy."""
+        nodes = self.script(text).statements
+        if len(nodes) != 1 or not isinstance(nodes[0], Sql) or not isinstance(nodes[0].tree, exp.Query):
+            return None
+        return nodes[0].tree.copy()
 
 
-def statements(trees: list[exp.Expression], project: str, dataset: str | None) -> list[Statement]:
-    return [statement(tree, project, dataset) for tree in trees]
+def statements(
+    trees: list[exp.Expression], project: str, dataset: str | None, temporary: Temporary | None = None
+) -> list[Statement]:
+    return [statement(tree, project, dataset, temporary) for tree in trees]
 
 
 def rewritten(tree: Any, context: Context) -> Any:
@@ -84,7 +100,21 @@ def compile_query(tree: Any, context: Context) -> Compiled:
         raise Unimplemented(
             f"Tule does not run this query: {str(error).splitlines()[0]}", reason="notImplemented"
         ) from None
-    return Compiled(sql, dict(context.bound), tuple(dict.fromkeys(context.tables)))
+    return Compiled(
+        sql, dict(context.bound), tuple(dict.fromkeys(context.tables)), dict(context.sources), not context.called
+    )
+
+
+def comparison(left: str, right: str) -> exp.Expression:
+    """The query of whether two variables are equal."""
+    value = exp.EQ(this=exp.column(left), expression=exp.column(right))
+    return exp.select(exp.alias_(value, "value", quoted=True))
+
+
+def conversion(variable: str, kind: str) -> exp.Expression:
+    """The query of a variable as another type."""
+    value = exp.cast(exp.column(variable), exp.DataType.build(kind, dialect="bigquery"))
+    return exp.select(exp.alias_(value, "value", quoted=True))
 
 
 def compile_check(definition: RoutineDefinition, context: Context) -> Compiled | None:

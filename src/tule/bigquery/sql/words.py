@@ -21,6 +21,7 @@ from tule.kernel.errors import InvalidArgument, TuleError
 _TAB = 8
 _LINE = re.compile("\n")
 _PLACE = re.compile(r" at \[(\d+):(\d+)\]")
+_ANY_PLACE = re.compile(r" at \[(?:[^\]\s]+:)?\d+:\d+\]")
 _QUOTED = frozenset({TokenType.STRING, TokenType.RAW_STRING, TokenType.BYTE_STRING, TokenType.IDENTIFIER})
 _STRINGS = frozenset({TokenType.STRING, TokenType.RAW_STRING})
 # https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical#reserved_keywords
@@ -84,6 +85,19 @@ class Text:
             column += first_column - 1
         place = f" at [{line + first_line - 1}:{column}]"
         error.message = error.message[: found[-1].start()] + place + error.message[found[-1].end() :]
+        error.args = (error.message,)
+        return error
+
+    def placed(self, error: TuleError, offset: int, name: str = "", *, always: bool = False) -> TuleError:
+        """An error that tells a place: its own where it has one (unless ``always``), else ``offset``. ``name``: the
+        procedure that this is the text of."""
+        prefix = f"{name}:" if name else ""
+        if always or not _ANY_PLACE.search(error.message):
+            line, column = self.position(offset)
+            error.message += f" at [{prefix}{line}:{column}]"
+        elif prefix and (found := list(_PLACE.finditer(error.message))):
+            place = f" at [{prefix}{found[-1][1]}:{found[-1][2]}]"
+            error.message = error.message[: found[-1].start()] + place + error.message[found[-1].end() :]
         error.args = (error.message,)
         return error
 

@@ -28,7 +28,7 @@ class Expression:
     """An expression: its place, and the query ``SELECT (expression)`` that tells its value.
 
     ``positions``: how many ``?`` stand before it in the text. ``reads``: whether it has a query inside, so that to
-    evaluate it is a job of its own.
+    evaluate it is a job of its own. ``literal``: whether it is written as a constant.
     """
 
     start: int
@@ -36,6 +36,7 @@ class Expression:
     tree: exp.Expression = field(repr=False)
     positions: int = 0
     reads: bool = False
+    literal: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -190,7 +190,10 @@ class _Parser:
         if type(tree) is not exp.Select or len(tree.expressions) != 1 or len([*_clauses(tree)]) != 1:
             raise self.text.error("Syntax error: Expected an expression", start)
         reads = any(isinstance(each, exp.Query) for each in tree.expressions[0].walk())
-        return Expression(start=start, end=end, tree=tree, positions=self._positions(start), reads=reads)
+        return Expression(
+            start=start, end=end, tree=tree, positions=self._positions(start), reads=reads,
+            literal=_is_literal(tree.expressions[0]),
+        )  # fmt: skip
 
     # -- DECLARE, SET
 
@@ -482,6 +485,15 @@ def _named(tokens: list[Any]) -> Iterator[str]:
             continue
         if is_word(token) or is_name(token):
             yield token.text.lower()
+
+
+def _is_literal(item: Any) -> bool:
+    """Whether an expression is written as a constant."""
+    while isinstance(item, exp.Paren | exp.Neg | exp.PropertyEQ):
+        item = item.expression if isinstance(item, exp.PropertyEQ) else item.this
+    if isinstance(item, exp.Array | exp.Struct | exp.Tuple):
+        return all(_is_literal(each) for each in item.expressions)
+    return isinstance(item, exp.Literal | exp.Null | exp.Boolean)
 
 
 def _clauses(tree: exp.Select) -> Iterator[str]:
