@@ -112,10 +112,9 @@ class Standard:
         body = {**_body(given), "name": name}
         if call.method.operation is None:
             return resource(self._create(name, body))
-        with self._records.transaction():
-            if self._records.find(name) is not None:
-                raise AlreadyExists("The name must be free", given=name, do="choose another id")
-            return call.start(request.parent, lambda _: resource(self._create(name, body)), metadata={}, target=name)
+        if self._records.find(name) is not None:
+            raise AlreadyExists("The name must be free", given=name, do="choose another id")
+        return call.start(request.parent, lambda _: resource(self._create(name, body)), metadata={}, target=name)
 
     def update(self, request: Any, call: Call) -> Any:
         message = pb(getattr(request, self._collection.field))
