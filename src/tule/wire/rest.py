@@ -118,7 +118,7 @@ class Rest:
 
 def _plain(query: bytes) -> bool:
     """Whether a query string asks for nothing but JSON with enums in either form, of which predictions have none."""
-    return not query or (query.startswith(b"%24alt=json") and b"&" not in query)
+    return not query or (query.startswith((b"%24alt=json", b"$alt=json")) and b"&" not in query)
 
 
 def _replay(body: bytes) -> Receive:
