@@ -5,6 +5,7 @@ from __future__ import annotations
 from tule.bigquery.api.datasets import DatasetRoutes
 from tule.bigquery.api.jobs import JobRoutes
 from tule.bigquery.api.models import ModelRoutes
+from tule.bigquery.api.routines import RoutineRoutes
 from tule.bigquery.api.tables import TableRoutes
 from tule.bigquery.errors import STATUS, PreconditionFailed, reason_of
 from tule.bigquery.warehouse import Warehouse
@@ -15,7 +16,7 @@ from tule.wire.errors import discovery_body, http_status
 __all__ = ["BigQuery"]
 
 
-class BigQuery(DatasetRoutes, TableRoutes, ModelRoutes, JobRoutes, Door):
+class BigQuery(DatasetRoutes, TableRoutes, ModelRoutes, RoutineRoutes, JobRoutes, Door):
     """bigquery.googleapis.com"""
 
     name = "bigquery"
@@ -38,4 +39,4 @@ class BigQuery(DatasetRoutes, TableRoutes, ModelRoutes, JobRoutes, Door):
 
 
 # Variables of routes, from the outside in; jobs have no policies of their own.
-_KINDS = ("project", "dataset", "table", "model")
+_KINDS = ("project", "dataset", "table", "model", "routine")

@@ -211,3 +211,20 @@ INSERT_ALL: Shape = {
     "traceId": TEXT,
 }
 POLICY_ACTION: Shape = {"policy": {"bindings": [OBJECT], "etag": TEXT}, "permissions": TEXTS}
+
+_KIND: dict[str, Any] = {"typeKind": TEXT}
+_KIND["arrayElementType"] = _KIND
+_KIND["structType"] = {"fields": [{"name": TEXT, "type": _KIND}]}
+ROUTINE: Shape = {
+    "routineReference": {**_PROJECT, "datasetId": TEXT, "routineId": TEXT},
+    "routineType": TEXT,
+    "language": TEXT,
+    "arguments": [{"name": TEXT, "argumentKind": TEXT, "mode": TEXT, "dataType": _KIND, "isAggregate": FLAG}],
+    "returnType": _KIND,
+    "returnTableType": {"columns": [{"name": TEXT, "type": _KIND}]},
+    "importedLibraries": TEXTS,
+    "definitionBody": TEXT,
+    "description": TEXT,
+    "determinismLevel": TEXT,
+    "strictMode": FLAG,
+}

@@ -54,7 +54,7 @@ def row_format(request: Request) -> RowFormat:
 
 
 class TableRoutes:
-    """tables.*, tabledata.* and routines.list"""
+    """tables.* and tabledata.*"""
 
     warehouse: Warehouse
 
@@ -136,16 +136,3 @@ class TableRoutes:
         table, _, action = request.params["table_action"].rpartition(":")
         where = TableReference(request.params["project"], request.params["dataset"], table).checked()
         return self.warehouse.table_policy(where, action, request.json(), request.principal)
-
-    # -- routines
-
-    @served(
-        "GET",
-        "/projects/{project}/datasets/{dataset}/routines",
-        permission="bigquery.routines.list",
-        executes=("maxResults", "pageToken", "filter", "readMask"),
-    )
-    def list_routines(self, request: Request) -> dict[str, Any]:
-        # None can be made yet (CREATE FUNCTION is refused by name), so there are none.
-        self.warehouse.datasets.check(dataset_reference(request))
-        return {"routines": []}

@@ -523,7 +523,7 @@ class Interpreter:
         (only,) = script.statements
         if not isinstance(only, n.PLAIN):
             raise text.error(
-                f"SQL created by EXECUTE IMMEDIATE contains unsupported statement type: {type(only).__name__}", place
+                f"SQL created by EXECUTE IMMEDIATE contains unsupported statement type: {_named(only)}", place
             )
         given = sum(name.isdigit() for name in parameters)
         if script.positions > given:
@@ -580,7 +580,8 @@ class Interpreter:
             holds = outcome.result.table().column(0)[0].as_py()
             outcome.undo()
             if holds is not True:
-                raise InvalidArgument(node.description or "Assertion failed", reason="invalidQuery", location="query")
+                words = f"Assertion failed: {node.description}" if node.description else "Assertion failed"
+                raise InvalidArgument(words, reason="invalidQuery", location="query")
             about = {**outcome.statistics["query"], "statementType": "ASSERT"}
             about.pop("schema", None)
             return Outcome({**outcome.statistics, "query": about})
@@ -621,6 +622,23 @@ class _Raised(InvalidArgument):
     def __init__(self, words: str) -> None:
         super().__init__(words, reason="invalidQuery", location="query")
         self.words = words
+
+
+_NAMES: dict[type[Node], str] = {
+    n.Declare: "VariableDeclaration",
+    n.Assign: "SingleAssignment",
+    n.AssignStruct: "AssignmentFromStruct",
+    n.AssignSystem: "SystemVariableAssignment",
+    n.Block: "BeginEndBlock",
+    n.Loop: "WhileStatement",
+    n.ForIn: "ForInStatement",
+    n.Execute: "ExecuteImmediateStatement",
+}
+
+
+def _named(node: Node) -> str:
+    """A statement's kind as GoogleSQL's parser names it."""
+    return _NAMES.get(type(node), f"{type(node).__name__}Statement")
 
 
 def _rows(job: Job) -> Rows:

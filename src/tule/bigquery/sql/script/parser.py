@@ -189,6 +189,7 @@ class _Parser:
             raise self.text.shifted(error, start, lines=1) from None
         if type(tree) is not exp.Select or len(tree.expressions) != 1 or len([*_clauses(tree)]) != 1:
             raise self.text.error("Syntax error: Expected an expression", start)
+        _tuple_as_struct(tree.expressions[0])
         reads = any(isinstance(each, exp.Query) for each in tree.expressions[0].walk())
         return Expression(
             start=start, end=end, tree=tree, positions=self._positions(start), reads=reads,
@@ -485,6 +486,14 @@ def _named(tokens: list[Any]) -> Iterator[str]:
             continue
         if is_word(token) or is_name(token):
             yield token.text.lower()
+
+
+def _tuple_as_struct(item: Any) -> None:
+    """``(a, b)`` is a struct; sqlglot takes it for a row."""
+    while isinstance(item, exp.Paren):
+        item = item.this
+    if isinstance(item, exp.Tuple):
+        item.replace(exp.Struct(expressions=list(item.expressions)))
 
 
 def _is_literal(item: Any) -> bool:
