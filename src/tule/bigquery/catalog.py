@@ -191,6 +191,12 @@ class SessionCatalog:
         found = self._records.list(TABLE_KIND, reference.name).records
         return [record for record in found if not self._tables.expired(record)]
 
+    def routines_of(self, project: str, dataset: str) -> list[Record]:
+        reference = DatasetReference(project, dataset)
+        self._datasets.check(reference)
+        self._guard("bigquery.routines.list", reference.name)
+        return self._records.list("bigquery#routine", reference.name).records
+
     def datasets_of(self, project: str) -> list[Record]:
         self._guard("bigquery.datasets.list", f"projects/{project}")
         return self._records.list(DATASET_KIND, f"projects/{project}").records
@@ -329,9 +335,24 @@ def _quoted(name: str) -> str:
     return name if _BARE.fullmatch(name) else f"`{name}`"
 
 
+def _of_routines(name: str) -> Callable[[SessionCatalog, str, str], View]:
+    """A view over routines; its module stands above this one."""
+
+    def view(catalog: SessionCatalog, project: str, dataset: str) -> View:
+        from tule.bigquery import routine_views
+
+        made: View = getattr(routine_views, name)(catalog.routines_of(project, dataset))
+        return made
+
+    return view
+
+
 _VIEWS: dict[str, Callable[[SessionCatalog, str, str], View]] = {
     "SCHEMATA": _schemata,
     "TABLES": _tables,
     "VIEWS": _views,
     "COLUMNS": _columns,
+    "ROUTINES": _of_routines("routines"),
+    "PARAMETERS": _of_routines("parameters"),
+    "ROUTINE_OPTIONS": _of_routines("options"),
 }
