@@ -13,7 +13,9 @@ from sqlglot import exp
 
 from tule.bigquery.ml import nodes
 from tule.bigquery.ml.batches import Relation
+from tule.bigquery.ml.split import KEY
 from tule.bigquery.sql.names import full_name
+from tule.kernel.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from tule.bigquery.model_statements import Run
@@ -38,16 +40,22 @@ def _is_cheap(node: exp.Expression) -> bool:
 
 def kept(query: exp.Expression, run: Run) -> Relation:
     """The answer of a query, kept for the rest of the statement."""
-    text = run.temporary(query)
-    relation = nodes.relation(text)
+    relation = nodes.relation(run.temporary(query))
     return Relation(relation, schema_of(nodes.select([exp.Star()], relation.copy()), run))
 
 
 def readable(query: exp.Expression, run: Run) -> Relation:
-    """A training query as rows that can be read again."""
-    if _is_scan(query, run):
-        return Relation(nodes.subquery(query.copy()), schema_of(query, run))
-    return kept(query, run)
+    """A training query as rows that can be read again; its columns must have names of their own."""
+    schema = schema_of(query, run)
+    seen: set[str] = set()
+    for name in schema.names:
+        if name.lower() in seen or name == KEY:
+            raise InvalidArgument(
+                "The columns of a training query must have different names" + (f", and none {KEY}" if name == KEY else ""),
+                given=name, do="rename it with AS", reason="invalidQuery", location="query",
+            )  # fmt: skip
+        seen.add(name.lower())
+    return Relation(nodes.subquery(query.copy()), schema) if _is_scan(query, run) else kept(query, run)
 
 
 def schema_of(query: exp.Expression, run: Run) -> Any:

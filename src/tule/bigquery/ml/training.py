@@ -100,7 +100,6 @@ class Training:
         options, run = self._options, self._run
         rows = scans.readable(query, run)
         special = {key: self._named(key, rows.schema) for key in _SPECIAL if options.get(key)}
-        _check_names(rows.schema)
         label = special.get("input_label_cols")
         data, key, transform = rows, key_of(rows.schema.names), None
         if self._statement.transform is not None:
@@ -231,16 +230,6 @@ def _evaluated(model: Model, rows: FileBatches) -> dict[str, float]:
     from tule.learn import metrics
 
     return metrics.evaluate(model, rows)
-
-
-def _check_names(schema: pa.Schema) -> None:
-    seen: set[str] = set()
-    for name in schema.names:
-        if name.lower() in seen:
-            raise _wrong("Duplicate column names in the training query", given=name, do="rename one with AS")
-        if name == KEY:
-            raise _wrong(f"A training column must not be called {KEY}", do="rename it with AS")
-        seen.add(name.lower())
 
 
 def _wrong(message: str, *, given: object = None, do: str | None = None) -> InvalidArgument:

@@ -65,6 +65,11 @@ class GoogleSQL(BigQuery):
             name: parser for name, parser in BigQuery.Parser.FUNCTION_PARSERS.items() if name in _SYNTAX
         }
         FUNCTIONS: ClassVar[dict[str, Any]] = {"STRUCT": BigQuery.Parser.FUNCTIONS["STRUCT"]}
+        PROPERTY_PARSERS: ClassVar[dict[str, Any]] = {
+            **BigQuery.Parser.PROPERTY_PARSERS,
+            # Plain names and values: sqlglot has words like FORMAT and LOCATION for properties of their own.
+            "OPTIONS": lambda self: self._parse_wrapped_csv(self._parse_key_value_property),
+        }
         PLACEHOLDER_PARSERS: ClassVar[dict[Any, Any]] = {
             **BigQuery.Parser.PLACEHOLDER_PARSERS,
             tokens.TokenType.PLACEHOLDER: lambda self: self._parse_positional(),
