@@ -292,10 +292,10 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
     made.close()
 
 
-@pytest.fixture
-def hasty(tmp_path: Path) -> Iterator[Example]:
+@pytest.fixture(scope="session")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
     """A server with little patience and few threads."""
-    made = Example(tmp_path / "home", patience=0.4, threads=2)
+    made = Example(tmp_path_factory.mktemp("hasty") / "home", patience=0.4, threads=2)
     yield made
     made.close()
 

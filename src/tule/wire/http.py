@@ -31,6 +31,7 @@ class PromptHttp(HttpToolsProtocol):
         # The size of a head that is not whole yet, and when it began.
         self._head: int | None = None
         self._began = self._moved = self.loop.time()
+        self._in_body = False
         self._unsent = 0
 
     def data_received(self, data: bytes) -> None:
@@ -50,14 +51,26 @@ class PromptHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        self._head = None
+        self._head, self._in_body = None, True
         if self.url[:7].lower() == b"http://":
             # A proxy client would send requests for other hosts after this one, and they must be looked at first.
             self.cycle.keep_alive = False
 
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._in_body = False
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a client that closes its side once it has said everything; uvicorn would hang up on it."""
+        cycle = self.cycle
+        if self._head is not None or self._in_body or cycle is None or cycle.response_complete:
+            return False
+        cycle.keep_alive = False
+        return True
+
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, in the form of every other error."""
-        error = InvalidArgument(msg, do="send HTTP/1.1 as RFC 9112 has it")
+        error = InvalidArgument(msg.rstrip("."), do="send requests as RFC 9112 has them")
         content = orjson.dumps(body(error))
         head = (
             "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json; charset=UTF-8\r\n"
@@ -76,9 +89,8 @@ class PromptHttp(HttpToolsProtocol):
         self._unsent = 0
         if self._head is not None:
             return now - self._began > self._patience
-        cycle = self.cycle
-        # Between requests uvicorn's own timer counts, and one that was answered may be long in reading its body.
-        waiting = cycle is None or (cycle.more_body and not cycle.response_complete and not self.flow.read_paused)
+        # Between requests uvicorn's own timer counts; while reading is paused it is we who are slow.
+        waiting = self.cycle is None or (self._in_body and not self.flow.read_paused)
         return waiting and now - self._moved > self._patience
 
 

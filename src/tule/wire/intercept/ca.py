@@ -158,15 +158,14 @@ class CertificateAuthority:
 
 
 def _permitted() -> list[Any]:
-    """The names that the authority may vouch for; a name stands for those below it too."""
+    """The names that the authority may vouch for; a name stands for those below it too.
+
+    Addresses are not among them: gRPC's TLS library understands constraints of names only, and refuses others.
+    """
     from cryptography import x509
 
-    hosts = ("localhost", *GOOGLE, *ALSO, *(each for each in METADATA if not each[0].isdigit() and ":" not in each))
-    networks = ("127.0.0.0/8", "::1/128", "169.254.169.254/32", "fd20:ce::254/128")
-    return [
-        *(x509.DNSName(each) for each in hosts),
-        *(x509.IPAddress(ipaddress.ip_network(each)) for each in networks),
-    ]
+    named = (each for each in METADATA if not each[0].isdigit() and ":" not in each)
+    return [x509.DNSName(each) for each in ("localhost", *GOOGLE, *ALSO, *named)]
 
 
 def _usage(*, sign: bool) -> Any:
