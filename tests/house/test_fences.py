@@ -24,6 +24,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "kernel/objects": {"sqlalchemy", "google_crc32c"},
     "kernel/access.py": {"cryptography"},
     "engines/duckdb": {"duckdb", "pyarrow", "numpy", "farmhash"},
+    "engines/jail": {"orjson"},
+    "engines/javascript": {"quickjs"},
     "engines/local": {"psutil"},
     "learn": {"numpy", "pyarrow", "threadpoolctl", "orjson"},
     "learn/models": {"numpy", "pyarrow", "threadpoolctl", "scipy"},

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tule.engines.jail.syscalls import MACHINES, program
 from tule.kernel.clock import RealClock
 from tule.kernel.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, TuleError, Unavailable
-from tule.vertex.endpoints.jail.syscalls import MACHINES, program
 from tule.vertex.endpoints.workers import Launcher, Limits, Pool, Task, Worker
 
 

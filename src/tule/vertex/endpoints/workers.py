@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tule.engines.jail import frames
 from tule.kernel.clock import Clock
 from tule.kernel.errors import (
     CODES,
@@ -31,7 +32,6 @@ from tule.kernel.errors import (
     TuleError,
     Unavailable,
 )
-from tule.vertex.endpoints.jail import frames
 
 _LOG_TAIL = 2000
 # How long a request waits for a worker to be free, which may be starting again; seconds.
@@ -360,6 +360,7 @@ def _environment(threads: int) -> dict[str, str]:
         "PYTHONFAULTHANDLER": "1",
         "JOBLIB_MULTIPROCESSING": "0",
         "TF_CPP_MIN_LOG_LEVEL": "2",
+        "ORT_DISABLE_TELEMETRY": "1",
         "CUDA_VISIBLE_DEVICES": "",
         **dict.fromkeys(
             ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), number

@@ -16,8 +16,8 @@ import traceback
 import warnings
 from typing import Any
 
-from tule.vertex.endpoints.jail import frames
-from tule.vertex.endpoints.jail.confine import JailUnavailable, confine, tie_to_parent
+from tule.engines.jail import frames
+from tule.engines.jail.confine import JailUnavailable, confine, tie_to_parent
 from tule.vertex.endpoints.jail.loaders import LOADERS, Model, Refused
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tule.vertex.endpoints.jail.syscalls import MACHINES, program
+from tule.engines.jail.syscalls import MACHINES, program
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE = 1, 38, 4
 _SIGKILL = 9
