@@ -236,7 +236,7 @@ def compare(client: Any, served: list[tuple[str, str, Any]]) -> tuple[int, float
             label, probabilities = online[flight]
             if not (label == together[flight][0] == alone[flight][0]):
                 sys.exit(f"{flight}: SQL says {together[flight][0]}, alone {alone[flight][0]}, online {label}")
-            late = next(float(value) for key, value in probabilities.items() if str(key) == "1")
+            late = next(float(value) for key, value in probabilities.items() if int(key) == 1)
             widest = max(widest, abs(late - together[flight][1]), abs(late - alone[flight][1]))
             compared += 1
     return compared, widest

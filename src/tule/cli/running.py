@@ -116,7 +116,7 @@ def start_server(settings: Settings, *, clock: Clock | None = None, temporary: b
     Unavailable with the end of the server's log when it ends or is not ready in time.
     """
     clock = clock or RealClock()
-    log = _log_file(Home.attach(settings))
+    log = open_log(Home.attach(settings))
     command = [sys.executable, "-m", "tule.cli.serving", *_arguments(settings)]
     reading, writing = os.pipe()
     if temporary:
@@ -185,7 +185,7 @@ def log_path(settings: Settings) -> Path:
     return settings.home / "logs" / "server.log"
 
 
-def _log_file(home: Home) -> Path:
+def open_log(home: Home) -> Path:
     """The server's log, private; an old one that has grown large is kept as ``server.log.1``."""
     log = home.path("logs", "server.log")
     if log.exists() and log.stat().st_size > _LOG_BYTES:

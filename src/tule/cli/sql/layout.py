@@ -117,4 +117,5 @@ def _folded(value: str, room: int) -> Iterator[str]:
 
 def _escaped(found: re.Match[str]) -> str:
     character = found[0]
-    return _SHORT.get(character) or f"\\x{ord(character):02x}"
+    code = ord(character)
+    return _SHORT.get(character) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")

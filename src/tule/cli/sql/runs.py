@@ -97,9 +97,9 @@ class Runs:
         count = job.count() if written == most and most else written
         if count > written:
             more = f"--rows 0 {'shows' if self.format == 'table' else 'writes'} all"
-            say(f"{written:,} of {_rows(count)} in {seconds:.2f} s; {more}")
+            say(f"{written:,} of {row_count(count)} in {seconds:.2f} s; {more}")
         else:
-            say(f"{_rows(count)} in {seconds:.2f} s")
+            say(f"{row_count(count)} in {seconds:.2f} s")
 
 
 def say(*lines: str) -> None:
@@ -107,21 +107,22 @@ def say(*lines: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def _rows(count: int) -> str:
+def row_count(count: int) -> str:
+    """``1 row``, ``2,000 rows``"""
     return f"{count:,} row" + ("" if count == 1 else "s")
 
 
 def _what(job: QueryJob) -> str:
     """What a statement without rows did."""
     if job.affected is not None:
-        return f"{_rows(job.affected)} {_CHANGED.get(job.statement, 'changed')}"
+        return f"{row_count(job.affected)} {_CHANGED.get(job.statement, 'changed')}"
     verb, name = job.performed
     kind = next((noun for word, noun in _KINDS.items() if word in job.statement), "")
     if verb == "SKIP":
         return f"Nothing to do for {kind}{name}"
     words = f"{_DONE[verb]} {kind}{name}" if verb in _DONE else f"{job.statement.replace('_', ' ')} done"
     if job.written is not None:
-        words += f" with {_rows(job.written)}"
+        words += f" with {row_count(job.written)}"
     return words + _training(job.training)
 
 

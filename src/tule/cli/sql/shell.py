@@ -21,7 +21,7 @@ from tule.cli.sql import scanner
 from tule.cli.sql.client import Client
 from tule.cli.sql.completion import Names, SqlCompleter
 from tule.cli.sql.formats import FORMATS, write_table
-from tule.cli.sql.runs import Runs, say
+from tule.cli.sql.runs import Runs, row_count, say
 from tule.kernel.errors import InvalidArgument, TuleError
 
 _PROMPT = "tule> "
@@ -133,7 +133,7 @@ class Shell:
         ]
         self._show(("column", "type", "mode", "description"), columns)
         if "numRows" in found:
-            say(f"{int(found['numRows']):,} rows")
+            say(row_count(int(found["numRows"])))
 
     def _describe_model(self, found: dict[str, Any]) -> None:
         rows = [["model type", found.get("modelType", "")]]
