@@ -90,6 +90,7 @@ def test_a_model_predicts_and_is_described(launcher: Launcher, sklearn_file: Pat
         ("change files", Does(os.remove, "/tmp/tule-was-here"), "os.remove('/tmp/tule-was-here'"),
         ("signal a process", Does(os.kill, os.getpid(), signal.SIGKILL), f"os.kill({os.getpid()}, "),
     ],
+    ids=["socket", "fork", "system", "subprocess", "write", "remove", "kill"],
 )  # fmt: skip
 def test_what_a_pickle_tries_is_refused_and_named(
     launcher: Launcher, tmp_path: Path, what: str, thing: Any, evidence: str
