@@ -79,7 +79,15 @@ def model_options() -> str:
     return "\n\n".join(parts)
 
 
+def coverage() -> str:
+    """docs/coverage.md"""
+    from tule.testing.coverage import page
+
+    return page(NOTE)
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "coverage.md": coverage,
     "settings.md": settings,
     "bigquery-ml-options.md": model_options,
 }

@@ -206,18 +206,36 @@ class HandlerTable:
         kind = handler.method.request
         return kind.wrap(message) if hasattr(kind, "wrap") else message
 
-    def all_handlers(self) -> Iterator[Handler]:
-        """Every handler of every registered service; loads all packages. For the docs."""
-        for package, name in self._services:
-            yield from self._service_handlers(package, name).values()
+    # -- everything there is, for the docs and for tests; loads all packages
+
+    @property
+    def apis(self) -> list[Api]:
+        return list(self._apis)
+
+    def services_of(self, package: str) -> dict[str, dict[str, Handler]]:
+        """The services of a package that have a door, with their handlers by method path."""
+        names = [name for name in self._surfaces[package].services if (package, name) in self._services]
+        return {name: self._service_handlers(package, name) for name in names}
+
+    def surface(self, package: str) -> Surface:
+        return self._surfaces[package]
+
+    def shared_handlers(self) -> list[Handler]:
+        """The methods that all APIs have in common."""
+        return list(self._mixins.values())
+
+    def doors(self) -> Iterator[tuple[frozenset[str], tuple[str, ...], Door]]:
+        """The JSON doors with the hosts and path prefixes that lead to them."""
+        for hosts, prefixes, once in self._doors:
+            yield hosts, prefixes, once()
 
     # -- JSON doors
 
     def door_route(self, host: str, verb: str, path: str) -> tuple[Door, BoundRoute, dict[str, str]] | None:
         """The JSON route of a call; None when no door has such a path."""
-        google = host.endswith(".googleapis.com") or host == "metadata.google.internal"
+        named = host.endswith(".googleapis.com") or any(_serves(hosts, host) for hosts, _, _ in self._doors)
         for hosts, prefixes, once in self._doors:
-            if _serves(hosts, host) if google else path.startswith(prefixes):
+            if _serves(hosts, host) if named else path.startswith(prefixes):
                 door = once()
                 found = match(_routes(door), verb, path)
                 if found is not None:
@@ -231,10 +249,6 @@ class HandlerTable:
                 door: Door = once()
                 return door
         return None
-
-    def all_doors(self) -> Iterator[Door]:
-        for _, _, once in self._doors:
-            yield once()
 
     # -- the short way
 
