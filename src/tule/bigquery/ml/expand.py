@@ -149,7 +149,10 @@ class _Expansion:
         name = self._run.session.function(fields_of(inputs), fields_of(pa.schema(own)), self._computing(function, call))
         answer = nodes.engine_call(name, nodes.structure(items))
         inner = nodes.select([exp.Star(), nodes.named(answer, ANSWER)], nodes.subquery(data))
-        columns = [nodes.named(nodes.field(nodes.column(ANSWER), each.name), each.name) for each in own]
+        columns = [
+            nodes.named(predict_sql.typed(nodes.field(nodes.column(ANSWER), each.name), _type_text(each)), each.name)
+            for each in own
+        ]
         return nodes.select([*columns, exp.Star(except_=[nodes.column(ANSWER)])], nodes.subquery(inner))
 
     def _computing(self, function: RowFunction, call: Call) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
@@ -177,11 +180,16 @@ class _Expansion:
         found = predict_sql.prediction(self._trained, formula, self._values["threshold"], source)
         if found is None:
             return None
-        helpers, outputs = found
         if computed:
             columns = [nodes.named(node, name) for name, node in computed.items()]
             data = nodes.select([exp.Star(), *columns], nodes.subquery(data))
-        return predict_sql.query(helpers, outputs, data, list(computed))
+        return predict_sql.query(found, data, list(computed))
+
+
+def _type_text(field: pa.Field) -> str:
+    from tule.bigquery.catalog import type_text
+
+    return type_text(Field.from_arrow(field))
 
 
 def _outward(field: pa.Field) -> pa.Field:

@@ -8,10 +8,12 @@ no category value can be read as SQL. A model that has no good expression (array
 from __future__ import annotations
 
 import datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from tule.bigquery.ml import nodes
 from tule.bigquery.ml.options import CLASSIFIERS
 
 if TYPE_CHECKING:
@@ -21,10 +23,8 @@ if TYPE_CHECKING:
 # A longer CASE costs more than predicting in batches.
 MOST_CATEGORIES = 64
 MOST_CLASSES = 10
-# EXP overflows beyond 709; a probability of 1e-304 is 0 for every use.
-_STEEPEST = 700
 
-SCORE = "_tule_score_"
+SCORE, CHANCE, HIGHEST, POWER, TOTAL = "_tule_score_", "_tule_chance_", "_tule_highest_", "_tule_power_", "_tule_total_"
 
 
 def number(value: float) -> exp.Expression:
@@ -51,9 +51,9 @@ def literal(value: Any) -> exp.Expression | None:
 
 def _column(path: tuple[str, ...], source: dict[str, exp.Expression]) -> exp.Expression:
     head, *rest = path
-    node: exp.Expression = source[head].copy() if head in source else exp.column(exp.to_identifier(head, quoted=True))
+    node = source[head].copy() if head in source else nodes.column(head)
     for name in rest:
-        node = exp.Dot(this=node, expression=exp.to_identifier(name, quoted=True))
+        node = nodes.field(node, name)
     return node
 
 
@@ -107,72 +107,86 @@ def _sum(terms: list[exp.Expression]) -> exp.Expression:
     return total
 
 
-def _logistic(score: exp.Expression) -> exp.Expression:
-    bounded = exp.Least(this=exp.Neg(this=score), expressions=[number(_STEEPEST)])
-    below = exp.Paren(this=exp.Add(this=number(1.0), expression=exp.Exp(this=bounded)))
-    return exp.Div(this=number(1.0), expression=below)
+@dataclass(frozen=True)
+class Prediction:
+    """A prediction in steps: each step's columns are computed from those of the steps before, ``outputs`` from all."""
+
+    steps: list[dict[str, exp.Expression]]
+    outputs: dict[str, exp.Expression]
 
 
 def prediction(
     trained: Trained, formula: LinearExpression, threshold: float, source: dict[str, exp.Expression]
-) -> tuple[dict[str, exp.Expression], dict[str, exp.Expression]] | None:
-    """(helper columns, output columns) by name, or None when the model has no good expression.
+) -> Prediction | None:
+    """The steps of a model's prediction, or None when it has no good expression.
 
     ``source`` maps input columns of the model to what computes them (the outputs of a TRANSFORM); others are columns of
-    the same name. Output columns refer to helper columns, which stand one query deeper.
+    the same name.
     """
     if len(formula.classes) > MOST_CLASSES:
         return None
     scores: dict[str, exp.Expression] = {}
-    for number_, output in enumerate(formula.outputs):
+    for place, output in enumerate(formula.outputs):
         made = _score(output, source)
         if made is None:
             return None
-        scores[f"{SCORE}{number_}"] = made
+        scores[f"{SCORE}{place}"] = made
     name = f"predicted_{trained.label}"
     if trained.options.model_type not in CLASSIFIERS:
-        return scores, {name: exp.column(f"{SCORE}0")}
+        return Prediction([scores], {name: nodes.column(f"{SCORE}0")})
     labels = [made for each in formula.classes if (made := literal(each)) is not None]
     if len(labels) < len(formula.classes):
         return None
     if formula.link == "logistic":
-        positive = _logistic(exp.column(f"{SCORE}0"))
+        # The engine's exponential is infinite beyond 709, and the probability 0 then, as it should be.
+        power = nodes.engine_call("exp", exp.Neg(this=nodes.column(f"{SCORE}0")))
+        positive = nodes.column(CHANCE)
+        steps = [scores, {CHANCE: _quotient(number(1.0), exp.Add(this=number(1.0), expression=power))}]
         probabilities = [exp.Sub(this=number(1.0), expression=positive), positive]
-        chosen: exp.Expression = exp.If(
-            this=exp.GTE(this=positive.copy(), expression=number(threshold)), true=labels[1], false=labels[0]
+        chosen: exp.Expression = exp.Case(default=labels[0]).when(
+            exp.GTE(this=positive.copy(), expression=number(threshold)), labels[1]
         )
     else:
-        columns = [exp.column(each) for each in scores]
-        highest = exp.Greatest(this=columns[0].copy(), expressions=[each.copy() for each in columns[1:]])
-        powers: list[exp.Expression] = [
-            exp.Exp(this=exp.Paren(this=exp.Sub(this=each.copy(), expression=highest.copy()))) for each in columns
-        ]
-        total = exp.Paren(this=_sum([each.copy() for each in powers]))
-        probabilities = [exp.Div(this=each, expression=total.copy()) for each in powers]
+        columns = [nodes.column(each) for each in scores]
+        highest = nodes.engine_call("greatest", *(each.copy() for each in columns))
+        powers: dict[str, exp.Expression] = {
+            f"{POWER}{place}": nodes.engine_call("exp", exp.Sub(this=each.copy(), expression=nodes.column(HIGHEST)))
+            for place, each in enumerate(columns)
+        }
+        total = _sum([nodes.column(each) for each in powers])
+        steps = [scores, {HIGHEST: highest}, powers, {TOTAL: total}]
+        probabilities = [_quotient(nodes.column(each), nodes.column(TOTAL)) for each in powers]
         case = exp.Case(default=labels[-1])
         for column, label in zip(columns[:-1], labels[:-1], strict=True):
-            case = case.when(exp.EQ(this=column.copy(), expression=highest.copy()), label)
+            case = case.when(exp.EQ(this=column.copy(), expression=nodes.column(HIGHEST)), label)
         chosen = case
     pairs = [
-        exp.Struct(
-            expressions=[
-                exp.PropertyEQ(this=exp.to_identifier("label"), expression=label.copy()),
-                exp.PropertyEQ(this=exp.to_identifier("prob"), expression=probability.copy()),
-            ]
-        )
+        nodes.structure([("label", label.copy()), ("prob", probability.copy())])
         for label, probability in reversed(list(zip(labels, probabilities, strict=True)))
     ]
-    return scores, {name: chosen, f"{name}_probs": exp.Array(expressions=pairs)}
+    return Prediction(steps, {name: chosen, f"{name}_probs": exp.Array(expressions=pairs)})
 
 
-def query(
-    helpers: dict[str, exp.Expression], outputs: dict[str, exp.Expression], rows: exp.Expression, hidden: list[str]
-) -> exp.Select:
-    """``SELECT outputs, * EXCEPT (helpers, hidden) FROM (SELECT *, helpers FROM (rows))``."""
-    inner = exp.select(exp.Star(), *(exp.alias_(node, name, quoted=True) for name, node in helpers.items())).from_(
-        exp.Subquery(this=rows, alias=exp.TableAlias(this=exp.to_identifier("_tule_rows_")))
-    )
-    drop = [exp.column(name) for name in (*helpers, *hidden)]
-    return exp.select(
-        *(exp.alias_(node, name, quoted=True) for name, node in outputs.items()), exp.Star(except_=drop)
-    ).from_(exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("_tule_scored_"))))
+def _quotient(a: exp.Expression, b: exp.Expression) -> exp.Expression:
+    """A division of the machine: what is divided by is never 0 here."""
+    made = exp.Div(this=a, expression=exp.Paren(this=b))
+    made.meta["tule_engine"] = True
+    return typed(made, "FLOAT64")
+
+
+def typed(node: exp.Expression, kind: str) -> exp.Expression:
+    """A value of the engine with the type that it has, for what is computed from it."""
+    made = exp.Cast(this=node, to=exp.DataType.build(kind, dialect="bigquery"))
+    made.meta["tule_done"] = True
+    return made
+
+
+def query(found: Prediction, rows: exp.Expression, hidden: list[str]) -> exp.Select:
+    """``SELECT outputs, * EXCEPT (what was helped with) FROM (rows with each step's columns)``."""
+    made = rows
+    for step in found.steps:
+        columns = [nodes.named(node, name) for name, node in step.items()]
+        made = nodes.select([exp.Star(), *columns], nodes.subquery(made))
+    drop = [nodes.column(name) for name in (*(name for step in found.steps for name in step), *hidden)]
+    outputs = [nodes.named(node, name) for name, node in found.outputs.items()]
+    return nodes.select([*outputs, exp.Star(except_=drop)], nodes.subquery(made))

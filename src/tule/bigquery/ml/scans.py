@@ -32,7 +32,7 @@ _CHEAP: tuple[type[Any], ...] = (
 _CHEAP_FUNCTIONS = {"ABS", "COALESCE", "IFNULL", "NULLIF"}
 
 
-def _is_cheap(node: exp.Expression) -> bool:
+def _is_cheap(node: Any) -> bool:
     if isinstance(node, exp.Anonymous):
         return node.name.upper() in _CHEAP_FUNCTIONS
     return isinstance(node, _CHEAP)
@@ -74,7 +74,7 @@ def _is_scan(query: Any, run: Run) -> bool:
     if not all(_is_cheap(node) for each in query.iter_expressions() for node in each.walk()):
         return False
     context = run.context()
-    name = full_name(source, context.project, context.dataset)
+    name = full_name(source, context.project, context.dataset, context.scope.temporary)
     if name.table.endswith("*") or "INFORMATION_SCHEMA" in name.dataset.upper():
         return False
     return bool(context.catalog.resolve(name).relation)
