@@ -89,8 +89,11 @@ class Session(Protocol):
         inputs: Sequence[Field],
         outputs: Sequence[Field],
         compute: Callable[[pa.RecordBatch], pa.RecordBatch],
+        stop: Callable[[], None] | None = None,
     ) -> str:
         """Make a function of whole rows known to this session's SQL; its name. Gone when the session closes.
+
+        ``stop`` is called by ``interrupt`` and makes ``compute`` raise at once.
 
         In SQL it takes one struct with the fields ``inputs`` and gives one with ``outputs``. ``compute`` is called with
         some rows at a time, once for each row that is needed, in any order, maybe from several threads at once; what it

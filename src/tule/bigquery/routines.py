@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import Any
 
 from tule.bigquery.catalog import type_text
 from tule.bigquery.datasets import Datasets, milliseconds
 from tule.bigquery.engine import Session
 from tule.bigquery.errors import already_exists, invalid, not_found, not_implemented, stale
+from tule.bigquery.javascript import Functions, check_types
 from tule.bigquery.jobs import Outcome
 from tule.bigquery.references import DatasetReference, RoutineReference
 from tule.bigquery.sql import Catalog
@@ -42,13 +43,6 @@ _OPTIONS = {"description": "description", "strict_mode": "strictMode", "library"
 _OPTIONS_OF = {PROCEDURE: ("strict_mode",), "JAVASCRIPT": ("library",)}
 
 
-class JavaScript(Protocol):
-    """The port behind which functions in JavaScript run."""
-
-    def function(self, routine: RoutineDefinition, session: Session, held: ExitStack) -> str:
-        """Make a function known to a session of the engine until ``held`` is closed; its name there."""
-
-
 Validate = Callable[[RoutineDefinition, RoutineReference], None]
 
 
@@ -66,7 +60,8 @@ class Routines:
         self._datasets = datasets
         self._base_url = base_url
         self.validate: Validate = _valid
-        self.javascript: JavaScript | None = None
+        self.javascript: Functions | None = None
+        """None where no engine of JavaScript is installed."""
 
     # -- for SQL
 
@@ -157,7 +152,13 @@ class Routines:
 
     def _stored(self, reference: RoutineReference, body: Mapping[str, Any]) -> dict[str, Any]:
         stored = _checked(reference, body)
-        self.validate(definition_of(stored), reference)
+        definition = definition_of(stored)
+        if definition.language == "JAVASCRIPT":
+            check_types(
+                [field_of_text(each.name, each.type) for each in definition.arguments],
+                field_of_text("", definition.returns),
+            )
+        self.validate(definition, reference)
         return stored
 
     # -- changing, by SQL

@@ -646,7 +646,7 @@ def _rows(job: Job) -> Rows:
     rows = job.result
     if rows is None:
         raise not_implemented("A query without a result here")
-    return rows  # type: ignore[no-any-return]
+    return rows
 
 
 def _record(batch: Any, schema: Any, index: int) -> Value:

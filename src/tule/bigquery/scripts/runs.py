@@ -93,8 +93,9 @@ class Runs:
 
     def _statement(self, job: Job, plan: QueryPlan, state: State | None, temporary: Temporary | None) -> Outcome:
         """Run a job's one statement; positions in errors are those in its text."""
-        assert plan.script is not None
-        node = plan.script.statements[-1]
+        script = plan.script
+        assert script is not None
+        node = script.statements[-1]
         assert isinstance(node, Sql)
         scope = Scope(
             system=of_statement(plan, job),
@@ -114,7 +115,7 @@ class Runs:
         try:
             return self._executor.execute(job, replace(plan, scope=scope))
         except TuleError as error:
-            raise plan.script.text.shifted(error, node.start) from None
+            raise script.text.shifted(error, node.start) from None
 
 
 def _trusting(plan: QueryPlan, state: State) -> Callable[[str, str], None]:

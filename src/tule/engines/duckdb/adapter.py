@@ -183,6 +183,7 @@ class DuckDBSession:
         self._temporary: list[str] = []
         self._left: list[str] = []
         self._functions: list[str] = []
+        self._stops: list[Callable[[], None]] = []
         self._failure: BaseException | None = None
         """What a function of rows raised: the library passes on its text alone."""
         self._reader: Any = None
@@ -359,7 +360,11 @@ class DuckDBSession:
         return name
 
     def function(
-        self, inputs: Sequence[Any], outputs: Sequence[Any], compute: Callable[[pa.RecordBatch], pa.RecordBatch]
+        self,
+        inputs: Sequence[Any],
+        outputs: Sequence[Any],
+        compute: Callable[[pa.RecordBatch], pa.RecordBatch],
+        stop: Callable[[], None] | None = None,
     ) -> str:
         from duckdb.sqltypes import DuckDBPyType
 
@@ -383,6 +388,8 @@ class DuckDBSession:
                 type="arrow", null_handling="special", side_effects=True,
             )  # fmt: skip
         self._functions.append(name)
+        if stop is not None:
+            self._stops.append(stop)
         return name
 
     def drop(self, project: str, table: str) -> None:
@@ -401,6 +408,8 @@ class DuckDBSession:
 
     def interrupt(self) -> None:
         self._cursor.interrupt()
+        for stop in list(self._stops):
+            stop()
 
     def close(self) -> None:
         self._free()
@@ -414,7 +423,7 @@ class DuckDBSession:
             except duckdb.Error as error:
                 # It went with a transaction that was rolled back.
                 _LOG.debug("function %s: %s", name, error)
-        self._temporary, self._left, self._functions = [], [], []
+        self._temporary, self._left, self._functions, self._stops = [], [], [], []
         self._cursor.close()
 
 
