@@ -41,10 +41,13 @@ class Projects:
         if id_or_number in self._numbers or id_or_number in _PLACEHOLDERS:
             return id_or_number
         if id_or_number.isascii() and id_or_number.isdigit():
-            found = self._ids.get(int(id_or_number))
+            # More digits than a number of Google's has would not even be read.
+            found = self._ids.get(int(id_or_number)) if len(id_or_number) < 20 else None
             if found is None:
                 raise NotFound(
-                    "A project number must be that of a project used here before", given=id_or_number, do="use its id"
+                    "A project number must be that of a project used here before",
+                    given=id_or_number[:40],
+                    do="use its id",
                 )
             return found
         if _ID.fullmatch(id_or_number) is None:
@@ -53,6 +56,12 @@ class Projects:
                 given=repr(id_or_number[:100]),
             )
         self._record(id_or_number)
+        return id_or_number
+
+    def id_of(self, id_or_number: str) -> str:
+        """The id that is meant, without recording a new one: permissions are checked before anything is written."""
+        if id_or_number.isascii() and id_or_number.isdigit() and len(id_or_number) < 20:
+            return self._ids.get(int(id_or_number), id_or_number)
         return id_or_number
 
     def find(self, number: int) -> str | None:

@@ -26,7 +26,10 @@ class BigQuery(DatasetRoutes, TableRoutes, ModelRoutes, RoutineRoutes, JobRoutes
         self.warehouse = warehouse
 
     def resource(self, request: Request) -> str:
-        parts = [f"{kind}s/{request.params[kind]}" for kind in _KINDS if kind in request.params]
+        named = dict(request.params)
+        if "project" in named:
+            named["project"] = self.warehouse.projects.id_of(named["project"])
+        parts = [f"{kind}s/{named[kind]}" for kind in _KINDS if kind in named]
         if action := request.params.get("table_action"):
             parts.append(f"tables/{action.rpartition(':')[0]}")
         return "/".join(parts)

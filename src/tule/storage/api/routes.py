@@ -66,7 +66,7 @@ class StorageDoor(Door):
         if bucket := self.bucket_of(request):
             return self.objects.buckets.get(bucket).name
         project = request.params.get("project") or request.query.get("project", "")
-        return f"projects/{self.projects.resolve(project)}" if project else ""
+        return f"projects/{self.projects.id_of(project)}" if project else ""
 
     def permit(self, request: Request, permission: str, bucket: str) -> None:
         """What a method needs beside the permission of its route."""
