@@ -168,6 +168,7 @@ class App:
         from tule.bigquery.types import Field
         from tule.bigquery.warehouse import Warehouse
         from tule.engines.duckdb import DuckDBEngine
+        from tule.engines.javascript import QuickJs
 
         engine = DuckDBEngine(
             self.home.folder("tables"), threads=self.threads, memory=self.settings.memory, field=Field
@@ -194,6 +195,8 @@ class App:
             location=self.settings.location,
         )
         warehouse.use_models(learning)
+        if QuickJs.installed():
+            warehouse.use_javascript(QuickJs())
         self.on_stop(warehouse.stop)
         warehouse.start()
         learning.sweep()
@@ -203,7 +206,7 @@ class App:
     def transfers(self) -> Any:
         from tule.bigquery.transfers.transfers import Transfers
 
-        transfers = Transfers(self.records, self.clock, self.warehouse.run_to_end)
+        transfers = Transfers(self.records, self.clock, self.warehouse.requests.run_to_end)
         self.on_stop(transfers.stop)
         transfers.start()
         return transfers

@@ -126,7 +126,7 @@ class Warehouse:
         if pair.parameters is not None:
             body["queryParameters"] = pair.parameters
             body["parameterMode"] = "NAMED" if any("name" in each for each in pair.parameters) else "POSITIONAL"
-        found: dict[str, Any] = self._warehouse.query(PROJECT, body, self._principal)
+        found: dict[str, Any] = self._warehouse.requests.query(PROJECT, body, self._principal)
         assert found["jobComplete"]
         return found
 

@@ -44,11 +44,14 @@ class WriteLocks:
         self._patience = patience
 
     @contextmanager
-    def hold(self, *names: str) -> Iterator[None]:
-        """Hold the locks of some tables, taken in one order so that two writers never wait for each other."""
+    def hold(self, *names: str, check: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold the locks of some tables, taken in one order so that two writers never wait for each other.
+
+        ``check`` raises where the waiting should end: a job that waits for its turn can be cancelled.
+        """
         with ExitStack() as stack:
             for name in sorted(set(names)):
-                stack.enter_context(self._one(name, ""))
+                stack.enter_context(self._one(name, "", check))
             yield
 
     def claim(self, name: str, transaction: str) -> ExitStack:
@@ -60,12 +63,12 @@ class WriteLocks:
         return stack
 
     @contextmanager
-    def _one(self, name: str, transaction: str) -> Iterator[None]:
+    def _one(self, name: str, transaction: str, check: Callable[[], None] = lambda: None) -> Iterator[None]:
         with self._lock:
             lock, waiting = self._held.get(name, (threading.Lock(), 0))
             self._held[name] = (lock, waiting + 1)
         try:
-            self._acquire(lock, name, transaction)
+            self._acquire(lock, name, transaction, check)
             try:
                 if transaction:
                     self._claimed[name] = transaction
@@ -81,9 +84,10 @@ class WriteLocks:
                 else:
                     self._held[name] = (lock, waiting - 1)
 
-    def _acquire(self, lock: threading.Lock, name: str, transaction: str) -> None:
+    def _acquire(self, lock: threading.Lock, name: str, transaction: str, check: Callable[[], None]) -> None:
         rounds = max(1, round(self._patience / _ROUND))
         while not lock.acquire(timeout=_ROUND):
+            check()
             if name not in self._claimed:
                 continue
             if transaction:
@@ -171,7 +175,7 @@ class Destination:
         ``statistics`` turns the number of rows into the job's statistics; ``described`` are label and texts of a new table.
         """
         held = ExitStack()
-        held.enter_context(self._locks.hold(self.reference.name))
+        held.enter_context(self._locks.hold(self.reference.name, check=job.check))
         try:
             record = self.record()
             outcome = self._stored(job, record, fields, make, statistics, described or {})

@@ -20,6 +20,7 @@ from tule.bigquery.datasets import milliseconds
 from tule.bigquery.errors import already_exists, invalid, not_found, proto
 from tule.bigquery.ledger import Ledger
 from tule.bigquery.references import JobReference
+from tule.bigquery.results import Kept
 from tule.kernel.clock import Clock
 from tule.kernel.errors import Aborted, Cancelled, Internal, TuleError
 from tule.kernel.records import Record, Records
@@ -143,7 +144,14 @@ class Job:
         self._done.set()
 
     def body(self) -> dict[str, Any]:
-        """The REST Job less what every answer adds, with the private part."""
+        """The record: what is told of the job, with the private part."""
+        body = self.told()
+        if self.private:
+            body["_tule"] = {key: each.json if isinstance(each, Kept) else each for key, each in self.private.items()}
+        return body
+
+    def told(self) -> dict[str, Any]:
+        """The REST Job less what every answer adds."""
         status: dict[str, Any] = {"state": self.state}
         if self.error is not None:
             status["errorResult"] = self.error
@@ -159,16 +167,13 @@ class Job:
         if self.parent:
             statistics["parentJobId"] = self.parent
         statistics.update(self.statistics)
-        body = {
+        return {
             "jobReference": self.reference.json(),
             "configuration": self.configuration,
             "status": status,
             "statistics": statistics,
             "user_email": self.user,
         }
-        if self.private:
-            body["_tule"] = self.private
-        return body
 
 
 Work = Callable[[Job], Outcome]
@@ -382,7 +387,7 @@ class Jobs:
         """The REST Job of a running or a stored one."""
         if isinstance(job, Job):
             with job.lock:
-                body, etag = job.body(), job.etag
+                body, etag = job.told(), job.etag
         else:
             body, etag = job.body, job.etag
         reference = body["jobReference"]

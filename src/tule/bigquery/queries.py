@@ -301,9 +301,9 @@ class Queries:
                 outcome = Outcome(
                     {"query": about},
                     configuration=_writes(anonymous, "WRITE_TRUNCATE"),
-                    private={"result": kept.json},
+                    private={"result": kept},
                     result=kept.rows,
-                    undo=lambda: self._results.drop(kept.json),
+                    undo=lambda: self._results.drop(kept),
                 )
         return outcome
 
@@ -349,7 +349,7 @@ class Queries:
         target = _table(statement.target)
         plan.guard("bigquery.tables.updateData", target.name)
         held = ExitStack()
-        held.enter_context(self._locks.hold(target.name))
+        held.enter_context(self._locks.hold(target.name, check=job.check))
         try:
             record = self._tables.find(target)
             if record is None:
@@ -381,7 +381,7 @@ class Queries:
         if statement.query is None:
             return self._definitions.create_table(statement)
         held = ExitStack()
-        held.enter_context(self._locks.hold(target.name))
+        held.enter_context(self._locks.hold(target.name, check=job.check))
         try:
             if skipped := self._definitions.skipped(statement):
                 held.close()
@@ -464,7 +464,7 @@ class Queries:
                 fields, batches = _shaped(statement, result, job)
                 kept = self._results.keep(arrow_schema(fields_from_rest(fields)), batches)
                 about = {**self._about(line), "outputRows": str(kept.rows.num_rows)}
-            transaction.keep(lambda: self._results.drop(kept.json))
+            transaction.keep(lambda: self._results.drop(kept))
         name, columns = new_name(), fields_from_rest(fields)
 
         def make(session: Session) -> None:

@@ -15,9 +15,10 @@ import secrets
 import shutil
 import threading
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,6 @@ KEPT = timedelta(hours=24)
 _INLINE_BYTES = 16 * 1024
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _HEX = re.compile(r"[0-9a-f]{32}")
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Where a result is; ``json`` goes into the private part of the job."""
-
-    json: dict[str, Any]
-    rows: Rows
 
 
 class Rows:
@@ -77,6 +70,29 @@ class Rows:
         return pa.Table.from_batches(list(self.scan(start, stop)), self.schema)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A result and where it is: in a ``file``, or where that is empty inside the record of its job.
+
+    ``json`` goes into the private part of that record; it is made when the record is written.
+    """
+
+    rows: Rows
+    expires: str
+    file: str = ""
+
+    @cached_property
+    def json(self) -> dict[str, Any]:
+        about = {"rows": self.rows.num_rows, "expires": self.expires}
+        if self.file:
+            return {"file": self.file, **about}
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self.rows.schema) as writer:
+            for batch in self.rows.scan():
+                writer.write_batch(batch)
+        return {"inline": base64.b64encode(sink.getvalue()).decode(), **about}
+
+
 class Results:
     """The results of all projects."""
 
@@ -95,13 +111,7 @@ class Results:
             size += batch.nbytes
             if size > _INLINE_BYTES:
                 return self._write(schema, held, source)
-        rows = Rows(schema, held)
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, schema) as writer:
-            for batch in held:
-                writer.write_batch(batch)
-        inline = base64.b64encode(sink.getvalue()).decode()
-        return Kept({"inline": inline, "rows": rows.num_rows, "expires": self._expiry()}, rows)
+        return Kept(Rows(schema, held), self._expiry())
 
     def _write(self, schema: pa.Schema, held: list[pa.RecordBatch], source: Iterator[pa.RecordBatch]) -> Kept:
         path, place = self._place()
@@ -118,8 +128,7 @@ class Results:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        rows = open_rows(path)
-        return Kept({"file": place, "rows": rows.num_rows, "expires": self._expiry()}, rows)
+        return Kept(open_rows(path), self._expiry(), place)
 
     def _place(self) -> tuple[Path, str]:
         """A new file in the folder of the present hour: results expire by removing whole folders."""
@@ -131,20 +140,23 @@ class Results:
     def _expiry(self) -> str:
         return str(int((self._clock.now() + KEPT).timestamp() * 1000))
 
-    def open(self, kept: dict[str, Any]) -> Rows | None:
+    def open(self, kept: Mapping[str, Any] | Kept) -> Rows | None:
         """The rows of a kept result; None when its day is over."""
-        if int(kept["expires"]) <= self._clock.now().timestamp() * 1000:
+        expires = kept.expires if isinstance(kept, Kept) else kept["expires"]
+        if int(expires) <= self._clock.now().timestamp() * 1000:
             return None
+        if isinstance(kept, Kept):
+            return kept.rows
         if "inline" in kept:
             with pa.ipc.open_stream(pa.py_buffer(base64.b64decode(kept["inline"]))) as reader:
                 return Rows(reader.schema, list(reader))
         path = self._folder / kept["file"]
         return open_rows(path) if path.exists() else None
 
-    def drop(self, kept: dict[str, Any]) -> None:
+    def drop(self, kept: Mapping[str, Any] | Kept) -> None:
         """Forget a result before its time."""
-        if "file" in kept:
-            (self._folder / kept["file"]).unlink(missing_ok=True)
+        if file := (kept.file if isinstance(kept, Kept) else kept.get("file", "")):
+            (self._folder / file).unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Remove what expired."""

@@ -133,7 +133,7 @@ class JobRoutes:
 
     @served("POST", _JOBS, permission="bigquery.jobs.create", body=JOB, executes=INSERT_EXECUTES, stores=INSERT_STORES)
     def insert_job(self, request: Request) -> dict[str, Any]:
-        return self.warehouse.insert_job(request.params["project"], request.json(), request.principal)
+        return self.warehouse.requests.insert(request.params["project"], request.json(), request.principal)
 
     @served(
         "GET",
@@ -183,7 +183,7 @@ class JobRoutes:
 
     @served("DELETE", _JOB + "/delete", permission="bigquery.jobs.delete", executes=("location",))
     def delete_job(self, request: Request) -> Reply:
-        self.warehouse.delete_job(reference(request))
+        self.warehouse.requests.delete(reference(request))
         return Reply(204)
 
     # -- queries
@@ -219,7 +219,7 @@ class JobRoutes:
         stores=("labels.*", "preserveNulls"),
     )
     def query(self, request: Request) -> dict[str, Any]:
-        return self.warehouse.query(request.params["project"], request.json(), request.principal)
+        return self.warehouse.requests.query(request.params["project"], request.json(), request.principal)
 
     @served(
         "GET",
@@ -228,13 +228,13 @@ class JobRoutes:
         executes=("location", "maxResults", "pageToken", "startIndex", "timeoutMs", *_FORMAT),
     )
     def get_query_results(self, request: Request) -> dict[str, Any]:
-        return self.warehouse.query_results(
+        return self.warehouse.answers.results(
             reference(request),
+            row_format(request),
             count=number(request, "maxResults"),
             start=number(request, "startIndex"),
             page_token=request.query.get("pageToken", ""),
             timeout_ms=number(request, "timeoutMs", 10_000) or 0,
-            format=row_format(request),
             # This client takes rows in the answer that it waits with, and then asks for nothing more.
             eager="gl-python" in request.headers.get("x-goog-api-client", ""),
         )
@@ -301,7 +301,7 @@ class JobRoutes:
 
     def _load(self, project: str, body: dict[str, Any], path: Path, request: Request) -> dict[str, Any]:
         try:
-            return self.warehouse.insert_job(project, body, request.principal, upload=Source("upload", path))
+            return self.warehouse.requests.insert(project, body, request.principal, upload=Source("upload", path))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
