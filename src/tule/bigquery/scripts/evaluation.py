@@ -12,7 +12,7 @@ from tule.bigquery.scripts.values import Value, fits, of_column, renamed, same
 from tule.bigquery.sql import Compiled, Parameter, Scope, comparison, conversion
 from tule.bigquery.sql.script import Expression
 from tule.bigquery.types import Field
-from tule.kernel.errors import InvalidArgument, TuleError
+from tule.kernel.errors import TuleError
 
 
 class Line(Protocol):
@@ -58,10 +58,10 @@ class Evaluator:
 
     def evaluate(self, frame: Frame, node: Expression) -> Value:
         """The value of an expression, of whatever type it has."""
-        try:
-            return self._evaluated(frame, node)
-        except TuleError as error:
-            raise frame.script.text.shifted(error, node.start, lines=1) from None
+        schema, table = self._run(frame, node) if node.reads else self._direct(frame, node)
+        if not table.num_rows:
+            raise frame.script.text.error("An expression must have a value", node.start)
+        return of_column(table.column(0), schema.field(0))
 
     def coerced(self, frame: Frame, node: Expression, wanted: Field) -> Value:
         """The value of an expression as a type; raises where it is not taken for one of that type."""
@@ -98,7 +98,7 @@ class Evaluator:
         if same(value.field, wanted):
             return Value(wanted, renamed(value.value, value.field, wanted), value.size)
         if literal and value.value in (None, []):
-            return Value(wanted, [] if wanted.repeated else None)
+            return Value(wanted, value.value if wanted.repeated else None)
         if not fits(value.field, wanted, literal=literal):
             raise Misfit
         tree = conversion("value", Value(wanted).type)
@@ -111,16 +111,13 @@ class Evaluator:
 
     # -- how
 
-    def _evaluated(self, frame: Frame, node: Expression) -> Value:
-        if node.reads:
-            schema, table = self._run(frame, node)
-        else:
-            schema, table = self._direct(frame, node)
-        if not table.num_rows:
-            raise InvalidArgument("An expression must have a value", reason="invalidQuery")
-        return of_column(table.column(0), schema.field(0))
-
     def _direct(self, frame: Frame, node: Expression) -> tuple[Any, Any]:
+        try:
+            return self._computed(frame, node)
+        except TuleError as error:
+            raise frame.script.text.shifted(error, node.start, lines=1) from None
+
+    def _computed(self, frame: Frame, node: Expression) -> tuple[Any, Any]:
         scope = self._scope_of(frame, node)
         types = tuple(sorted((name, each.type) for name, each in scope.variables.items()))
         kept = self._kept.get(id(node))

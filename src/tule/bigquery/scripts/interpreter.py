@@ -333,7 +333,7 @@ class Interpreter:
         kind = None if node.type is None else self._type(frame, node)
         if node.default is None:
             assert kind is not None
-            value = Value(kind, [] if kind.repeated else None)
+            value = Value(kind)
         elif kind is None:
             value = self.evaluate(frame, node.default)
             kind = value.field
@@ -369,8 +369,7 @@ class Interpreter:
         made = self.coerced(frame, node.value, wanted)
         for at, variable in enumerate(variables):
             field = variable.field
-            empty: Any = [] if field.repeated else None
-            value = empty if made.value is None else made.value[f"_{at}"]
+            value = None if made.value is None else made.value[f"_{at}"]
             frame.assign(variable, Value(field, value, made.size))
 
     def _assign_system(self, frame: Frame, node: n.AssignSystem) -> None:
@@ -551,7 +550,7 @@ class Interpreter:
         for at, variable in enumerate(variables):
             field = variable.field
             if not rows.num_rows:
-                frame.assign(variable, Value(field, [] if field.repeated else None))
+                frame.assign(variable, Value(field))
                 continue
             value = of_column(table.column(at), columns.field(at))
             try:
@@ -577,9 +576,13 @@ class Interpreter:
                 outcome = self._executor.execute(running, plan)
             except TuleError as error:
                 raise frame.script.text.shifted(error, node.condition.start, lines=1) from None
-            holds = outcome.result.table().column(0)[0].as_py()
+            column = of_column(outcome.result.table().column(0), outcome.result.schema.field(0))
             outcome.undo()
-            if holds is not True:
+            if column.type != "BOOL" and not (node.condition.literal and column.value is None):
+                raise frame.script.text.error(
+                    f"ASSERT expression should return type BOOL, but returns type {column.type}", node.condition.start
+                )
+            if column.value is not True:
                 words = f"Assertion failed: {node.description}" if node.description else "Assertion failed"
                 raise InvalidArgument(words, reason="invalidQuery", location="query")
             about = {**outcome.statistics["query"], "statementType": "ASSERT"}

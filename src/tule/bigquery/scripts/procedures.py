@@ -81,7 +81,7 @@ class Procedures:
                 place,
             )
         kind = kind or variable.field
-        value = Value(kind, [] if kind.repeated else None)
+        value = Value(kind)
         if wanted.mode == "INOUT":
             value = script.coerced(frame, given.value, kind)
         inner.declare(wanted.name, kind, value)

@@ -71,7 +71,7 @@ def named(field: Field) -> Field:
 def python(cell: pa.Array, field: Field) -> Any:
     """The Python value of an array of one element."""
     if not cell[0].is_valid:
-        return [] if field.repeated else None
+        return None
     if field.repeated:
         inner = cell.flatten()
         element = replace(field, mode=NULLABLE)

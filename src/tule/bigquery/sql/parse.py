@@ -65,6 +65,8 @@ class GoogleSQL(BigQuery):
             name: parser for name, parser in BigQuery.Parser.FUNCTION_PARSERS.items() if name in _SYNTAX
         }
         FUNCTIONS: ClassVar[dict[str, Any]] = {"STRUCT": BigQuery.Parser.FUNCTIONS["STRUCT"]}
+        # A column may be named list.
+        ARRAY_CONSTRUCTORS: ClassVar[dict[str, Any]] = {"ARRAY": exp.Array}
         PROPERTY_PARSERS: ClassVar[dict[str, Any]] = {
             **BigQuery.Parser.PROPERTY_PARSERS,
             # Plain names and values: sqlglot has words like FORMAT and LOCATION for properties of their own.
@@ -77,10 +79,14 @@ class GoogleSQL(BigQuery):
 
         def _parse_positional(self) -> Any:
             """``?`` with its place in the text: no walk through a tree meets them in the order of the text."""
-            place = self._prev.start
+            token = self._prev
             made = self.expression(exp.Placeholder())
-            made.meta[PLACE] = place
-            return made
+            made.meta[PLACE] = token.start
+            return made.update_positions(token)
+
+        def _parse_parameter(self) -> Any:
+            token = self._prev
+            return super()._parse_parameter().update_positions(token)
 
         def _parse_lambda(self, alias: bool = False) -> Any:
             for word, kind in (("MODEL", ModelRef), ("TABLE", TableRef)):
@@ -209,8 +215,23 @@ def parse(text: str) -> exp.Expression:
         # DELETE without FROM, which sqlglot takes for the list of tables of other dialects.
         found.set("this", found.args["tables"][0])
         found.set("tables", None)
+    for literal in list(found.find_all(exp.ParseJSON)):
+        _rotate(literal)
     _number(found)
     return found  # type: ignore[no-any-return]
+
+
+def _rotate(literal: Any) -> None:
+    """``JSON '...'.a``: the parser takes the path for a part of the text."""
+    path = literal.this
+    inner = path
+    while isinstance(inner, exp.Dot | exp.Bracket):
+        inner = inner.this
+    if inner is path or literal.parent is None:
+        return
+    literal.replace(path)
+    literal.set("this", inner.copy())
+    inner.replace(exp.Paren(this=literal))
 
 
 def _number(tree: Any) -> None:
@@ -253,12 +274,27 @@ def _syntax_error(text: str, message: str, errors: list[dict[str, Any]] | None =
         word, line, column = each.get("highlight") or "", each.get("line"), each.get("col")
         if line is not None and column is not None:
             begin = max(1, column - len(word) + 1)
+            if (found := _at_end(text, str(each.get("description") or ""), line, begin)) is not None:
+                return found
             if not word.strip():
                 return _invalid(f"Syntax error: Unexpected end of script at [{line}:{begin}]")
             shown = f'{_kind(word)} "{word}"' if re.fullmatch(r"\w+", word) else f'"{word}"'
             return _invalid(f"Syntax error: Unexpected {shown} at [{line}:{begin}]")
     line_count = text.count("\n") + 1
     return _invalid(f"Syntax error: {message.splitlines()[0]} at [{line_count}:1]")
+
+
+def _at_end(text: str, description: str, line: int, column: int) -> InvalidArgument | None:
+    """The error for a text that ends too early: the parser points at its last word."""
+    if not description.startswith("Expect"):
+        return None
+    last = _tokens(text)[-1]
+    if (last.line, _column(text, last)) != (line, column):
+        return None
+    place = f"[{line}:{_column(text, last) + last.end - last.start + 1}]"
+    if description.startswith("Expecting )"):
+        return _invalid(f'Syntax error: Expected ")" but got end of script at {place}')
+    return _invalid(f"Syntax error: Unexpected end of script at {place}")
 
 
 _KEYWORDS = frozenset(

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlglot import exp
 
+from tule.bigquery.sql.analysis.scopes import wrong
 from tule.bigquery.sql.context import BOUND, Context
 from tule.bigquery.sql.parse import POSITION
-from tule.kernel.errors import InvalidArgument
 
 
 def bind_parameters(tree: Any, context: Context) -> Any:
@@ -18,14 +18,12 @@ def bind_parameters(tree: Any, context: Context) -> Any:
         if isinstance(node, exp.Placeholder):
             name = str(node.meta[POSITION] + context.scope.first_position)
             if name not in context.parameters:
-                raise InvalidArgument(
-                    f"Query parameter number {int(name) + 1} not found", reason="invalidQuery", location="query"
-                )
+                raise wrong(f"Query parameter number {int(name) + 1} not found", node)
         else:
             wanted = node.this.name.lower()
             found = next((each for each in context.parameters if each.lower() == wanted), None)
             if found is None:
-                raise InvalidArgument(f"Query parameter '{node.this.name}' not found", reason="invalidQuery")
+                raise wrong(f"Query parameter '{node.this.name}' not found", node)
             name = found
         node.replace(context.bind(context.parameters[name], f"@{name}"))
     return tree
