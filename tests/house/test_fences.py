@@ -34,7 +34,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "learn/forecast": {"numpy", "pyarrow", "scipy"},
     "learn/explain": {"numpy", "pyarrow", "xgboost"},
     "learn/runtime.py": {"numpy", "pyarrow", "orjson", "xgboost"},
-    "learn/runtime": {"numpy", "pyarrow", "orjson", "xgboost", "sklearn"},
+    "learn/runtime": {"numpy", "pyarrow", "orjson", "xgboost", "sklearn", "onnxruntime"},
     "wire": {
         "starlette",
         "uvicorn",

@@ -1,14 +1,13 @@
 """xgboost models for serving: predictions straight from an array, bit for bit those of ``Booster.predict``.
 
 ``Booster.predict`` builds a DMatrix and ``inplace_predict`` checks and wraps in Python; for one row that costs
-several times the trees themselves. Few rows are answered by ``Forest``, more by the C function under
-``inplace_predict``, called with prepared arguments; both were compared with ``Booster.predict`` beforehand.
+several times the trees themselves. They are answered by a ``Forest`` where the trees can be one, otherwise by a
+``DensePredictor``; both were compared with ``Booster.predict`` beforehand.
 """
 
 from __future__ import annotations
 
-import ctypes
-import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ from typing import Any
 import numpy as np
 
 from tule.kernel.errors import InvalidArgument
+from tule.learn.runtime.dense import DensePredictor
 from tule.learn.runtime.forests import Forest, forest_of
 from tule.learn.runtime.matrices import matrix_of
 
-# Comparisons (rows times splits) up to which a Forest is faster than a call into xgboost.
-_FEW = 12_000
 _PROBES = 1024
 
 
@@ -31,7 +29,7 @@ class BoosterPredictor:
         self._booster = booster
         booster.set_param({"nthread": 1})
         self.num_features = int(booster.num_features())
-        self._direct = self._prepare()
+        self._direct = self._exact_direct()
         self._forest = self._exact_forest()
 
     def _exact_forest(self) -> Forest | None:
@@ -40,70 +38,32 @@ class BoosterPredictor:
         forest = forest_of(self._booster)
         if forest is None or not self.num_features:
             return None
-        rows = forest.probes(_PROBES, self.num_features)
+        rows = forest.probes(_PROBES)
         wanted = self._booster.predict(xgboost.DMatrix(rows), validate_features=False)
-        return forest if np.array_equal(forest.predict(rows), wanted) else None
+        exact = np.array_equal(forest.predict(rows), wanted) and np.array_equal(forest.predict(rows[:1]), wanted[:1])
+        return forest if exact else None
 
-    def _prepare(self) -> Any:
-        """The C function with its fixed arguments, if it answers as ``Booster.predict`` does; else None."""
+    def _exact_direct(self) -> DensePredictor | None:
         import xgboost
-        from xgboost import core
 
+        rows = np.random.default_rng(0).normal(scale=3.0, size=(64, self.num_features)).astype(np.float32)
+        rows[::7] = np.nan
+        wanted = self._booster.predict(xgboost.DMatrix(rows), validate_features=False)
         try:
-            function = core._LIB.XGBoosterPredictFromDense
-            options = {
-                "type": 0,
-                "training": False,
-                "iteration_begin": 0,
-                "iteration_end": 0,
-                "missing": float("nan"),
-                "strict_shape": False,
-                "cache_id": 0,
-            }
-            handle, arguments = self._booster.handle, json.dumps(options).encode()
-
-            def direct(rows: np.ndarray) -> np.ndarray:
-                shape = ctypes.POINTER(ctypes.c_uint64)()
-                sizes = ctypes.c_uint64()
-                answer = ctypes.POINTER(ctypes.c_float)()
-                interface = (
-                    b'{"data": [%d, true], "strides": null, "descr": [["", "<f4"]], "typestr": "<f4", '
-                    b'"shape": [%d, %d], "version": 3}' % (rows.ctypes.data, rows.shape[0], rows.shape[1])
-                )
-                code = function(
-                    handle,
-                    interface,
-                    arguments,
-                    None,
-                    ctypes.byref(shape),
-                    ctypes.byref(sizes),
-                    ctypes.byref(answer),
-                )
-                if code != 0:
-                    raise xgboost.core.XGBoostError(core._LIB.XGBGetLastError().decode())
-                found = tuple(shape[at] for at in range(sizes.value))
-                count = 1
-                for size in found:
-                    count *= size
-                # xgboost reuses this memory at the next call on this thread.
-                return np.frombuffer(ctypes.string_at(answer, count * 4), np.float32).reshape(found)
-
-            rng = np.random.default_rng(0)
-            probe = rng.normal(scale=3.0, size=(64, self.num_features)).astype(np.float32)
-            probe[rng.random(probe.shape) < 0.1] = np.nan
-            wanted = self._booster.predict(xgboost.DMatrix(probe), validate_features=False)
-            if np.array_equal(direct(probe), wanted) and np.array_equal(direct(probe[:1]), wanted[:1]):
-                return direct
+            direct = DensePredictor(self._booster)
+            exact = np.array_equal(direct.predict(rows), wanted) and np.array_equal(
+                direct.predict(rows[:1]), wanted[:1]
+            )
         except (xgboost.core.XGBoostError, AttributeError, OSError):
-            pass
-        return None
+            return None
+        return direct if exact else None
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """(n,) or (n, outputs) float32."""
-        if self._forest is not None and len(rows) * self._forest.splits <= _FEW:
+        if self._forest is not None:
             return self._forest.predict(rows)
         if self._direct is not None:
-            return np.asarray(self._direct(np.ascontiguousarray(rows, np.float32)))
+            return self._direct.predict(rows)
         import xgboost
 
         return np.asarray(self._booster.predict(xgboost.DMatrix(rows), validate_features=False))
@@ -121,14 +81,16 @@ class BoosterPlan:
         """``Booster.predict`` of the rows, as JSON values."""
         if not instances:
             return []
-        rows = matrix_of(instances, self.num_features, self.feature_names)
         with np.errstate(over="ignore"):
-            narrow = rows.astype(np.float32)
-        if np.isinf(narrow).any():
+            rows = matrix_of(instances, self.num_features, self.feature_names, np.float32)
+        # A product with itself is finite unless a number is not (or is huge): one quick look at all of them.
+        if not math.isfinite(np.vdot(rows, rows)) and (infinite := np.argwhere(np.isinf(rows))).size:
+            row, column = infinite[0]
+            key = column if isinstance(instances[row], list) else (self.feature_names or [])[column]
             raise InvalidArgument(
-                "Numbers must be finite and fit a 32-bit float", given=rows[np.isinf(narrow)][0], do="send null instead"
+                "Numbers must be finite and fit a 32-bit float", given=instances[row][key], do="send null instead"
             )
-        found: list[Any] = self._predictor.predict(narrow).tolist()
+        found: list[Any] = self._predictor.predict(rows).tolist()
         return found
 
 

@@ -10,33 +10,50 @@ import numpy as np
 from tule.kernel.errors import InvalidArgument
 
 
-def matrix_of(instances: Sequence[Any], width: int, names: Sequence[str] | None) -> np.ndarray:
-    """Instances as float64 (n, width); null becomes NaN. Objects need the model's feature names."""
-    rows: list[Any] = []
-    for at, instance in enumerate(instances):
-        if isinstance(instance, Mapping):
-            if names is None:
-                raise InvalidArgument(
-                    f"Instance {at} must be a list: the model has no feature names",
-                    given="an object",
-                    do=f"send {width} numbers in training order",
-                )
-            try:
-                rows.append([instance[name] for name in names])
-            except KeyError as error:
-                from tule.learn.data import missing_column
-
-                text = missing_column(str(error.args[0]), [str(key) for key in instance]).message
-                raise InvalidArgument(f"Instance {at}: {text}") from None
-        else:
-            rows.append(instance)
-    try:
-        found = np.array(rows, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        found = None
-    if found is None or found.ndim != 2 or found.shape[1] != width:
+def matrix_of(
+    instances: Sequence[Any], width: int, names: Sequence[str] | None, kind: type[np.floating[Any]] = np.float64
+) -> np.ndarray:
+    """Instances as numbers (n, width) of this kind; null becomes NaN. Objects need the model's feature names."""
+    rows = instances if type(instances[0]) is list else _in_order(instances, width, names)
+    found = _numbers(rows, width, kind)
+    if found is None:
+        # Lists and objects may be mixed; what is wrong with a row is worded for the row as it came.
+        rows = _in_order(instances, width, names)
+        found = _numbers(rows, width, kind)
+    if found is None:
         raise _shape_error(rows, width)
     return found
+
+
+def _numbers(rows: Sequence[Any], width: int, kind: type[np.floating[Any]]) -> np.ndarray | None:
+    try:
+        found = np.array(rows, kind)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if found.ndim == 2 and found.shape[1] == width else None
+
+
+def _in_order(instances: Sequence[Any], width: int, names: Sequence[str] | None) -> list[Any]:
+    """Instances with every object as the list of its values in the order of the features."""
+    rows: list[Any] = []
+    for at, instance in enumerate(instances):
+        if not isinstance(instance, Mapping):
+            rows.append(instance)
+            continue
+        if names is None:
+            raise InvalidArgument(
+                f"Instance {at} must be a list: the model has no feature names",
+                given="an object",
+                do=f"send {width} numbers in training order",
+            )
+        try:
+            rows.append([instance[name] for name in names])
+        except KeyError as error:
+            from tule.learn.data import missing_column
+
+            text = missing_column(str(error.args[0]), [str(key) for key in instance]).message
+            raise InvalidArgument(f"Instance {at}: {text}") from None
+    return rows
 
 
 def _shape_error(rows: Sequence[Any], width: int) -> InvalidArgument:

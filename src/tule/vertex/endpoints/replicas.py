@@ -293,7 +293,7 @@ def check_servable(version: Version) -> None:
 # What serves these formats, by the package's name and the way to get it.
 _RUNTIMES = {
     "saved_model": ("A SavedModel", "TensorFlow", "tensorflow", "tensorflow-cpu"),
-    "onnx": ("An ONNX model", "ONNX Runtime", "onnxruntime", "'tule[onnx]'"),
+    "onnx": ("An ONNX model", "ONNX Runtime", "onnxruntime", "onnxruntime"),
 }
 
 
