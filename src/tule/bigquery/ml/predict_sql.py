@@ -72,6 +72,7 @@ def _part(node: exp.Expression, part: str | None) -> exp.Expression:
 def _term(term: Term, source: dict[str, exp.Expression]) -> exp.Expression | None:
     value = _part(_column(term.path, source), term.part)
     if term.kind == "numeric":
+        # An engine that knows a column to have no NULL drops the COALESCE.
         double = exp.cast(value, exp.DataType.Type.DOUBLE)
         filled = exp.Coalesce(this=double, expressions=[number(term.mean)])
         return exp.Mul(this=number(term.weight), expression=filled)
