@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -67,6 +69,8 @@ class JobRequests:
         self._extracts = extracts
         self._copies = copies
         self._guard = guard
+        # Requests of one id take turns from the look for their job until it has started.
+        self._turns = [threading.Lock() for _ in range(64)]
 
     def insert(
         self, project: str, body: Mapping[str, Any], principal: Principal, *, upload: Source | None = None
@@ -174,38 +178,43 @@ class JobRequests:
             raise invalid(f"maxResults must not be negative; given: {count}", location="maxResults")
         wait = _timeout(body) / 1000
         reference = JobReference(project, _new_job_id(), str(body.get("location") or "US"))
-        configuration = _query_configuration(body)
+        job = Job(reference, _query_configuration(body), principal.email, self._clock.now())
         if body.get("dryRun"):
-            return self._dry_query(Job(reference, configuration, principal.email, self._clock.now()), principal)
-        if request := body.get("requestId"):
-            reference, known = self._of_request(reference, str(request), principal)
-            if known is not None:
-                if isinstance(known, Job):
-                    known.wait(wait)
-                return self._answers.first(reference, format, arrow, count)
-        job = Job(reference, configuration, principal.email, self._clock.now())
-        work, record = self._work(job, principal, None)
-        job.lasting = record
-        self._jobs.start(job, work, record=record, fresh=True)
-        job.wait(wait)
-        if not job.done:
-            self._jobs.persist(job)
-        answer = self._answers.first(job, format, arrow, count)
-        if not job.lasting and ("pageToken" in answer or not answer["jobComplete"]):
-            self._jobs.keep(job)
+            return self._dry_query(job, principal)
+        found = self._asked(job, body.get("requestId"), principal)
+        if isinstance(found, Job):
+            found.wait(wait)
+            if not found.done:
+                self._jobs.persist(found)
+        answer = self._answers.first(found if isinstance(found, Job) else job.reference, format, arrow, count)
+        if isinstance(found, Job) and not found.lasting and ("pageToken" in answer or not answer["jobComplete"]):
+            self._jobs.keep(found)
         return answer
 
-    def _of_request(
-        self, reference: JobReference, request: str, principal: Principal
-    ) -> tuple[JobReference, Job | Record | None]:
-        """The job of a ``requestId``: the same one for fifteen minutes, so that a repeated request runs nothing twice."""
+    def _asked(self, job: Job, request: str | None, principal: Principal) -> Job | Record:
+        """The job of a query, started now; or for a ``requestId`` that came within fifteen minutes, the one started then.
+
+        So a request that is repeated, even at once, runs nothing twice.
+        """
+        if not request:
+            return self._started(job, principal)
         seal = hashlib.sha256(f"{principal.email}\x00{request}".encode()).hexdigest()[:28]
-        same = JobReference(reference.project, f"job_{seal}", reference.location)
-        found = self._jobs.of_request(same)
-        if found is None:
-            return same, None
-        created = found.created if isinstance(found, Job) else found.create_time
-        return (same, found) if self._clock.now() - created < _REQUESTS_KEPT else (reference, None)
+        same = replace(job.reference, job=f"job_{seal}")
+        with self._turns[int(seal, 16) % len(self._turns)]:
+            found = self._jobs.of_request(same)
+            if found is not None:
+                created = found.created if isinstance(found, Job) else found.create_time
+                if self._clock.now() - created < _REQUESTS_KEPT:
+                    job.reference = same
+                    return found
+            else:
+                job.reference = same
+            return self._started(job, principal)
+
+    def _started(self, job: Job, principal: Principal) -> Job:
+        work, record = self._work(job, principal, None)
+        job.lasting = record
+        return self._jobs.start(job, work, record=record, fresh=True)
 
     def _dry_query(self, job: Job, principal: Principal) -> dict[str, Any]:
         statistics = self._dry(job, principal)["statistics"]
