@@ -24,10 +24,12 @@ from tule.kernel.journal import Journal
 from tule.kernel.operations import Operations
 from tule.kernel.projects import Projects
 from tule.kernel.records import Records
+from tule.kernel.retention import Retention
 from tule.kernel.settings import Settings
 from tule.wire.grpc import Grpc
 from tule.wire.handlers import HandlerTable
 from tule.wire.intercept.ca import CertificateAuthority
+from tule.wire.intercept.names import METADATA
 from tule.wire.intercept.proxy import Proxy
 from tule.wire.rest import Rest
 from tule.wire.server import Server
@@ -92,11 +94,14 @@ class App:
         self._closing.append(self.operations.close)
         self.jobs = Jobs(self.records, LocalRunner(self.home.folder("jobs"), clock), clock)
         self._closing.append(self.jobs.close)
+        self.retention = Retention(self.journal, self.operations, self.jobs, clock, days=settings.keep_days)
+        self._closing.append(self.retention.close)
         self.projects = Projects(self.records)
         self.policies = Policies(self.records)
         hosts = () if settings.host in ("127.0.0.1", "localhost", "::1") else (settings.host,)
-        self.access = Access(self.home, clock, settings.project, policies=self.policies, hosts=hosts)
-        self.authority = CertificateAuthority(self.home, clock)
+        # Credentials and certificates are made and judged by clients too, whose time is the machine's.
+        self.access = Access(self.home, RealClock(), settings.project, policies=self.policies, hosts=hosts)
+        self.authority = CertificateAuthority(self.home, RealClock())
         self.platform = Platform(self.records, self.operations, self.projects, self.policies)
         self.table = HandlerTable(self.platform, self.access)
         for wire in (_interception, _resource_manager, _storage, _bigquery, _vertex):
@@ -127,6 +132,7 @@ class App:
         """Return when both ports accept connections; secrets and certificates that clients read exist by then."""
         _ = self.access.token
         self.server.start()
+        self.retention.start()
         # The next server takes the same ports if it can: an environment made with `tule env` stays right.
         write_private(self.home.path(_PORTS), f"{self.server.port} {self.server.tls_port}\n".encode(), replace=True)
 
@@ -262,8 +268,9 @@ def _interception(app: App) -> None:
 
         return MetadataServer(app.access, location=app.settings.location)
 
-    app.table.add_door(("oauth2.googleapis.com", "accounts.google.com"), ("/token", "/o/oauth2/token"), tokens)
-    app.table.add_door(("metadata.google.internal", "metadata", "169.254.169.254"), ("/computeMetadata/",), metadata)
+    tokens_at = ("oauth2.googleapis.com", "accounts.google.com", "www.googleapis.com")
+    app.table.add_door(tokens_at, ("/token", "/o/oauth2/token"), tokens)
+    app.table.add_door(METADATA, ("/computeMetadata/",), metadata)
 
 
 def _resource_manager(app: App) -> None:

@@ -17,11 +17,12 @@ import functools
 import hashlib
 import hmac
 import ipaddress
+import math
 import secrets
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import quote, urlsplit
 
 from tule.kernel import signed_urls, tokens
@@ -42,7 +43,8 @@ _TOKEN_AUDIENCES = (
 _ISSUED = "ya29.tule-"
 _LIFETIME = 3600
 _SKEW = 60
-_METADATA_HOSTS = ("metadata.google.internal", "metadata", "169.254.169.254")
+_METADATA_HOSTS = ("metadata.google.internal", "metadata", "169.254.169.254", "fd20:ce::254")
+_ALSO_GOOGLE = ("accounts.google.com",)
 _REMEMBERED = 512
 
 
@@ -161,6 +163,16 @@ class Access:
         claims = {"email": email or self.email, "exp": int(self._clock.now().timestamp()) + seconds}
         return _ISSUED + tokens.seal(self._secret, claims)
 
+    def seconds_left(self, credential: str) -> int | None:
+        """How long a token that holds now is still good for; None for the data directory's own, which does not end."""
+        if credential.startswith(_ISSUED):
+            expires = tokens.unseal(self._secret, credential.removeprefix(_ISSUED))["exp"]
+        elif credential.count(".") == 2:
+            expires = self._jwt(credential)["exp"]
+        else:
+            return None
+        return max(0, int(expires - self._clock.now().timestamp()))
+
     def exchange(self, assertion: str) -> tuple[str, int]:
         """The token endpoint: an access token, and its lifetime in seconds, for a JWT that the account's key signed."""
         claims = self._jwt(assertion)
@@ -213,12 +225,20 @@ class Access:
                 self._checked.clear()
             self._checked[digest] = claims
         self._check_times(claims)
+        now = self._clock.now().timestamp()
+        if claims["exp"] - claims.get("iat", now) > _LIFETIME + _SKEW:
+            raise Unauthenticated(
+                "A signed token must be good for at most an hour",
+                given=f"one for {claims['exp'] - claims.get('iat', now):.0f} s",
+                do="sign one with a later iat or an earlier exp",
+            )
         return claims
 
     def _check_times(self, claims: dict[str, Any]) -> None:
         now = self._clock.now().timestamp()
         expires, issued = claims.get("exp"), claims.get("iat", now)
-        if not isinstance(expires, int | float) or not isinstance(issued, int | float):
+        # NaN is a number that is neither before nor after any other.
+        if not _is_time(expires) or not _is_time(issued):
             raise Unauthenticated("A token must say when it was issued and when it expires (iat, exp)", do=tokens.RENEW)
         if now > expires + _SKEW:
             raise Unauthenticated(
@@ -266,6 +286,10 @@ class Access:
             return self._owner if claims["email"] == self.email else Principal(claims["email"], owner=False)
         if credential.count(".") == 2:
             claims = self._jwt(credential)
+            if claims.get("sub") not in (None, self.email):
+                raise Unauthenticated(
+                    "The service account acts for itself only", given=f"sub {claims['sub']!r}", do=tokens.RENEW
+                )
             audience = claims.get("aud")
             # With scopes and no audience a client speaks to any Google API.
             if audience is None and claims.get("scope"):
@@ -325,8 +349,8 @@ class Access:
                 do="reach the server by 127.0.0.1, or under `tule exec`",
             )
         if origin:
-            parts = urlsplit(origin)
             try:
+                parts = urlsplit(origin)
                 same = parts.scheme in ("http", "https") and parts.port == port and _loopback(parts.hostname or "")
             except ValueError:
                 same = False
@@ -334,6 +358,10 @@ class Access:
                 raise PermissionDenied(
                     "A page may call this server only from its own address", given=f"Origin {origin[:100]!r}"
                 )
+
+
+def _is_time(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:
@@ -366,11 +394,14 @@ def _loopback(name: str) -> bool:
 
 
 def _google(name: str) -> bool:
-    return name.endswith(".googleapis.com")
+    return name.endswith(".googleapis.com") or name in _ALSO_GOOGLE
 
 
 def _google_audience(audience: object) -> bool:
     if not isinstance(audience, str):
         return False
-    parts = urlsplit(audience)
+    try:
+        parts = urlsplit(audience)
+    except ValueError:
+        return False
     return parts.scheme == "https" and _google(parts.hostname or "")

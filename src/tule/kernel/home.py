@@ -14,7 +14,7 @@ import secrets
 import stat
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tule.kernel.errors import FailedPrecondition, InvalidArgument, PermissionDenied, ResourceExhausted
@@ -131,8 +131,12 @@ def _private_folder(path: Path) -> Path:
     """``path`` as a folder of mode 0700 owned by us."""
     if path.exists() and not path.is_dir():
         raise FailedPrecondition("The data directory must be a directory", given=str(path), do="move that file away")
+    missing = [each for each in (path, *path.parents) if not each.exists()]
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for made in missing:
+            with suppress(PermissionError):
+                sync_folder(made.parent)  # a folder above the data directory need not be ours to read
         about = path.stat()
     except PermissionError as error:
         raise PermissionDenied(
@@ -176,7 +180,7 @@ def write_private(path: Path, content: bytes, *, replace: bool = False) -> bool:
 
 def read_private(path: Path) -> bytes:
     """The content of a secret file; refused when others may read it or it is not a plain file of ours."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         about = os.fstat(file.fileno())
         mode = stat.S_IMODE(about.st_mode)

@@ -6,6 +6,7 @@ the message has no room for (how far the work is, what resumes it) stands beside
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import threading
@@ -305,6 +306,14 @@ class Operations:
                     "An operation must be done to be deleted", given=name, do="cancel it, then wait"
                 )
             self._records.delete(name)
+
+    def purge(self, before: datetime) -> int:
+        """Forget the operations that were done before a moment; returns how many."""
+        names = self._records.names_before(_KIND, before, filter="done = true")
+        for name in names:
+            with contextlib.suppress(NotFound):
+                self._records.delete(name)
+        return len(names)
 
     def wait(self, name: str, timeout: float | None = None) -> Operation:
         """The operation once it is done, or as it stands after ``timeout`` real seconds."""

@@ -35,6 +35,7 @@ class Settings:
     model_memory: int = _setting(4 * 2**30, "address space of one process that serves a user's model, bytes")
     model_load_seconds: int = _setting(120, "seconds in which a user's model must open when it is deployed")
     model_predict_seconds: int = _setting(60, "seconds that one prediction of a user's model may take")
+    keep_days: int = _setting(30, "days that ended operations, processes and journal entries are remembered")
     sql: str = _setting("duckdb", "SQL engine: duckdb")
     compute: str = _setting("local", "where jobs run: local")
     offline: bool = _setting(False, "refuse every outbound connection of intercepted commands that is not for Tule")

@@ -8,6 +8,7 @@ asked what became of it; a handle that the runner never saw goes back to the que
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -160,6 +161,14 @@ class Jobs:
                 self._runner.forget(job.handle)
             except NotFound:
                 _LOG.debug("The runner had forgotten %s", name)
+
+    def purge(self, before: datetime) -> int:
+        """Forget the jobs that ended before a moment, with their logs; returns how many."""
+        names = self._records.names_before(_KIND, before, filter="state != QUEUED AND state != RUNNING")
+        for name in names:
+            with contextlib.suppress(NotFound):
+                self.delete(name)
+        return len(names)
 
     # -- running
 

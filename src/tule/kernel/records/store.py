@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -31,6 +32,7 @@ from tule.kernel.errors import (
     TuleError,
     Unavailable,
 )
+from tule.kernel.home import sync_folder
 from tule.kernel.records import ordering, pages
 from tule.kernel.records.filters import Filter
 from tule.kernel.records.masks import apply_mask
@@ -127,8 +129,13 @@ class Records:
                 do="give sqlite:///PATH or postgresql://...",
             )
         self._write_engine = sa.create_engine(self._url, pool_size=1, max_overflow=0)
+        # A connection to a file costs little, and each thread that answers requests may read at the same time.
         self._read_engine = sa.create_engine(
-            self._url, isolation_level="AUTOCOMMIT", pool_size=4, max_overflow=60, pool_reset_on_return=None
+            self._url,
+            isolation_level="AUTOCOMMIT",
+            pool_size=4,
+            max_overflow=-1 if sqlite else 60,
+            pool_reset_on_return=None,
         )
         if sqlite:
             sa.event.listen(self._write_engine, "connect", _prepare_sqlite)
@@ -145,6 +152,9 @@ class Records:
         self._thread = _Thread()
         self._listeners: tuple[Callable[[], None], ...] = ()
         self.create_tables(METADATA)
+        if sqlite:
+            # The file's own name too must survive a power cut; what is in it, SQLite sees to.
+            sync_folder(Path(self._url.database or "").absolute().parent)
 
     @property
     def clock(self) -> Clock:
@@ -396,6 +406,12 @@ class Records:
 
         return Page(list(found), pages.token(request, _key(found[-1], fields)) if more else "", count)
 
+    def names_before(self, kind: str, before: datetime, *, filter: str = "") -> Sequence[str]:
+        """The names of the records of a kind that were last changed before a moment, and that the filter wants."""
+        wanted = Filter(filter)
+        where = (RECORDS.c.kind == kind) & (RECORDS.c.update_us < to_microseconds(before))
+        return [record.name for record in self._all(where) if wanted.empty or wanted(record.view())]
+
     def _all(self, where: sa.ColumnElement[bool]) -> Sequence[Record]:
         with self.reading() as connection:
             return [_record(dict(row)) for row in connection.execute(sa.select(RECORDS).where(where)).mappings()]
@@ -523,6 +539,10 @@ def _explained() -> Iterator[None]:
     """Troubles of the database itself as errors of ours; a wrong statement stays what it is, a bug."""
     try:
         yield
+    except sa.exc.TimeoutError as error:
+        raise Unavailable(
+            "A connection to the database must become free in time", given=str(error), do="repeat the call"
+        ) from error
     except sa.exc.DatabaseError as error:
         if isinstance(error, sa.exc.IntegrityError | sa.exc.ProgrammingError | sa.exc.DataError):
             raise

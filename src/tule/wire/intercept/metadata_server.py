@@ -11,6 +11,7 @@ from tule.kernel.access import Access
 from tule.kernel.errors import PermissionDenied
 from tule.kernel.names import project_number
 from tule.wire.door import Door, Reply, Request, route
+from tule.wire.intercept.names import METADATA
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _PERMISSION = "compute.instances.get"
@@ -20,7 +21,7 @@ class MetadataServer(Door):
     """metadata.google.internal"""
 
     name = "metadata"
-    hosts = ("metadata.google.internal", "metadata", "169.254.169.254")
+    hosts = METADATA
     error_style = "google"
 
     def __init__(self, access: Access, *, location: str) -> None:

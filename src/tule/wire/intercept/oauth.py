@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qs
 
 from tule.kernel.access import Access
@@ -9,6 +10,8 @@ from tule.kernel.errors import InvalidArgument, TuleError, Unimplemented
 from tule.wire.door import Door, Reply, Request, route
 from tule.wire.errors import http_status
 
+# Anybody may ask, so nobody is listened to for long.
+_LONGEST = 64 * 1024
 _JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
@@ -25,7 +28,10 @@ class TokenEndpoint(Door):
     @route("POST", "/o/oauth2/token", public=True, streams=True)
     @route("POST", "/oauth2/v4/token", public=True, streams=True)
     def token(self, request: Request) -> Reply:
-        form = {key: values[-1] for key, values in parse_qs(request.body().decode("utf-8", "replace")).items()}
+        body = request.body()
+        if len(body) > _LONGEST:
+            raise InvalidArgument(f"A token request must be at most {_LONGEST} bytes", given=len(body))
+        form = {key: values[-1] for key, values in parse_qs(body.decode("utf-8", "replace")).items()}
         grant = form.get("grant_type", "")
         if grant != _JWT:
             raise Unimplemented(
@@ -45,7 +51,9 @@ class TokenEndpoint(Door):
             {"authorization": f"Bearer {given}"}, {}, method="GET", host=request.host, path=request.path
         )
         scope = "https://www.googleapis.com/auth/cloud-platform"
-        return Reply(200, {"email": principal.email, "email_verified": "true", "scope": scope, "expires_in": "3600"})
+        about: dict[str, Any] = {"email": principal.email, "email_verified": "true", "scope": scope}
+        seconds = self._access.seconds_left(given)
+        return Reply(200, about if seconds is None else {**about, "expires_in": str(seconds)})
 
     def error_reply(self, error: TuleError) -> Reply:
         """Errors as OAuth words them (RFC 6749, section 5.2)."""
