@@ -403,3 +403,9 @@ def test_errors_are_of_our_tree(access: Access) -> None:
     for given in ("\x00", "Bearer \ud800", "Bearer " + "." * 50_000):
         with pytest.raises(TuleError):
             who(access, authorization=given)
+
+
+@pytest.mark.parametrize("origin", ["http://[bad", "http://a:b", "//", "null", "http://localhost:99999", "file:///x"])
+def test_an_origin_that_is_none_is_refused(access: Access, origin: str) -> None:
+    with pytest.raises(PermissionDenied, match="A page may call this server only from its own address"):
+        access.check_host("localhost:80", origin)

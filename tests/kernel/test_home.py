@@ -156,3 +156,9 @@ def test_a_secret_behind_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with pytest.raises(OSError, match="symbolic links"):
         read_private(tmp_path / "link")
+
+
+def test_a_pipe_in_the_place_of_a_secret_is_refused_at_once(home: Home) -> None:
+    os.mkfifo(home.path("credentials", "token"), 0o600)
+    with pytest.raises(FailedPrecondition, match="A secret must be a plain file"):
+        read_private(home.path("credentials", "token"))

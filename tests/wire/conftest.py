@@ -30,6 +30,9 @@ from tule.wire.door import Door, Reply, Request, route
 from tule.wire.grpc import Grpc
 from tule.wire.handlers import HandlerTable
 from tule.wire.intercept.ca import CertificateAuthority
+from tule.wire.intercept.metadata_server import MetadataServer
+from tule.wire.intercept.names import METADATA
+from tule.wire.intercept.oauth import TokenEndpoint
 from tule.wire.intercept.proxy import Proxy
 from tule.wire.rest import Rest
 from tule.wire.server import Server
@@ -223,6 +226,9 @@ class Example:
         self.table.add_service((PACKAGE,), "FeatureOnlineStoreService", lambda: Writes(self.platform))
         self.table.add_service((PACKAGE,), "PredictionService", lambda: Predictions(self.platform))
         self.table.add_door(Notes.hosts, ("/notes/",), lambda: self.notes)
+        self.table.add_door(("oauth2.googleapis.com",), ("/token",), lambda: TokenEndpoint(self.access))
+        metadata = MetadataServer(self.access, location="us-central1")
+        self.table.add_door(METADATA, ("/computeMetadata/",), lambda: metadata)
         predict = r"/v1/(?P<name>projects/[^/]+/locations/[^/]+/endpoints/[^/:]+):predict"
         fast = ((predict, PACKAGE, "PredictionService", "predict"),)
         self.authority = CertificateAuthority(self.home, self.clock)

@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.wire.conftest import LOCATION, MAX_BODY, Example
 
+from tule.wire.intercept.names import METADATA
+
 NOTES = "/notes/v1/projects/p/notes"
 UPLOADS = "/notes/v1/projects/p/uploads"
 
@@ -416,10 +418,13 @@ def ask_proxy(example: Example, request: str, *, credential: str | None = None) 
     ],
 )
 def test_the_metadata_server_is_answered_here_however_it_is_spelled(example: Example, host: str) -> None:
-    answer = ask_proxy(example, f"GET http://{host}/computeMetadata/v1/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    # This example has no metadata door: it is Tule's own 404 that shows where the request ended.
-    assert answer.startswith(b"HTTP/1.1 404") and b"There is no method at GET /computeMetadata/v1/" in answer
-    assert b"connection: close" in answer.lower()
+    path = "/computeMetadata/v1/project/project-id"
+    for name in (host, "localhost"):
+        request = f"GET http://{host}{path} HTTP/1.1\r\nHost: {name}\r\nMetadata-Flavor: Google\r\n\r\n"
+        answer = ask_proxy(example, request)
+        if name == "localhost" or host.lower().strip("[].") in METADATA:
+            assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\r\n\r\np"), answer
+        assert b"connection: close" in answer.lower()
 
 
 @pytest.mark.parametrize("target", ["http://[bad/", "http://x:y/", "http:///x", "http://x:99999/"])
