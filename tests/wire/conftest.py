@@ -170,6 +170,7 @@ class Notes(Door):
 
     def __init__(self) -> None:
         self.gate = threading.Event()
+        self.waiting = 0
 
     @route("GET", "/notes/v1/projects/{project}/notes/{note}", permission="notes.get", executes=("verbose",))
     def get_note(self, request: Request) -> dict[str, Any]:
@@ -196,6 +197,7 @@ class Notes(Door):
 
     @route("GET", "/notes/v1/projects/{project}/wait", permission="notes.get")
     def wait(self, request: Request) -> dict[str, Any]:
+        self.waiting += 1
         return {"opened": self.gate.wait(30)}
 
     @route("GET", "/notes/v1/public", public=True)

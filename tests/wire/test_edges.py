@@ -11,6 +11,7 @@ import ssl
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -560,3 +561,19 @@ def test_httpx_with_its_own_tls_stack_lands_here(example: Example) -> None:
     context = ssl.create_default_context(cafile=str(example.authority.root_path))
     answer = httpx.get(f"https://localhost:{example.server.tls_port}/healthz", verify=context)
     assert answer.json() == {"status": "ready"}
+
+
+def test_who_waits_when_the_server_stops_is_told_so(tmp_path: Path, side: ThreadPoolExecutor) -> None:
+    stopping = Example(tmp_path / "home")
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(connection(stopping)) for _ in range(3)]
+        for sock in socks:
+            sock.sendall(head(stopping, "GET", "/notes/v1/projects/p/wait"))
+        while stopping.notes.waiting < 3:
+            assert stopping.http.get("/healthz").status_code == 200
+        stopping.close()
+        answers = [read_all(sock) for sock in socks]
+        stopping.notes.gate.set()
+    for answer in answers:
+        assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        assert message_of(answer.partition(b"\r\n\r\n")[2]).startswith("The server must be running. Next: start it")

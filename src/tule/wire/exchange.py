@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from tule.kernel.access import Access, Principal, split_host
-from tule.kernel.errors import InvalidArgument, NotFound, Unimplemented
+from tule.kernel.errors import InvalidArgument, NotFound, Unavailable, Unimplemented
 from tule.wire import bodies, errors, transcode
 from tule.wire.batch import answer_batch, is_batch
 from tule.wire.bodies import CHUNK, ClientGone, Receive
@@ -84,6 +84,16 @@ class Exchange:
                 await self._send(message)
         except ClientGone:
             _LOG.info("The client of %s %s went away", self.verb, self.path)
+        except asyncio.CancelledError:
+            await self._stopped()
+
+    async def _stopped(self) -> None:
+        """Tell the client that the server stops before its answer is made, unless a part of it is out."""
+        if self._began:
+            return
+        self._reply(self.door.error_reply(Unavailable("The server must be running", do="start it, then ask again")))
+        for message in self._last:
+            await self._send(message)
 
     async def _read_early(self) -> bool:
         """Whether the body is here whole; a small one is read in the event loop, which saves the thread trips to it."""

@@ -106,7 +106,7 @@ class Server:
         self._stop = asyncio.Event()
         config = uvicorn.Config(
             self._rest, access_log=False, log_config=None, lifespan="off", server_header=False, ws="none",
-            timeout_keep_alive=75,
+            proxy_headers=False, timeout_keep_alive=75,
         )  # fmt: skip
         config.load()
         state = ServerState()
@@ -127,6 +127,10 @@ class Server:
         answered = asyncio.wait(list(state.tasks), timeout=_GRACE) if state.tasks else asyncio.sleep(0)
         assert self._grpc is not None
         await asyncio.gather(answered, self._loop.run_in_executor(None, self._grpc.stop, _GRACE))
+        # What has not ended by now is told so.
+        unanswered = [task for task in state.tasks if task.cancel()]
+        if unanswered:
+            await asyncio.wait(unanswered, timeout=1)
         front.cut()
         for connection in list(state.connections):
             connection.transport.abort()
