@@ -12,11 +12,11 @@ from sqlglot import exp
 
 from tule.bigquery.sql.catalog import Name, Temporary
 from tule.bigquery.sql.context import Context
+from tule.bigquery.sql.engine_dialect import EngineDialect
 from tule.bigquery.sql.routine_statements import RoutineDefinition
 from tule.bigquery.sql.script import Script, Sql, parse_script
 from tule.bigquery.sql.statements import Statement, statement
 from tule.kernel.errors import InvalidArgument, TuleError, Unimplemented
-
 
 _RANDOM = re.compile(r"\b(?:random|uuid|gen_random_uuid|tule_rand\w*|tule_uuid\w*)\(", re.I)
 
@@ -91,7 +91,7 @@ def compile_query(tree: Any, context: Context) -> Compiled:
     """Compile a query or a DML statement. The tree is used up."""
     try:
         made = rewritten(tree, context)
-        sql = made.sql(dialect="duckdb", identify=True, unsupported_level=_RAISE)
+        sql = made.sql(dialect=EngineDialect, identify=True, unsupported_level=_RAISE)
     except TuleError:
         raise
     except RecursionError:

@@ -129,9 +129,11 @@ def _pair(a: Kind, a_literal: bool, b: Kind, b_literal: bool) -> Kind | None:
         if len(a.fields) != len(b.fields):
             return None
         fields = []
-        for (name, x), (_, y) in zip(a.fields, b.fields, strict=True):
-            inner = None if x is None or y is None else _pair(x, a_literal, y, b_literal)
-            fields.append((name, inner))
+        for (name, x), (other, y) in zip(a.fields, b.fields, strict=True):
+            inner = None
+            if x is not None and y is not None and (inner := _pair(x, a_literal, y, b_literal)) is None:
+                return None
+            fields.append((name or other, inner))
         return Kind("STRUCT", None, tuple(fields))
     if fits(a, b) is not None:
         # A constant 1.5 beside a NUMERIC column is NUMERIC.
@@ -189,7 +191,7 @@ def kind_of_engine(node: Any) -> Kind | None:
         return None
 
 
-_ENGINE: dict[str, exp.DataType.Type] = {
+_ENGINE: dict[str, Any] = {
     "INT64": exp.DataType.Type.BIGINT,
     "FLOAT64": exp.DataType.Type.DOUBLE,
     "BOOL": exp.DataType.Type.BOOLEAN,
@@ -249,7 +251,7 @@ def split_commas(text: str) -> list[str]:
     for at, each in enumerate(text):
         if each in "<[(":
             depth += 1
-        elif each in ">])":
+        elif each in "])" or (each == ">" and text[at - 1] != "="):
             depth -= 1
         elif each == "," and depth == 0:
             found.append(text[begin:at])

@@ -59,7 +59,7 @@ _SYNTAX = frozenset({"ARRAY", "CAST", "EXTRACT", "SAFE_CAST", "UNNEST"})
 class GoogleSQL(BigQuery):
     """The dialect."""
 
-    class Parser(BigQuery.Parser):
+    class Parser(BigQuery.Parser):  # type: ignore[valid-type, misc]
         # Functions stay as they are written (``Anonymous``): what each means is said in ``sql.functions`` alone.
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
             name: parser for name, parser in BigQuery.Parser.FUNCTION_PARSERS.items() if name in _SYNTAX
@@ -106,7 +106,7 @@ class GoogleSQL(BigQuery):
                     return self.expression(kind(this=self._parse_table_parts()))
             return super()._parse_lambda(alias=alias)
 
-    class Generator(BigQuery.Generator):
+    class Generator(BigQuery.Generator):  # type: ignore[valid-type, misc]
         TRANSFORMS: ClassVar[dict[Any, Any]] = {
             **BigQuery.Generator.TRANSFORMS,
             ModelRef: lambda self, node: f"MODEL {self.sql(node, 'this')}",
@@ -218,7 +218,7 @@ def parse(text: str) -> exp.Expression:
     for literal in list(found.find_all(exp.ParseJSON)):
         _rotate(literal)
     _number(found)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _rotate(literal: Any) -> None:
@@ -245,7 +245,8 @@ def _model_statement(text: str, verb: str) -> exp.Expression:
     pattern = (
         r"EXPORT\s+MODEL\s+(?P<name>`[^`]+`(?:\s*\.\s*`[^`]+`)*|[\w.\-`]+)\s*(?P<options>OPTIONS\s*\(.*\))?\s*"
         if verb == "EXPORT"
-        else r"ALTER\s+MODEL\s+(?P<exists>IF\s+EXISTS\s+)?(?P<name>`[^`]+`|[\w.\-`]+)\s+SET\s+(?P<options>OPTIONS\s*\(.*\))\s*"
+        else r"ALTER\s+MODEL\s+(?P<exists>IF\s+EXISTS\s+)?(?P<name>`[^`]+`|[\w.\-`]+)\s+SET\s+"
+        r"(?P<options>OPTIONS\s*\(.*\))\s*"
     )
     bare = re.sub(r"^(\s|--[^\n]*\n|#[^\n]*\n|/\*.*?\*/)+", "", text, flags=re.DOTALL)
     found = re.fullmatch(pattern, bare, re.IGNORECASE | re.DOTALL)

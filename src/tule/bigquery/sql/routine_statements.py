@@ -38,7 +38,8 @@ class RoutineDefinition:
     """A routine as a statement defines it.
 
     ``body``: the expression of a function, the query of a table function, BEGIN ... END of a procedure, the source of
-    JavaScript. ``returns`` is empty where the body tells the type, ``columns`` None likewise.
+    JavaScript. ``returns`` is empty where the body tells the type, ``columns`` None likewise. ``place`` is the line and
+    column of the body in the statement that is being run.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class RoutineDefinition:
     temporary: bool = False
     replace: bool = False
     if_not_exists: bool = False
+    place: tuple[int, int] = (1, 1)
 
 
 class CreateRoutine(exp.Expression):
@@ -232,6 +234,7 @@ def _function(cursor: Cursor, kind: str) -> dict[str, Any]:
         _clause(cursor, kind, made)
     if kind == TABLE:
         cursor.expect("AS")
+        made["place"] = cursor.text.position(cursor.start)
         made["body"] = _query(cursor)
         return made
     cursor.expect("AS")
@@ -243,7 +246,7 @@ def _function(cursor: Cursor, kind: str) -> dict[str, Any]:
             raise InvalidArgument("JavaScript functions must have a RETURNS clause", reason="invalidQuery")
         made["body"] = cursor.take().text
     else:
-        made["body"] = _expression(cursor)
+        made["body"], made["place"] = _expression(cursor)
     while not cursor.done:
         _clause(cursor, kind, made)
     return made
@@ -297,7 +300,7 @@ def _procedure(cursor: Cursor) -> dict[str, Any]:
         raise cursor.text.shifted(error, start) from None
     if len(script.statements) != 1:
         raise cursor.text.error("Syntax error: Expected end of input", start + script.statements[1].start)
-    made["body"] = body
+    made["body"], made["place"] = body, cursor.text.position(start)
     return made
 
 
@@ -305,8 +308,8 @@ def _refused(what: str, do: str) -> Unimplemented:
     return Unimplemented(f"Tule does not make {what}", do=do, reason="notImplemented")
 
 
-def _expression(cursor: Cursor) -> str:
-    """``(expression)``: the text between the parentheses, exactly as written."""
+def _expression(cursor: Cursor) -> tuple[str, tuple[int, int]]:
+    """``(expression)``: the text between the parentheses, exactly as written, and where it begins."""
     from tule.bigquery.sql.parse import parse
 
     start, end = cursor.bracketed()
@@ -315,7 +318,8 @@ def _expression(cursor: Cursor) -> str:
         parse(bracketed(body))
     except TuleError as error:
         raise cursor.text.shifted(error, start + 1, lines=1) from None
-    return body.strip()
+    begin = start + 1 + len(body) - len(body.lstrip())
+    return body.strip(), cursor.text.position(begin)
 
 
 def _query(cursor: Cursor) -> str:

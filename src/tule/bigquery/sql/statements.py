@@ -354,8 +354,8 @@ def _alter(tree: exp.Alter, target: Name) -> Statement:
         elif isinstance(action, exp.AlterSet):
             for each in action.find_all(exp.Property):
                 options[each.name.lower()] = value(each.args["value"])
-            for each in action.find_all(exp.EQ):
-                options[each.this.name.lower()] = value(each.expression)
+            for pair in action.find_all(exp.EQ):
+                options[pair.this.name.lower()] = value(pair.expression)
         else:
             raise Unimplemented(
                 f"Tule does not do {action.sql('bigquery')} of ALTER TABLE",
@@ -406,8 +406,10 @@ def field_of(name: str, kind: exp.DataType, *, mode: str | None = None, descript
                 fields.append(field_of(f"_field_{index + 1}", each))
         return Field(name, "STRUCT", mode or "NULLABLE", tuple(fields), description)
     if kind.expressions:
-        raise Unimplemented(f"Tule has no type {kind.sql('bigquery')}", given=f"column {name}", do="leave the parameters out",
-                            reason="notImplemented")  # fmt: skip
+        raise Unimplemented(
+            f"Tule has no type {kind.sql('bigquery')}", given=f"column {name}", do="leave the parameters out",
+            reason="notImplemented",
+        )  # fmt: skip
     return Field(name, standard(kind.sql(dialect="bigquery")), mode or "NULLABLE", (), description)
 
 

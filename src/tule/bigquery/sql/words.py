@@ -77,16 +77,7 @@ class Text:
 
         ``lines``: how many lines stood before the part where it was looked at.
         """
-        if not (found := list(_PLACE.finditer(error.message))):
-            return error
-        line, column = int(found[-1][1]) - lines, int(found[-1][2])
-        first_line, first_column = self.position(offset)
-        if line == 1:
-            column += first_column - 1
-        place = f" at [{line + first_line - 1}:{column}]"
-        error.message = error.message[: found[-1].start()] + place + error.message[found[-1].end() :]
-        error.args = (error.message,)
-        return error
+        return moved(error, self.position(offset), lines=lines)
 
     def placed(self, error: TuleError, offset: int, name: str = "", *, always: bool = False) -> TuleError:
         """An error that tells a place: its own where it has one (unless ``always``), else ``offset``. ``name``: the
@@ -105,6 +96,22 @@ class Text:
         """``message at [line:column]``"""
         line, column = self.position(offset)
         return InvalidArgument(f"{message} at [{line}:{column}]", reason="invalidQuery", location="query")
+
+
+def moved(error: TuleError, place: tuple[int, int], *, lines: int = 0) -> TuleError:
+    """An error about a text, its position made one in a text where the first one stands at ``place``.
+
+    ``lines``: how many lines stood before the text where it was looked at.
+    """
+    if not (found := list(_PLACE.finditer(error.message))):
+        return error
+    line, column = int(found[-1][1]) - lines, int(found[-1][2])
+    if line == 1:
+        column += place[1] - 1
+    words = f" at [{line + place[0] - 1}:{column}]"
+    error.message = error.message[: found[-1].start()] + words + error.message[found[-1].end() :]
+    error.args = (error.message,)
+    return error
 
 
 def bracketed(expression: str) -> str:

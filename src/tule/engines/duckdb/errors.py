@@ -35,7 +35,12 @@ _NOUNS: dict[str, str] = {
 }
 
 _TABLE: tuple[tuple[str, Make], ...] = (
-    (r"tule: (?P<text>[^\n]+)", _invalid(r"\g<text>")),
+    # A failed check of a macro is a cast of its message that cannot be done.
+    (r"tule: (?P<text>[^\n]+?)(?:' to INT64[^\n]*)?(?:\n|$)",
+     lambda found: InvalidArgument(found["text"], reason="invalidQuery")),
+    (r"(?P<what>(?:missing [)\]]|invalid escape sequence|no argument for repetition operator|bad repetition operator|"
+     r"invalid perl operator|invalid character class(?: range)?|invalid named capture group|unexpected \)|trailing \\): "
+     r"[^\n]*)", _invalid(r"Cannot parse regular expression: \g<what>")),
     (r"INTERRUPT|Interrupted", lambda _: Cancelled("Job execution was cancelled: the query was stopped", reason="stopped")),
     (r"Overflow in (?:addition|subtraction|multiplication|negation|division) of \w+ \((?P<what>[^)]*)\)",
      _invalid(r"int64 overflow: \g<what>")),
@@ -45,6 +50,9 @@ _TABLE: tuple[tuple[str, Make], ...] = (
      lambda found: InvalidArgument(f"Bad {_NOUNS.get(found['type'].upper(), found['type'].lower())} value: {found['value']}",
                                    reason="invalidQuery")),
     (r"invalid (?P<type>\w+) field format: \"(?P<value>[^\"]*)\"", _invalid(r"Invalid \g<type>: '\g<value>'")),
+    (r"Type U?INT128 with value (?P<value>\S+) can't be cast because the value is out of range for the destination type "
+     r"INT64",
+     _invalid(r"int64 overflow: \g<value>")),
     (r"Type \w+ with value (?P<value>\S+) can't be cast because the value is out of range for the destination type",
      _invalid(r"int64 out of range: \g<value>")),
     (r"Could not cast value (?P<value>\S+) to DECIMAL", _invalid(r"numeric out of range: \g<value>")),
@@ -76,6 +84,7 @@ _TABLE: tuple[tuple[str, Make], ...] = (
      _invalid(r"Types \g<a> and \g<b> do not match")),
     (r"Set operations can only apply to expressions with the same number of result columns",
      _invalid("Queries in UNION ALL have mismatched column count")),
+    (r"Unknown TimeZone '(?P<zone>[^']*)'", _invalid(r"Invalid time zone: \g<zone>")),
     (r"Not implemented Error: (?P<what>[^\n]+)",
      lambda found: Unimplemented(_clean(found["what"]), reason="notImplemented")),
 )  # fmt: skip

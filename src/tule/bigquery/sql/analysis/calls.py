@@ -35,6 +35,8 @@ class Call:
     arguments: list[Any] = field(default_factory=list)
     kinds: list[tuple[Kind | None, bool]] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)
+    missing: set[int] = field(default_factory=set)
+    """Places between arguments that were given by name."""
     distinct: bool = False
     order: list[Any] = field(default_factory=list)
     limit: Any = None
@@ -62,7 +64,14 @@ class Call:
 
     def constant(self, index: int, what: str) -> Any:
         """The value of an argument that must be a constant."""
-        return constant(self.arguments[index], f"{what} of {self.function.name}", self.node)
+        context = self.walk.context
+        node = self.arguments[index]
+        inner = node.this if isinstance(node, exp.Cast) else node
+        if isinstance(inner, exp.Parameter) and inner.name in context.bound:
+            # The SQL that is made depends on the value: it is not right again for another one.
+            context.called.append((self.function.name,))
+            return context.bound[inner.name]
+        return constant(node, f"{what} of {self.function.name}", self.node)
 
     def aggregate(self, name: str, *arguments: Any, order: bool = True, condition: Any = None) -> Any:
         """An aggregate of the engine with DISTINCT, ORDER BY and OVER of this call."""
@@ -278,6 +287,7 @@ def _by_name(call: Call) -> None:
     from tule.bigquery.sql.kinds import NULL
 
     spread = [found.get(index, (exp.Null(), (NULL, True))) for index in range(last + 1)]
+    call.missing = set(range(last + 1)) - set(found)
     call.arguments = [each for each, _ in spread]
     call.kinds = [each for _, each in spread]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from tule.bigquery.sql.analysis import moments
 from tule.bigquery.sql.analysis.scopes import Scope, wrong
 from tule.bigquery.sql.kinds import FLOAT64, NULL, STRING, Kind, engine_type, kind_of_node
 from tule.kernel.errors import TuleError, Unimplemented
@@ -199,6 +200,11 @@ _TO_STRING = {
 
 
 def from_string(value: Any, to: Kind) -> Any:
+    if isinstance(value, exp.Literal) and (constant := moments.constant(value.this, to.name)) is not None:
+        # What the text says is known now: the engine need not read it.
+        read = exp.Literal.string(constant)
+        read.meta.update(value.meta)
+        return _engine_cast(read, engine_type(to))
     return _call(_FROM_STRING[to.name], value)
 
 

@@ -52,7 +52,7 @@ def visit(walk: Walk, node: Any, scope: Scope, aliases: bool = False) -> Kind | 
 
 def _engine(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     """What a rule before has put in the engine's form; its arguments may still be GoogleSQL."""
-    kinds = []
+    kinds: list[Kind | None] = []
     for child in list(node.iter_expressions()):
         if isinstance(child, exp.Lambda):
             inner = kinds[-1].element if kinds and kinds[-1] is not None else None
@@ -124,12 +124,41 @@ def coerced(node: Any, given: Kind | None, wanted: Kind | None) -> Any:
         return node
     if given == STRING and wanted.name in ("DATE", "TIME", "DATETIME", "TIMESTAMP"):
         return casts.from_string(node, wanted)
+    if given.name == wanted.name == "STRUCT":
+        return _struct_as(node, given, wanted)
     target = engine_type(wanted)
     if target is None:
         return node
     if wanted.name == "NUMERIC" and given == FLOAT64:
         node = _as_decimal(node)
     made = exp.Cast(this=node, to=target)
+    made.meta["tule_done"] = True
+    return made
+
+
+def _struct_as(node: Any, given: Kind, wanted: Kind) -> Any:
+    """A struct as one of another type: fields by position, while the engine casts them by name."""
+    names = [name or f"_field_{index + 1}" for index, (name, _) in enumerate(wanted.fields)]
+    if isinstance(node, exp.Paren) and isinstance(node.this, exp.Struct | exp.Tuple):
+        node = node.this
+    if isinstance(node, exp.Struct):
+        values = [each.expression for each in node.expressions]
+    elif isinstance(node, exp.Tuple):
+        values = list(node.expressions)
+    elif [name for name, _ in given.fields] == names:
+        target = engine_type(wanted)
+        return node if target is None else cast(node, wanted)
+    else:
+        values = [
+            exp.Dot(this=exp.Paren(this=node.copy()), expression=exp.to_identifier(name, quoted=True))
+            for name, _ in given.fields
+        ]
+    made = exp.Struct(
+        expressions=[
+            exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=coerced(value, has, wants))
+            for name, value, (_, has), (_, wants) in zip(names, values, given.fields, wanted.fields, strict=True)
+        ]
+    )
     made.meta["tule_done"] = True
     return made
 

@@ -262,7 +262,7 @@ def _concatenation(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind |
     chain = [node]
     while isinstance(chain[-1].this, exp.DPipe):
         chain.append(chain[-1].this)
-    from tule.bigquery.sql.analysis.expressions import visit
+    from tule.bigquery.sql.analysis.expressions import coerced, visit
 
     found: Kind | None = NULL
     for each in reversed(chain):
@@ -271,8 +271,10 @@ def _concatenation(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind |
         right = visit(walk, each.expression, scope, aliases)
         found = _joined(found, right, each)
         each.set("safe", None)
-        if found is not None and found.name == "ARRAY":
-            pass
+    for each in chain:
+        for key in ("this", "expression"):
+            if isinstance(each.args[key], exp.Null) and found is not None:
+                each.set(key, coerced(each.args[key], NULL, STRING if found == NULL else found))
     if found is not None and found.name == "ARRAY":
         for each in reversed(chain):
             _replace(each, _call("tule_array_concat", each.this, each.expression))

@@ -17,7 +17,7 @@ def pivoted(walk: Walk, pivot: Any, source: Source, scope: Scope) -> Source:
     """Rewrite a PIVOT or UNPIVOT on a source; the source that it makes."""
     alias = pivot.args.get("alias")
     name = alias.name if alias is not None else source.name
-    if alias is None:
+    if alias is None and name:
         pivot.set("alias", exp.TableAlias(this=exp.to_identifier(name, quoted=True)))
     if pivot.args.get("unpivot"):
         return Source(name, _unpivoted(pivot, source))
@@ -74,7 +74,7 @@ def _rename_prefixed(pivot: Any, source: Source, made: Columns, aggregates: Any,
     if source.columns is None:
         raise wrong("Tule does not do PIVOT with named aggregates over columns that it does not know", pivot)
     kept = [name for name, _ in made[: len(made) - len(renamed)]]
-    items = [exp.column(exp.to_identifier(name, quoted=True)) for name in kept]
+    items: list[Any] = [exp.column(exp.to_identifier(name, quoted=True)) for name in kept]
     items += [
         exp.alias_(exp.column(exp.to_identifier(old, quoted=True)), new, quoted=True) for old, new in renamed.items()
     ]
@@ -86,7 +86,9 @@ def _rename_prefixed(pivot: Any, source: Source, made: Columns, aggregates: Any,
         copy.set(key, None)
     inner = exp.select(*items).from_(copy)
     name = alias.name if alias is not None else source.name
-    subquery = exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier(name, quoted=True)))
+    subquery = exp.Subquery(this=inner)
+    if name:
+        subquery.set("alias", exp.TableAlias(this=exp.to_identifier(name, quoted=True)))
     if owner.args.get("joins"):
         subquery.set("joins", owner.args["joins"])
     owner.replace(subquery)

@@ -36,6 +36,7 @@ class Walk:
     def statement(self, tree: Any) -> None:
         match tree:
             case exp.Query():
+                self._open_values(tree)
                 columns = self.query(tree, None)
                 self._whole_arrays(tree, columns)
             case exp.Insert():
@@ -52,6 +53,18 @@ class Walk:
             case _:
                 self.expr(tree, Scope())
 
+    def _open_values(self, tree: Any) -> None:
+        """The rows of SELECT AS STRUCT and AS VALUE, as a result, have the fields of the struct as columns."""
+        kind = str(tree.args.get("kind") or "").upper() if isinstance(tree, exp.Select) else ""
+        if kind not in ("STRUCT", "VALUE"):
+            return
+        inner = tree.copy()
+        alias = exp.TableAlias(this=exp.to_identifier("_tule_values", quoted=True))
+        for key in list(tree.args):
+            tree.set(key, None)
+        tree.set("expressions", [exp.Star()])
+        tree.set("from_", exp.From(this=exp.Subquery(this=inner, alias=alias)))
+
     # -- queries
 
     def query(self, node: Any, outer: Scope | None) -> Columns | None:
@@ -60,7 +73,7 @@ class Walk:
             scope = self._with(node, outer)
             columns = self._known(node) or self.query(node.this, scope)
             self._order(node, Scope(scope, [Source("", columns)]))
-            return columns  # type: ignore[no-any-return]
+            return columns
         if isinstance(node, exp.SetOperation):
             return self._set_operation(node, outer)
         if isinstance(node, exp.Select):
@@ -277,7 +290,7 @@ class Walk:
             kind = next((kind for source in scope.sources for hit, kind in [source.find(name.lower())] if hit), None)
             found.append((name, kind, exp.column(exp.to_identifier(name, quoted=True))))
         for source in scope.sources:
-            found.extend(each for each in _columns_of(source) if each[0].lower() not in using)
+            found.extend(each for each in _columns_of(source) or () if each[0].lower() not in using)
         return found
 
     def _as_struct(self, node: Any, columns: Columns | None) -> Columns | None:
@@ -285,7 +298,12 @@ class Walk:
         kind = str(node.args.get("kind") or "").upper()
         if kind == "VALUE":
             node.set("kind", None)
-            return columns
+            item = node.expressions[0]
+            if len(node.expressions) != 1:
+                raise wrong("SELECT AS VALUE must have one expression", node)
+            if not item.alias_or_name or not isinstance(item, exp.Alias):
+                item.replace(exp.alias_(item.copy(), item.alias_or_name or "f0_", quoted=True))
+            return [(node.expressions[0].alias, columns[0][1])] if columns else columns
         if kind != "STRUCT":
             return columns
         node.set("kind", None)
@@ -331,6 +349,14 @@ class Walk:
 
     def _join(self, join: Any, scope: Scope) -> None:
         before = len(scope.sources)
+        if (
+            isinstance(join.this, exp.Unnest)
+            and join.args.get("side")
+            and not join.args.get("on")
+            and not join.args.get("using")
+        ):
+            # LEFT JOIN UNNEST(...) needs no condition.
+            join.set("on", exp.Boolean(this=True))
         self._source(join.this, scope)
         using = join.args.get("using") or []
         for each in using:

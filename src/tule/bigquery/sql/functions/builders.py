@@ -316,24 +316,29 @@ def groups(pattern: str) -> int:
     return len(re.findall(r"\((?!\?)|\(\?P?<(?![=!])", bare))
 
 
+_OPTIONAL = re.compile(r"\)[?*]|\)\{0|\|")
+"""Signs of a group that a match may leave out."""
+
+
 def _pattern(it: Call, most: int = 1) -> tuple[Any, int]:
     """The pattern's node, and the group that is the answer."""
-    node = it.argument(1)
     if it.kind(1) == NULL:
-        return node, 0
+        return it.argument(1), 0
     pattern = str(it.constant(1, "regular expression"))
     count = groups(pattern)
     if count > most:
         raise it.wrong(
             f"Regular expressions passed into extraction functions must not have more than 1 capturing group: {pattern}"
         )
-    return node, count
+    return text(pattern), count
 
 
 def _regexp_extract(it: Call) -> Any:
     pattern, group = _pattern(it)
     if len(it.arguments) == 2:
-        return call("tule_regexp_extract", it.argument(0), pattern, number(group))
+        made = call("tule_regexp_extract", it.argument(0), pattern, number(group))
+        # The engine tells a group that took no part in the match from an empty one by nothing.
+        return call("nullif", made, text("")) if group and _OPTIONAL.search(pattern.this) else made
     occurrence = it.argument(3, cast(number(1), INT64))
     return call("tule_regexp_extract_nth", it.argument(0), pattern, number(group), it.argument(2), occurrence)
 

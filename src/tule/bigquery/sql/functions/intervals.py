@@ -139,8 +139,8 @@ def _shift(name: str, parts: Sequence[str]) -> Callable[[Call], Any]:
 
 
 def _make_interval(it: Call) -> Any:
-    values = [it.argument(index, exp.Literal.number(0)) for index in range(6)]
-    values = [exp.Literal.number(0) if isinstance(each, exp.Null) else each for each in values]
+    zero = exp.Literal.number(0)
+    values = [zero.copy() if index in it.missing else it.argument(index, zero.copy()) for index in range(6)]
     return call("tule_make_interval", *values)
 
 
@@ -158,7 +158,7 @@ def _bucket(it: Call) -> Any:
     if origin is None:
         origin = exp.Cast(this=exp.Literal.string("1950-01-01"), to=exp.DataType.build(target, dialect="duckdb"))
         origin.meta["tule_done"] = True
-    made = call("time_bucket", width, it.argument(0), origin)
+    made: Any = call("time_bucket", width, it.argument(0), origin)
     if kind == "DATE":
         made = exp.Cast(this=made, to=exp.DataType(this=exp.DataType.Type.DATE))
         made.meta["tule_done"] = True

@@ -114,11 +114,11 @@ def _as_json(it: Call, node: Any, kind: Kind, wide: bool) -> Any:
         items = call("list_transform", node, exp.Lambda(this=body, expressions=[variable]))
         return call("to_json", items)
     if kind.name == "STRUCT":
-        items = []
+        members: list[Any] = []
         for name, inner in kind.fields:
             value = exp.Dot(this=exp.Paren(this=node.copy()), expression=exp.to_identifier(name, quoted=True))
-            items += [_text("" if name.startswith("_field_") else name), as_json(it, value, inner, wide)]
-        made = call("json_object", *items)
+            members += [_text("" if name.startswith("_field_") else name), as_json(it, value, inner, wide)]
+        made = call("json_object", *members)
         return exp.Case(default=made).when(exp.Is(this=node.copy(), expression=exp.Null()), exp.Null())
     return call("to_json", casts.to_string(node, kind))
 

@@ -11,14 +11,14 @@ FUNCTIONS: dict[str, Function] = {
         ABS(INT64) INT64 = abs
         ABS(NUMERIC) NUMERIC = abs
         ABS(FLOAT64) FLOAT64 = abs
-        ACOS(FLOAT64) FLOAT64 = acos
+        ACOS(FLOAT64) FLOAT64
         ACOSH(FLOAT64) FLOAT64
-        ASIN(FLOAT64) FLOAT64 = asin
+        ASIN(FLOAT64) FLOAT64
         ASINH(FLOAT64) FLOAT64 = asinh
         ATAN(FLOAT64) FLOAT64 = atan
         ATAN2(FLOAT64, FLOAT64) FLOAT64 = atan2
         ATANH(FLOAT64) FLOAT64
-        CBRT(FLOAT64) FLOAT64 = cbrt
+        CBRT(FLOAT64) FLOAT64
         CEIL(INT64) FLOAT64 = ceil::
         CEIL(NUMERIC) NUMERIC = ceil::
         CEIL(FLOAT64) FLOAT64 = ceil

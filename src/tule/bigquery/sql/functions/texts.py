@@ -28,6 +28,7 @@ def _cast(node: Any, kind: Kind) -> Any:
 
 def joined(parts: list[Any]) -> Any:
     """Parts of text one after the other; NULL when one is."""
+    parts = [_cast(each, STRING) if isinstance(each, exp.Null) else each for each in parts]
     made = parts[0]
     for each in parts[1:]:
         made = exp.DPipe(this=made, expression=each)
@@ -227,8 +228,8 @@ def _printed(it: Call, node: Any, kind: Kind, quoted: bool) -> Any:
                 raise it.refuse("FORMAT with %t or %T of a struct whose fields it does not know")
             if index:
                 parts.append(_text(", "))
-            value = exp.Dot(this=exp.Paren(this=node.copy()), expression=exp.to_identifier(name, quoted=True))
-            parts.append(call("coalesce", _printed(it, value, inner, True), _text("NULL")))
+            each = exp.Dot(this=exp.Paren(this=node.copy()), expression=exp.to_identifier(name, quoted=True))
+            parts.append(call("coalesce", _printed(it, each, inner, True), _text("NULL")))
         whole = joined([*parts, _text(")")])
         return exp.Case(default=whole).when(exp.Is(this=node.copy(), expression=exp.Null()), exp.Null())
     value = casts.to_string(node, kind)

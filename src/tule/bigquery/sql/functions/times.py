@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import casts
+from tule.bigquery.sql.analysis import casts, moments
 from tule.bigquery.sql.analysis.calls import engine_call as call
 from tule.bigquery.sql.analysis.scopes import Scope, wrong
 from tule.bigquery.sql.functions.texts import joined
@@ -49,7 +49,46 @@ def in_zone(node: Any, zone: Any) -> Any:
     """The wall clock (DATETIME) of a TIMESTAMP in a zone, UTC where none is given."""
     if zone is None:
         return _cast(node, DATETIME)
+    if isinstance(zone, exp.Literal):
+        ahead = moments.offset_micros(zone.this)
+        if ahead is None:
+            return _at_zone(node, zone)
+        return _moved(_cast(node, DATETIME), ahead)
     return call("tule_in_zone", node, zone)
+
+
+def moment(node: Any, zone: Any) -> Any:
+    """The TIMESTAMP at which the wall clocks of a zone show a DATETIME."""
+    if zone is None:
+        return _cast(node, TIMESTAMP)
+    if isinstance(zone, exp.Literal):
+        ahead = moments.offset_micros(zone.this)
+        if ahead is None:
+            return _at_zone(node, zone)
+        return _cast(_moved(node, -ahead), TIMESTAMP)
+    return call("tule_moment", node, zone)
+
+
+def _at_zone(node: Any, zone: Any) -> Any:
+    made = exp.AtTimeZone(this=exp.Paren(this=node), zone=zone.copy())
+    made.meta["tule_done"] = True
+    return exp.Paren(this=made)
+
+
+def _moved(node: Any, micros: int) -> Any:
+    amount = _number(abs(micros))
+    step = call("to_microseconds", exp.Neg(this=amount) if micros < 0 else amount)
+    made = exp.Add(this=node, expression=step)
+    made.meta["tule_done"] = True
+    return exp.Paren(this=made)
+
+
+def _ahead(local: Any, value: Any) -> Any:
+    """Seconds that a wall clock is ahead of UTC."""
+    difference = exp.Paren(this=exp.Sub(this=call("epoch_us", local), expression=call("epoch_us", value)))
+    made = exp.IntDiv(this=difference, expression=_number(1_000_000))
+    made.meta["tule_done"] = True
+    return exp.Paren(this=made)
 
 
 # -- parts
@@ -98,7 +137,7 @@ def _timestamp_trunc(it: Call) -> Any:
     part = _part(it, 1, (*_DATE_PARTS, *_CLOCK_PARTS))
     zone = it.argument(2)
     made = _truncated(in_zone(it.argument(0), zone), part)
-    return _cast(made, TIMESTAMP) if zone is None else call("tule_moment", made, zone)
+    return moment(made, zone)
 
 
 def _time_trunc(it: Call) -> Any:
@@ -177,10 +216,8 @@ def extract(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
         value = node.expression
     if kind is not None and kind.name not in ("DATE", "DATETIME", "TIMESTAMP", "TIME", "INTERVAL", "NULL"):
         raise wrong(f"No matching signature for function EXTRACT for argument types: DATE_TIME_PART FROM {kind}.", node)
-    if kind == TIMESTAMP:
+    if kind == TIMESTAMP or zone is not None:
         value = in_zone(value, zone)
-    elif zone is not None:
-        value = call("tule_in_zone", value, zone)
     made, result = _extracted(part, value, kind, node)
     replace(node, made)
     return result
@@ -220,14 +257,11 @@ def _extracted(part: str, value: Any, kind: Kind | None, node: Any) -> tuple[Any
 def _current(it: Call) -> Any:
     """The time of the statement, the same wherever it is asked for."""
     now = it.walk.context.now
-    if now is None:
-        moment: Any = call("now")
-    else:
-        moment = _cast(_text(now.isoformat(sep=" ")), TIMESTAMP)
+    instant: Any = call("now") if now is None else _cast(_text(now.isoformat(sep=" ")), TIMESTAMP)
     if it.function.name == "CURRENT_TIMESTAMP":
-        return moment
+        return instant
     target = {"CURRENT_DATE": DATE, "CURRENT_DATETIME": DATETIME, "CURRENT_TIME": TIME}[it.function.name]
-    return _cast(in_zone(moment, it.argument(0)), target)
+    return _cast(in_zone(instant, it.argument(0)), target)
 
 
 # -- conversions
@@ -247,20 +281,23 @@ def _time_of_timestamp(it: Call) -> Any:
 
 def _timestamp_of_text(it: Call) -> Any:
     if len(it.arguments) > 1:
-        return call("tule_timestamp_of_text_in", it.argument(0), it.argument(1))
+        text, zone = it.argument(0), it.argument(1)
+        if isinstance(text, exp.Literal) and (wall := moments.constant(text.this, "DATETIME")) is not None:
+            return moment(_cast(_text(wall), DATETIME), zone)
+        return call("tule_timestamp_of_text_in", text, zone)
     return casts.from_string(it.argument(0), TIMESTAMP)
 
 
 def _timestamp_of_datetime(it: Call) -> Any:
     value = _cast(it.argument(0), DATETIME)
-    if len(it.arguments) > 1:
-        return call("tule_moment", value, it.argument(1))
-    return _cast(value, TIMESTAMP)
+    return moment(value, it.argument(1))
 
 
 def _string_of_timestamp(it: Call) -> Any:
     if len(it.arguments) > 1:
-        return call("tule_text_of_timestamp_in", it.argument(0), it.argument(1))
+        value = it.argument(0)
+        local = in_zone(value.copy(), it.argument(1))
+        return call("tule_text_of_timestamp_at", local, _ahead(local.copy(), value))
     return casts.to_string(it.argument(0), TIMESTAMP)
 
 
@@ -378,8 +415,8 @@ def _element(it: Call, element: str, local: Any, value: Any, kind: Kind, zone: A
     if element == "g":
         return call("tule_format_isoyear2", local)
     if element == "s":
-        moment = value if kind == TIMESTAMP else local
-        return _cast(call("tule_floor_seconds", call("epoch_us", moment)), STRING)
+        instant = value if kind == TIMESTAMP else local
+        return _cast(call("tule_floor_seconds", call("epoch_us", instant)), STRING)
     if element == "E4Y":
         return call("strftime", local, _text("%Y"))
     if element == "E*S":
@@ -395,9 +432,10 @@ def _element(it: Call, element: str, local: Any, value: Any, kind: Kind, zone: A
             raise it.wrong(f"Invalid format: %{element} is not allowed for the {kind} type.")
         if zone is None:
             return _text({"Z": "UTC", "z": "+0000", "Ez": "+00:00"}[element])
+        ahead = _ahead(local, value)
         if element == "Z":
-            return call("tule_format_zone_name", value, zone)
-        return call("tule_format_offset", value, zone, _text(":" if element == "Ez" else ""))
+            return call("tule_format_zone_name", ahead)
+        return call("tule_format_offset", ahead, _text(":" if element == "Ez" else ""))
     raise it.refuse(f"the format element %{element}")
 
 
@@ -411,7 +449,7 @@ _PARSE_COMPOUND = {"F": "%Y-%m-%d", "T": "%H:%M:%S", "R": "%H:%M", "D": "%m/%d/%
 def _parse_time(it: Call) -> Any:
     pattern = str(it.constant(0, "format string"))
     name = it.function.name
-    engine, zoned, epoch = _parse_pattern(it, pattern)
+    engine, zoned, epoch = _parse_pattern(it, _expanded(pattern))
     value = it.argument(1)
     if epoch:
         return call("tule_parse_epoch", value)
@@ -423,9 +461,7 @@ def _parse_time(it: Call) -> Any:
     if name == "PARSE_TIMESTAMP":
         if zoned:
             return _cast(made, TIMESTAMP)
-        if len(it.arguments) > 2:
-            return call("tule_moment", made, it.argument(2))
-        return _cast(made, TIMESTAMP)
+        return moment(made, it.argument(2))
     if zoned:
         raise it.wrong(f"Time zone elements are not allowed in {name}")
     target = {"PARSE_DATE": DATE, "PARSE_DATETIME": DATETIME, "PARSE_TIME": TIME}[name]

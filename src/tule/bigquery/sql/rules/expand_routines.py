@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from sqlglot import exp
 
 from tule.bigquery.sql.analysis.calls import engine_call as call
+from tule.bigquery.sql.analysis.scopes import wrong
 from tule.bigquery.sql.context import Context, Scope
 from tule.bigquery.sql.free_names import free_names, leading, path
 from tule.bigquery.sql.functions import FUNCTIONS, aggregate_in, is_aggregate
@@ -38,7 +39,7 @@ from tule.bigquery.sql.rules.name_columns import name_columns
 from tule.bigquery.sql.rules.refuse import refuse
 from tule.bigquery.sql.rules.resolve_tables import resolve_tables
 from tule.bigquery.sql.words import bracketed
-from tule.kernel.errors import InvalidArgument, Unimplemented
+from tule.kernel.errors import Unimplemented
 
 _DEEPEST = 30
 _SIMPLE = (exp.Column, exp.Literal, exp.Null, exp.Boolean, exp.Parameter, exp.Identifier)
@@ -128,18 +129,18 @@ def _definition(written: Sequence[str], context: Context) -> RoutineDefinition |
 
 def _expanded(node: Any, definition: RoutineDefinition, context: Context) -> Any:
     if definition.kind == PROCEDURE:
-        raise _wrong(f"{_shown(definition)} is a procedure: CALL it")
+        raise wrong(f"{_shown(definition)} is a procedure: CALL it", node)
     anonymous = node.this if isinstance(node, exp.Table) else node.expression if isinstance(node, exp.Dot) else node
     if definition.path in context.routines or len(context.routines) >= _DEEPEST:
-        raise _wrong(
-            f"The function {_shown(definition)} must not call itself, nor calls nest more than {_DEEPEST} deep"
+        raise wrong(
+            f"The function {_shown(definition)} must not call itself, nor calls nest more than {_DEEPEST} deep", node
         )
     context.called.append(definition.path)
-    given = _matched(list(anonymous.expressions), definition)
+    given = _matched(node, list(anonymous.expressions), definition)
     if definition.kind == TABLE:
         return _table(node, definition, given, context)
     if isinstance(node.parent, exp.Window) and node.parent.this is node:
-        raise _wrong(f"The function {_shown(definition)} does not support an OVER clause")
+        raise wrong(f"The function {_shown(definition)} does not support an OVER clause", node)
     if definition.language == "JAVASCRIPT":
         return _foreign(definition, given, context)
     body = _body(definition, context)
@@ -148,23 +149,25 @@ def _expanded(node: Any, definition: RoutineDefinition, context: Context) -> Any
     return _bound(body, given, definition)
 
 
-def _matched(given: list[Any], definition: RoutineDefinition) -> list[Any]:
+def _matched(node: Any, given: list[Any], definition: RoutineDefinition) -> list[Any]:
     """The arguments of a call, each cast to its type; raises where they do not fit."""
     wanted = definition.arguments
     if len(given) != len(wanted):
         counted = f"{len(wanted)} argument{'' if len(wanted) == 1 else 's'}"
-        raise _wrong(f"Number of arguments does not match for function {_shown(definition)}; it has {counted}, "
-                     f"{len(given)} given")  # fmt: skip
+        raise wrong(
+            f"Number of arguments does not match for function {_shown(definition)}; it has {counted}, {len(given)} given",
+            node,
+        )
     return [
-        value if each.type == ANY_TYPE or each.type.startswith("TABLE<") else cast_to(value, each, definition)
+        value if each.type == ANY_TYPE or each.type.startswith("TABLE<") else cast_to(value, each, definition, node)
         for value, each in zip(given, wanted, strict=True)
     ]
 
 
 def _body(definition: RoutineDefinition, context: Context) -> Any:
     """The body with its tables resolved, its own calls expanded and ``_Argument`` where an argument is named."""
-    tree: Any = parse(definition.body if definition.kind == TABLE else bracketed(definition.body))
-    tree = tree.copy()
+    tree: Any = parse(definition.body if definition.kind == TABLE else bracketed(definition.body)).copy()
+    _relocate(tree, definition, context)
     functions = context.scope.functions if len(definition.path) == 1 else {}
     inside = replace(
         context,
@@ -176,7 +179,7 @@ def _body(definition: RoutineDefinition, context: Context) -> Any:
     )
     tree = name_columns(refuse(tree, inside), inside)
     if any(not each.meta.get("tule_bound") for each in tree.find_all(exp.Parameter, exp.Placeholder)):
-        raise _wrong(f"Query parameters cannot be used inside the body of the function {_shown(definition)}")
+        raise wrong(f"Query parameters cannot be used inside the body of the function {_shown(definition)}")
     tables = {
         each.name.lower(): index for index, each in enumerate(definition.arguments) if each.type.startswith("TABLE<")
     }
@@ -201,6 +204,23 @@ def _body(definition: RoutineDefinition, context: Context) -> Any:
     return value
 
 
+def _relocate(tree: Any, definition: RoutineDefinition, context: Context) -> None:
+    """Make the places of a body's parts those in the statement that defines it; where it is called they are none."""
+    first, column = definition.place
+    first -= definition.kind != TABLE
+    for node in tree.walk():
+        meta = node.meta
+        if "line" not in meta:
+            continue
+        if context.routines:
+            for key in ("line", "col", "start", "end"):
+                meta.pop(key, None)
+        else:
+            if meta["line"] == 1 + (definition.kind != TABLE):
+                meta["col"] += column - 1
+            meta["line"] += first - 1
+
+
 def checked_body(definition: RoutineDefinition, context: Context) -> Any:
     """The query that a new function is checked with: its body over arguments that are NULL.
 
@@ -211,9 +231,16 @@ def checked_body(definition: RoutineDefinition, context: Context) -> Any:
         return None
     nulls = [exp.cast(exp.Null(), exp.DataType.build(each.type, dialect="bigquery")) for each in definition.arguments]
     if definition.kind != TABLE:
-        return exp.select(exp.alias_(_returned(_substituted(body, nulls), definition), "value", quoted=True))
+        value = _substituted(body, nulls)
+        value = _returned(value, definition) if _is_constant(value) else value
+        return exp.select(exp.alias_(value, "value", quoted=True))
     body = _substituted(body, nulls)
     return body if definition.columns is None else _shaped(body, definition.columns)
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether a body is written as a constant, or makes a struct: these are taken for the type that they are returned as."""
+    return isinstance(value.unnest(), exp.Literal | exp.Null | exp.Neg | exp.Struct | exp.Tuple | exp.Array)
 
 
 def _recognized(tree: Any, context: Context) -> None:
@@ -222,7 +249,7 @@ def _recognized(tree: Any, context: Context) -> None:
 
     names = {leading(each) for each in tree.find_all(exp.Column)}
     for column in free_names(tree, names, describer(context)):
-        raise _wrong(f"Unrecognized name: {path(column)[0].name}")
+        raise wrong(f"Unrecognized name: {path(column)[0].name}", column)
 
 
 def _mark(tree: Any, definition: RoutineDefinition, context: Context) -> None:
@@ -344,6 +371,8 @@ def _scope_name(definition: RoutineDefinition) -> str:
 def _returned(body: Any, definition: RoutineDefinition) -> Any:
     if not definition.returns:
         return body
+    # A struct that is made here takes the names of the type.
+    body = body.unnest() if isinstance(body.unnest(), exp.Struct | exp.Tuple) else body
     return exp.cast(body, exp.DataType.build(definition.returns, dialect="bigquery"))
 
 
@@ -391,7 +420,7 @@ def _resolved(value: Any, context: Context) -> Any:
     holder = resolve_variables(resolve_tables(holder, context), context)
     for column in holder.expressions[0].find_all(exp.Column):
         if column.find_ancestor(exp.Query) is holder:
-            raise _wrong(f"Unrecognized name: {column.sql(dialect='bigquery')}")
+            raise wrong(f"Unrecognized name: {column.sql(dialect='bigquery')}", column)
     return holder.expressions[0].this
 
 
@@ -403,7 +432,7 @@ def _relation(value: Any, argument: RoutineArgument, context: Context) -> Any:
         made = value.copy()
         made.set("alias", exp.TableAlias(this=exp.to_identifier(argument.name, quoted=True)))
         return made
-    raise _wrong(f"The argument {argument.name} must be a table: TABLE name, or a query in parentheses")
+    raise wrong(f"The argument {argument.name} must be a table: TABLE name, or a query in parentheses")
 
 
 def _shaped(body: Any, columns: Sequence[tuple[str, str]]) -> Any:
@@ -448,7 +477,7 @@ LITERALS: dict[str, frozenset[str]] = {
 }
 
 
-def cast_to(value: Any, argument: RoutineArgument, definition: RoutineDefinition) -> Any:
+def cast_to(value: Any, argument: RoutineArgument, definition: RoutineDefinition, node: Any) -> Any:
     """A value as the type of an argument; raises where its text alone shows that it is of another."""
     wanted = argument.type.partition("(")[0].partition("<")[0]
     found, literal = _type_of(value)
@@ -456,9 +485,10 @@ def cast_to(value: Any, argument: RoutineArgument, definition: RoutineDefinition
         fits = wanted in COERCIONS.get(found, ()) or (literal and wanted in LITERALS.get(found, ()))
         if not fits:
             types = ", ".join(each.type for each in definition.arguments)
-            raise _wrong(
+            raise wrong(
                 f"No matching signature for function {_shown(definition)} for argument types: {found}. Supported "
-                f"signature: {_shown(definition)}({types})"
+                f"signature: {_shown(definition)}({types})",
+                node,
             )
     if found == wanted and not isinstance(value, exp.Literal):
         return value
@@ -497,13 +527,8 @@ def _counts_nothing(value: Any) -> bool:
     return any(each.find(exp.Column) is None for each in aggregates)
 
 
-
 def _shown(definition: RoutineDefinition) -> str:
     return ".".join(definition.path)
-
-
-def _wrong(message: str) -> InvalidArgument:
-    return InvalidArgument(message, reason="invalidQuery", location="query")
 
 
 __all__ = ["COERCIONS", "LITERALS", "SCALAR", "expand_routines", "is_volatile"]

@@ -21,9 +21,12 @@ _REFUSED: tuple[tuple[type[exp.Expression], str], ...] = (
 
 
 def refuse(tree: Any, context: Context) -> Any:
-    for kind, name in _REFUSED:
-        if tree.find(kind):
+    kinds = tuple(kind for kind, _ in _REFUSED)
+    for node in tree.walk():
+        if isinstance(node, kinds):
+            name = next(name for kind, name in _REFUSED if isinstance(node, kind))
             raise Unimplemented(
-                f"Tule does not do {name}", do="see docs/bigquery.md for what it does", reason="notImplemented"
-            )
+                f"Tule does not do {name}", do="see docs/bigquery-sql.md for what it does", reason="notImplemented",
+                location="query",
+            )  # fmt: skip
     return tree

@@ -103,8 +103,8 @@ def _wildcard(name: Name, context: Context) -> Any:
         fields = found.fields
         selects.append(exp.select(exp.Star(), suffix).from_(_relation(found, one, context)))
     union: Any = selects[0]
-    for each in selects[1:]:
-        union = exp.Union(this=union, expression=each, distinct=False, by_name=True)
+    for select in selects[1:]:
+        union = exp.Union(this=union, expression=select, distinct=False, by_name=True)
     return _with_columns(exp.Subquery(this=union), [*fields, Field("_TABLE_SUFFIX", "STRING")])
 
 

@@ -110,9 +110,9 @@ tule_grouped_fraction(s) AS
 tule_text_of_timestamp(x) AS
     tule_grouped_fraction(strftime(CAST(x AS TIMESTAMP), '%Y-%m-%d %H:%M:%S.%f')) || '+00';
 
-tule_text_of_timestamp_in(x, zone) AS
-    tule_grouped_fraction(strftime(tule_in_zone(x, zone), '%Y-%m-%d %H:%M:%S.%f')) ||
-    regexp_replace(tule_format_offset(x, zone, ':'), ':00$', '');
+tule_text_of_timestamp_at(local, seconds) AS
+    tule_grouped_fraction(strftime(local, '%Y-%m-%d %H:%M:%S.%f')) ||
+    regexp_replace(tule_format_offset(seconds, ':'), ':00$', '');
 
 tule_text_of_interval(x) AS
     CASE WHEN tule_months_of(x) < 0 THEN '-' ELSE '' END || (abs(tule_months_of(x)) // 12)::VARCHAR || '-' ||

@@ -10,3 +10,10 @@ tule_error(message) AS
 
 tule_same(x) AS
     x;
+
+-- The engine's greatest and least pass over NULL.
+tule_larger(a, b) AS
+    CASE WHEN a IS NULL OR b IS NULL THEN NULL WHEN a > b THEN a ELSE b END;
+
+tule_smaller(a, b) AS
+    CASE WHEN a IS NULL OR b IS NULL THEN NULL WHEN a < b THEN a ELSE b END;

@@ -80,17 +80,14 @@ tule_moment(dt, zone) AS
     (dt AT TIME ZONE tule_zone_name(zone)) - to_microseconds(CASE WHEN tule_is_offset(zone) THEN
     tule_offset_micros(zone) ELSE 0 END);
 
-tule_offset_seconds(ts, zone) AS
-    (epoch_us(tule_in_zone(ts, zone)) - epoch_us(ts)) // 1000000;
+tule_format_offset(seconds, colon) AS
+    CASE WHEN seconds < 0 THEN '-' ELSE '+' END || lpad((abs(seconds) // 3600)::VARCHAR, 2, '0') || colon ||
+    lpad((abs(seconds) // 60 % 60)::VARCHAR, 2, '0');
 
-tule_format_offset(ts, zone, colon) AS
-    CASE WHEN tule_offset_seconds(ts, zone) < 0 THEN '-' ELSE '+' END || lpad((abs(tule_offset_seconds(ts, zone))
-    // 3600)::VARCHAR, 2, '0') || colon || lpad((abs(tule_offset_seconds(ts, zone)) // 60 % 60)::VARCHAR, 2, '0');
-
-tule_format_zone_name(ts, zone) AS
-    CASE WHEN zone IN ('UTC', 'Etc/UTC', 'GMT') THEN 'UTC' WHEN tule_offset_seconds(ts, zone) % 3600 = 0 THEN 'UTC'
-    || CASE WHEN tule_offset_seconds(ts, zone) < 0 THEN '-' ELSE '+' END || (abs(tule_offset_seconds(ts, zone)) //
-    3600)::VARCHAR ELSE 'UTC' || regexp_replace(tule_format_offset(ts, zone, ':'), '^([+-])0', '\1') END;
+tule_format_zone_name(seconds) AS
+    CASE WHEN seconds = 0 THEN 'UTC' WHEN seconds % 3600 = 0 THEN
+    'UTC' || CASE WHEN seconds < 0 THEN '-' ELSE '+' END || (abs(seconds) // 3600)::VARCHAR
+    ELSE 'UTC' || regexp_replace(tule_format_offset(seconds, ':'), '^([+-])0', '\1') END;
 
 tule_date_of_parts(y, m, d) AS
     CASE WHEN tule_check(y NOT BETWEEN 1 AND 9999 OR m NOT BETWEEN 1 AND 12 OR d NOT BETWEEN 1 AND 31 OR

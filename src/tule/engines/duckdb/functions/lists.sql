@@ -30,8 +30,8 @@ tule_place(n, i) AS
 
 tule_array_slice(a, i, j) AS
     CASE WHEN a IS NULL OR i IS NULL OR j IS NULL THEN NULL WHEN tule_place(len(a), j) < 0 OR tule_place(len(a), i)
-    > tule_place(len(a), j) THEN a[1:0] ELSE list_slice(a, greatest(tule_place(len(a), i), 0) + 1,
-    least(tule_place(len(a), j), len(a) - 1) + 1) END;
+    > tule_place(len(a), j) THEN a[1:0] ELSE list_slice(a, tule_larger(tule_place(len(a), i), 0) + 1,
+    tule_smaller(tule_place(len(a), j), len(a) - 1) + 1) END;
 
 tule_array_to_string(a, separator, missing) AS
     CASE WHEN a IS NULL OR separator IS NULL THEN NULL WHEN missing IS NULL THEN coalesce(array_to_string(a,
@@ -52,7 +52,7 @@ tule_generate_array(a, b, step) AS
 
 tule_generate_numbers(a, b, step) AS
     CASE WHEN a IS NULL OR b IS NULL OR step IS NULL THEN NULL WHEN tule_check(step = 0,
-    'Sequence step cannot be 0.') THEN list_transform(range(0, greatest(0, CAST(floor(CAST(b - a AS DOUBLE) /
+    'Sequence step cannot be 0.') THEN list_transform(range(0, tule_larger(0, CAST(floor(CAST(b - a AS DOUBLE) /
     nullif(CAST(step AS DOUBLE), 0) + 1e-9) AS BIGINT) + 1)), LAMBDA i: a + step * i) END;
 
 tule_top_count(a, n) AS
@@ -185,4 +185,4 @@ tule_edit_distance(a, b) AS
     tule_distance_of_texts(a, b);
 
 tule_edit_distance(a, b, most) AS
-    least(tule_distance_of_texts(a, b), most);
+    tule_smaller(tule_distance_of_texts(a, b), most);

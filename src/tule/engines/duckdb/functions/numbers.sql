@@ -68,11 +68,28 @@ tule_sqrt(x) AS
     CASE WHEN tule_check(x < 0, 'Floating point error in function: SQRT') THEN sqrt(CASE WHEN x >= 0 THEN CAST(x AS
     DOUBLE) END) END;
 
+tule_pow_fails(x, y) AS
+    (x < 0 AND y <> trunc(CAST(y AS DOUBLE)) AND isfinite(CAST(y AS DOUBLE))) OR
+    (x = 0 AND y < 0 AND isfinite(CAST(y AS DOUBLE)));
+
 tule_pow(x, y) AS
-    CASE WHEN tule_check((x < 0 AND y <> trunc(CAST(y AS DOUBLE)) AND isfinite(CAST(y AS DOUBLE))) OR (x = 0 AND y
-    < 0 AND isfinite(CAST(y AS DOUBLE))), 'Floating point error in function: POW(' || tule_text_of_double(CAST(x AS
-    DOUBLE)) || ', ' || tule_text_of_double(CAST(y AS DOUBLE)) || ')') THEN tule_finite(pow(CAST(x AS DOUBLE),
-    CAST(y AS DOUBLE)), 'POW', CAST(x AS DOUBLE) + CAST(y AS DOUBLE)) END;
+    CASE WHEN tule_check(tule_pow_fails(x, y), 'Floating point error in function: POW(' ||
+    tule_text_of_double(CAST(x AS DOUBLE)) || ', ' || tule_text_of_double(CAST(y AS DOUBLE)) || ')') THEN
+    tule_finite(pow(CASE WHEN tule_pow_fails(x, y) THEN NULL ELSE CAST(x AS DOUBLE) END, CAST(y AS DOUBLE)), 'POW',
+    CAST(x AS DOUBLE) + CAST(y AS DOUBLE)) END;
+
+tule_acos(x) AS
+    CASE WHEN tule_check(abs(x) > 1, 'Floating point error in function: ACOS') THEN
+    acos(CASE WHEN abs(x) > 1 THEN NULL ELSE x END) END;
+
+tule_asin(x) AS
+    CASE WHEN tule_check(abs(x) > 1, 'Floating point error in function: ASIN') THEN
+    asin(CASE WHEN abs(x) > 1 THEN NULL ELSE x END) END;
+
+-- One step of Newton brings the last digit right.
+tule_cbrt(x) AS
+    CASE WHEN x = 0 OR NOT isfinite(CAST(x AS DOUBLE)) THEN CAST(x AS DOUBLE) ELSE
+    cbrt(x) - (cbrt(x) * cbrt(x) * cbrt(x) - x) / (3 * cbrt(x) * cbrt(x)) END;
 
 tule_acosh(x) AS
     CASE WHEN tule_check(x < 1, 'Floating point error in function: ACOSH') THEN acosh(CASE WHEN x >= 1 THEN x END)
@@ -125,14 +142,14 @@ tule_sign_double(x) AS
     CASE WHEN isnan(x) THEN x ELSE CAST(sign(x) AS DOUBLE) END;
 
 tule_round(x, n) AS
-    CASE WHEN n > 15 OR NOT isfinite(x) THEN x ELSE round(x, CAST(greatest(n, -310) AS INTEGER)) END;
+    CASE WHEN n > 15 OR NOT isfinite(x) THEN x ELSE round(x, CAST(tule_larger(n, -310) AS INTEGER)) END;
 
 tule_trunc(x, n) AS
-    CASE WHEN n > 15 OR NOT isfinite(x) THEN x ELSE trunc(x, CAST(greatest(n, -310) AS INTEGER)) END;
+    CASE WHEN n > 15 OR NOT isfinite(x) THEN x ELSE trunc(x, CAST(tule_larger(n, -310) AS INTEGER)) END;
 
 -- The digits of an engine's decimal must be constants: round in units of 0.000000001 instead.
 tule_unit_of(n) AS
-    CAST(pow(10::DOUBLE, CAST(9 - least(greatest(n, -29), 9) AS DOUBLE)) AS HUGEINT);
+    CAST(pow(10::DOUBLE, CAST(9 - tule_smaller(tule_larger(n, -29), 9) AS DOUBLE)) AS HUGEINT);
 
 tule_from_units(u) AS
     CAST(CAST(u AS DECIMAL(38, 0)) * 0.000000001::DECIMAL(9, 9) AS DECIMAL(38, 9));
@@ -165,7 +182,7 @@ tule_shift_left(x, n) AS
     % 18446744073709551616::HUGEINT END AS BIGINT) END END;
 
 tule_power_of_two(n) AS
-    CAST(pow(2::DOUBLE, CAST(least(greatest(n, 0), 63) AS DOUBLE)) AS HUGEINT);
+    CAST(pow(2::DOUBLE, CAST(tule_smaller(tule_larger(n, 0), 63) AS DOUBLE)) AS HUGEINT);
 
 -- A shift to the right brings zeros in, also for negative numbers.
 tule_shift_right(x, n) AS

@@ -31,13 +31,13 @@ tule_to_code_points_bytes(b) AS
     INTEGER) AS BIGINT));
 
 tule_left(s, n) AS
-    CASE WHEN tule_check(n < 0, 'Length must be greater than or equal to 0') THEN left(s, greatest(n, 0)) END;
+    CASE WHEN tule_check(n < 0, 'Length must be greater than or equal to 0') THEN left(s, tule_larger(n, 0)) END;
 
 tule_right(s, n) AS
-    CASE WHEN tule_check(n < 0, 'Length must be greater than or equal to 0') THEN right(s, greatest(n, 0)) END;
+    CASE WHEN tule_check(n < 0, 'Length must be greater than or equal to 0') THEN right(s, tule_larger(n, 0)) END;
 
 tule_repeat(s, n) AS
-    CASE WHEN tule_check(n < 0, 'Repetitions must be greater than or equal to 0') THEN repeat(s, greatest(n, 0))
+    CASE WHEN tule_check(n < 0, 'Repetitions must be greater than or equal to 0') THEN repeat(s, tule_larger(n, 0))
     END;
 
 tule_replace(s, part, new) AS
@@ -45,11 +45,11 @@ tule_replace(s, part, new) AS
 
 tule_lpad(s, n, pattern) AS
     CASE WHEN tule_check(n < 0 OR pattern = '', 'LPAD needs a length of 0 or more and a pattern that is not empty')
-    THEN lpad(s, CAST(greatest(n, 0) AS INTEGER), CASE WHEN pattern = '' THEN ' ' ELSE pattern END) END;
+    THEN lpad(s, CAST(tule_larger(n, 0) AS INTEGER), CASE WHEN pattern = '' THEN ' ' ELSE pattern END) END;
 
 tule_rpad(s, n, pattern) AS
     CASE WHEN tule_check(n < 0 OR pattern = '', 'RPAD needs a length of 0 or more and a pattern that is not empty')
-    THEN rpad(s, CAST(greatest(n, 0) AS INTEGER), CASE WHEN pattern = '' THEN ' ' ELSE pattern END) END;
+    THEN rpad(s, CAST(tule_larger(n, 0) AS INTEGER), CASE WHEN pattern = '' THEN ' ' ELSE pattern END) END;
 
 tule_pad_left(s, n) AS
     CASE WHEN length(s) >= n THEN s ELSE lpad(s, n, ' ') END;
@@ -59,18 +59,18 @@ tule_pad_right(s, n) AS
 
 -- Positions count from 1; 0 is 1 too, negative ones count from the end and stop at the beginning.
 tule_from(n, position) AS
-    CASE WHEN position > 0 THEN position WHEN position = 0 THEN 1 ELSE greatest(n + position + 1, 1) END;
+    CASE WHEN position > 0 THEN position WHEN position = 0 THEN 1 ELSE tule_larger(n + position + 1, 1) END;
 
 tule_substr_from(s, position) AS
     substring(s, tule_from(length(s), position));
 
 tule_substr(s, position, n) AS
     CASE WHEN tule_check(n < 0, 'Third argument in SUBSTR() cannot be negative') THEN substring(s,
-    tule_from(length(s), position), greatest(n, 0)) END;
+    tule_from(length(s), position), tule_larger(n, 0)) END;
 
 tule_slice_bytes(b, begin, n) AS
     CASE WHEN n <= 0 OR begin > octet_length(b) THEN CASE WHEN b IS NULL THEN NULL ELSE ''::BLOB END ELSE
-    unhex(substring(hex(b), CAST(begin * 2 - 1 AS BIGINT), CAST(least(n, octet_length(b)) * 2 AS BIGINT))) END;
+    unhex(substring(hex(b), CAST(begin * 2 - 1 AS BIGINT), CAST(tule_smaller(n, octet_length(b)) * 2 AS BIGINT))) END;
 
 tule_substr_bytes(b, position, n) AS
     CASE WHEN tule_check(n < 0, 'Third argument in SUBSTR() cannot be negative') THEN tule_slice_bytes(b,
@@ -84,11 +84,11 @@ tule_left_bytes(b, n) AS
 
 tule_right_bytes(b, n) AS
     CASE WHEN tule_check(n < 0, 'Length must be greater than or equal to 0') THEN tule_slice_bytes(b,
-    greatest(octet_length(b) - n + 1, 1), n) END;
+    tule_larger(octet_length(b) - n + 1, 1), n) END;
 
 tule_repeat_bytes(b, n) AS
     CASE WHEN tule_check(n < 0, 'Repetitions must be greater than or equal to 0') THEN unhex(repeat(hex(b),
-    greatest(n, 0))) END;
+    tule_larger(n, 0))) END;
 
 tule_reverse_bytes(b) AS
     unhex(coalesce(array_to_string(list_reverse(list_transform(range(0, octet_length(b)), LAMBDA i:
@@ -145,7 +145,7 @@ tule_instr(s, part, position, occurrence) AS
     IS NULL OR part IS NULL OR position IS NULL OR occurrence IS NULL THEN NULL WHEN position > 0 THEN
     coalesce(list_extract(list_filter(range(position, length(s) - length(part) + 2), LAMBDA i: substring(s, i,
     length(part)) = part), occurrence), 0) ELSE coalesce(list_extract(list_reverse(list_filter(range(1,
-    least(length(s) + position + 1, length(s) - length(part) + 1) + 1), LAMBDA i: substring(s, i, length(part)) =
+    tule_smaller(length(s) + position + 1, length(s) - length(part) + 1) + 1), LAMBDA i: substring(s, i, length(part)) =
     part)), occurrence), 0) END END;
 
 tule_regexp_extract(s, pattern, g) AS
@@ -154,12 +154,12 @@ tule_regexp_extract(s, pattern, g) AS
 tule_regexp_extract_nth(s, pattern, g, position, occurrence) AS
     CASE WHEN tule_check(position <= 0 OR occurrence <= 0,
     'REGEXP_EXTRACT needs a position and an occurrence from 1') THEN list_extract(regexp_extract_all(substring(s,
-    greatest(position, 1)), pattern, g), greatest(occurrence, 1)) END;
+    tule_larger(position, 1)), pattern, g), tule_larger(occurrence, 1)) END;
 
 tule_regexp_instr(s, before, position) AS
     CASE WHEN tule_check(position <= 0, 'REGEXP_INSTR needs a position from 1') THEN CASE WHEN s IS NULL OR
-    position IS NULL THEN NULL WHEN regexp_matches(substring(s, greatest(position, 1)), before) THEN
-    greatest(position, 1) + length(regexp_extract(substring(s, greatest(position, 1)), before, 1)) ELSE 0 END END;
+    position IS NULL THEN NULL WHEN regexp_matches(substring(s, tule_larger(position, 1)), before) THEN
+    tule_larger(position, 1) + length(regexp_extract(substring(s, tule_larger(position, 1)), before, 1)) ELSE 0 END END;
 
 tule_regexp_replace(s, pattern, new) AS
     regexp_replace(s, pattern, new, 'g');

@@ -24,7 +24,7 @@ def rows(function: Callable[..., Any], kind: pa.DataType, count: int) -> Callabl
     def column(columns: Sequence[Any]) -> pa.Array:
         lists = [each.to_pylist() for each in columns]
         known: dict[tuple[Any, ...], Any] = {}
-        made = []
+        made: list[Any] = []
         for row in zip(*lists, strict=True):
             if None in row:
                 made.append(None)
@@ -163,7 +163,8 @@ def _put(root: Any, path: Sequence[Any], new: Any) -> Any:
     """The root with a value at a path; what is missing on the way is made, what is of another shape is left alone."""
     if not path:
         return new
-    step, *rest = path
+    step: Any = path[0]
+    rest = path[1:]
     if root is None:
         root = {} if isinstance(step, str) else []
     if isinstance(root, dict) and isinstance(step, str):
@@ -217,7 +218,13 @@ def register(connection: Any) -> None:
 
     def add(name: str, function: Callable[..., Any], takes: Sequence[Any], gives: Any, kind: pa.DataType) -> None:
         connection.create_function(
-            name, rows(function, kind, len(takes)), list(takes), gives, type="arrow", side_effects=False
+            name,
+            rows(function, kind, len(takes)),
+            list(takes),
+            gives,
+            type="arrow",
+            null_handling="special",
+            side_effects=False,
         )
 
     text, whole, binary = pa.string(), pa.int64(), pa.binary()
