@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import logging
 import sys
 import time
 import zipfile
@@ -19,10 +20,17 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 PREDICTIONS = 3000
-COMPARED = 40
+COMPARED = 25
+# Percent of the traffic that each version is to get, and how far the observed share may be from it: five standard
+# deviations of a fair draw of PREDICTIONS.
+WANTED = {"linear": 90, "trees": 10}
+TOLERANCE = 3.0
+# The largest difference of a probability between two ways of asking that still counts as the same answer.
+EQUAL = 1e-9
 LOCATION = "us-central1"
 
 # What is known before departure; nothing that only the landing tells.
@@ -61,37 +69,58 @@ TRANSFORM (
 
 MODELS = {
     "linear": "MODEL_TYPE = 'LOGISTIC_REG', MAX_ITERATIONS = 20",
-    "trees": "MODEL_TYPE = 'BOOSTED_TREE_CLASSIFIER', MAX_ITERATIONS = 40, MAX_TREE_DEPTH = 6",
+    "trees": "MODEL_TYPE = 'BOOSTED_TREE_CLASSIFIER', MAX_ITERATIONS = 40, EARLY_STOP = FALSE, MAX_TREE_DEPTH = 6",
 }
 
 TRAINING = f"SELECT {FEATURES}, late FROM demo.flights_with_weather WHERE month <= 6"
 LATER = f"SELECT {FEATURES}, late FROM demo.flights_with_weather WHERE month = 7"
 
 
+# (flight_id, the version that answered, its answer)
+Answer = tuple[str, str, Any]
+
+
+class Step:
+    """One step while it runs: what it tells meanwhile goes to a line that is gone afterwards, its result stays."""
+
+    def __init__(self, title: str, bar: Progress) -> None:
+        self.title = title
+        self.result = ""
+        self._bar = bar
+        self._task = bar.add_task(title, total=None)
+
+    def tell(self, words: str = "", done: float | None = None, of: float | None = None) -> None:
+        text = f"{self.title}: {words}" if words else self.title
+        self._bar.update(self._task, description=text, completed=done, total=of)
+
+
 class Steps:
-    """Prints each step as it runs and keeps its time for the summary."""
+    """The steps so far, with their results and seconds."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.rows: list[tuple[str, str, float]] = []
 
     @contextmanager
-    def step(self, title: str) -> Iterator[list[str]]:
-        result: list[str] = []
-        start = time.perf_counter()
-        with self.console.status(f"{title} ..."):
-            yield result
-        seconds = time.perf_counter() - start
-        self.rows.append((title, "; ".join(result), seconds))
-        self.console.print(f"[green]✓[/] {title}: {'; '.join(result)} [dim]({seconds:.1f} s)[/]")
+    def step(self, title: str) -> Iterator[Step]:
+        begin = time.perf_counter()
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=24),
+                   TaskProgressColumn(), TimeElapsedColumn())  # fmt: skip
+        with Progress(*columns, console=self.console, transient=True) as bar:
+            step = Step(title, bar)
+            yield step
+        seconds = time.perf_counter() - begin
+        self.rows.append((title, step.result, seconds))
+        self.console.print(f"[green]✓[/] {title}: [bold]{step.result}[/] [dim]({seconds:.1f} s)[/]", highlight=False)
 
     def summary(self) -> None:
-        table = Table(title="From a table to a served model", title_justify="left")
+        table = Table(title="From a table to a served model", title_justify="left", highlight=False)
         table.add_column("step")
         table.add_column("result")
         table.add_column("seconds", justify="right")
         for title, result, seconds in self.rows:
             table.add_row(title, result, f"{seconds:.1f}")
+        table.add_section()
         table.add_row("[bold]all", "", f"[bold]{sum(row[2] for row in self.rows):.1f}")
         self.console.print(table)
 
@@ -126,87 +155,122 @@ def answers(rows: Any) -> dict[str, tuple[int, float]]:
     }
 
 
+def train(client: Any, kind: str, step: Step) -> str:
+    """Train a version and register it; how its loss went."""
+    job = client.query(f"""
+        CREATE OR REPLACE MODEL demo.late_{kind} {TRANSFORM}
+        OPTIONS ({MODELS[kind]}, INPUT_LABEL_COLS = ['late'], MODEL_REGISTRY = 'VERTEX_AI',
+                 VERTEX_AI_MODEL_ID = 'late-flights', VERTEX_AI_MODEL_VERSION_ALIASES = ['{kind}'])
+        AS {TRAINING}
+    """)
+    while not job.done():
+        # The client has no name of its own for what a training tells while it runs.
+        told = job._properties["statistics"].get("query", {}).get("mlStatistics", {})
+        if iterations := told.get("iterationResults"):
+            words = f"iteration {len(iterations)}, loss {iterations[-1]['trainingLoss']:.4f}"
+            step.tell(words, len(iterations), float(told["maxIterations"]))
+        time.sleep(0.2)
+    job.result()
+    run = list(client.query_and_wait(f"SELECT * FROM ML.TRAINING_INFO(MODEL demo.late_{kind}) ORDER BY iteration"))
+    return f"{len(run)} iterations, loss {run[0]['loss']:.4f} -> {run[-1]['loss']:.4f}"
+
+
+def deploy(models: dict[str, Any]) -> Any:
+    """An endpoint with both versions, the traffic split as wanted."""
+    from google.cloud import aiplatform
+
+    for old in aiplatform.Endpoint.list(filter='display_name="late-flights"'):
+        old.delete(force=True)
+    endpoint = aiplatform.Endpoint.create(display_name="late-flights")
+    # The first version has all traffic until the second takes its share of it.
+    endpoint.deploy(models["linear"], deployed_model_display_name="linear", traffic_percentage=100)
+    endpoint.deploy(models["trees"], deployed_model_display_name="trees", traffic_percentage=WANTED["trees"])
+    return endpoint
+
+
+def ask(
+    endpoint: Any, names: dict[str, str], sample: list[dict[str, Any]], step: Step
+) -> tuple[list[Answer], list[float]]:
+    """(flight, the version that answered, its answer) for each flight, and the seconds each took, in order of length."""
+    served, times = [], []
+    for row in sample:
+        instance = {name: value for name, value in row.items() if name != "flight_id"}
+        begin = time.perf_counter()
+        answer = endpoint.predict(instances=[instance])
+        times.append(time.perf_counter() - begin)
+        served.append((row["flight_id"], names[answer.deployed_model_id], answer.predictions[0]))
+        if len(served) % 50 == 0:
+            step.tell(f"{len(served):,}", len(served), len(sample))
+    return served, sorted(times)
+
+
 def main() -> None:
     from google.cloud import aiplatform, bigquery
 
+    # The SDK tells of each call; here the steps do.
+    logging.getLogger("google.cloud.aiplatform").setLevel(logging.WARNING)
     console = Console()
     steps = Steps(console)
     client = bigquery.Client()
     aiplatform.init(project=client.project, location=LOCATION)
-    console.print(f"[bold]Will the flight be late?[/]  project {client.project}, stock google-cloud clients\n")
+    console.print(
+        f"[bold]Will the flight be late?[/]  project {client.project}, Google's own clients\n", highlight=False
+    )
 
-    with steps.step("load the tables") as result:
+    with steps.step("load the tables") as step:
         client.create_dataset("demo", exists_ok=True)
         folder = data_folder()
+        step.tell("flights", 0, 3)
         with zipfile.ZipFile(folder / "flights.csv.zip") as archive:
             flights = load(client, "demo.flights", io.BytesIO(archive.read("flights.csv")))
+        step.tell("weather", 1, 3)
         with (folder / "weather.csv").open("rb") as file:
             weather = load(client, "demo.weather", file)
+        step.tell("join", 2, 3)
         client.query_and_wait(JOINED)
-        result.append(f"{flights:,} flights, {weather:,} hours of weather, joined")
+        step.result = f"{flights:,} flights, {weather:,} hours of weather, joined"
 
     models: dict[str, Any] = {}
-    for kind, options in MODELS.items():
-        with steps.step(f"train version {len(models) + 1} ({kind}) in SQL on January to June") as result:
-            client.query_and_wait(f"""
-                CREATE OR REPLACE MODEL demo.late_{kind} {TRANSFORM}
-                OPTIONS ({options}, INPUT_LABEL_COLS = ['late'], MODEL_REGISTRY = 'VERTEX_AI',
-                         VERTEX_AI_MODEL_ID = 'late-flights', VERTEX_AI_MODEL_VERSION_ALIASES = ['{kind}'])
-                AS {TRAINING}
-            """)
-            run = list(
-                client.query_and_wait(f"SELECT * FROM ML.TRAINING_INFO(MODEL demo.late_{kind}) ORDER BY iteration")
-            )
-            result.append(f"{len(run)} iterations, loss {run[0]['loss']:.4f} -> {run[-1]['loss']:.4f}")
-        with steps.step(f"evaluate {kind} on July") as result:
+    for number, kind in enumerate(MODELS, 1):
+        with steps.step(f"train version {number} ({kind}) in SQL, January to June") as step:
+            step.result = train(client, kind, step)
+        with steps.step(f"evaluate version {number} on July") as step:
             (scores,) = client.query_and_wait(f"SELECT * FROM ML.EVALUATE(MODEL demo.late_{kind}, ({LATER}))")
-            result.append(
-                f"roc_auc {scores['roc_auc']:.3f}, log_loss {scores['log_loss']:.3f}, accuracy {scores['accuracy']:.3f}"
-            )
+            step.result = ", ".join(f"{name} {scores[name]:.3f}" for name in ("roc_auc", "log_loss", "accuracy"))
         models[kind] = aiplatform.Model(f"late-flights@{kind}")
 
-    with steps.step("deploy both versions to one endpoint, 90 to 10") as result:
-        for old in aiplatform.Endpoint.list(filter='display_name="late-flights"'):
-            old.delete(force=True)
-        endpoint = aiplatform.Endpoint.create(display_name="late-flights")
-        endpoint.deploy(models["linear"], deployed_model_display_name="linear", traffic_percentage=100)
-        endpoint.deploy(models["trees"], deployed_model_display_name="trees", traffic_percentage=10)
+    with steps.step("deploy both versions to one endpoint") as step:
+        endpoint = deploy(models)
         names = {deployed.id: deployed.display_name for deployed in endpoint.list_models()}
         split = {names[key]: share for key, share in endpoint.traffic_split.items() if share}
-        result.append(", ".join(f"{name} {share} %" for name, share in sorted(split.items())))
+        step.result = "traffic " + ", ".join(f"{name} {split[name]} %" for name in MODELS)
 
-    sample = [
-        dict(row)
-        for row in client.query_and_wait(
-            f"SELECT flight_id, {FEATURES} FROM demo.flights_with_weather WHERE month = 7"
-            f" ORDER BY flight_id LIMIT {PREDICTIONS}"
-        )
-    ]
-    instances = [{name: value for name, value in row.items() if name != "flight_id"} for row in sample]
-    served: list[tuple[str, str, Any]] = []
-    with steps.step(f"ask for {len(instances):,} online predictions, one at a time") as result:
-        times = []
-        for row, instance in zip(sample, instances, strict=True):
-            start = time.perf_counter()
-            answer = endpoint.predict(instances=[instance])
-            times.append(time.perf_counter() - start)
-            served.append((row["flight_id"], names[answer.deployed_model_id], answer.predictions[0]))
+    rows = client.query_and_wait(
+        f"SELECT flight_id, {FEATURES} FROM demo.flights_with_weather WHERE month = 7"
+        f" ORDER BY flight_id LIMIT {PREDICTIONS}"
+    )
+    sample = [dict(row) for row in rows]
+    with steps.step(f"ask for {len(sample):,} online predictions, one by one") as step:
+        served, times = ask(endpoint, names, sample, step)
         seen = Counter(name for _, name, _ in served)
-        times.sort()
-        result.append(", ".join(f"{name} {100 * count / len(served):.1f} %" for name, count in sorted(seen.items())))
-        result.append(f"p50 {1000 * times[len(times) // 2]:.1f} ms, p99 {1000 * times[int(0.99 * len(times))]:.1f} ms")
+        observed = {name: 100 * seen[name] / len(served) for name in MODELS}
+        p50, p99 = (1000 * times[int(share * len(times))] for share in (0.5, 0.99))
+        step.result = f"answered {', '.join(f'{name} {observed[name]:.1f} %' for name in MODELS)}"
+        step.result += f"; p50 {p50:.1f} ms, p99 {p99:.1f} ms"
 
-    with steps.step("prove that SQL, online and batch-of-one answers agree") as result:
-        compared, widest = compare(client, served)
-        result.append(f"{compared} flights, largest difference of a probability {widest:.1e}")
+    with steps.step("compare SQL, online and batch-of-one answers") as step:
+        compared, widest = compare(client, served, step)
+        step.result = f"{compared} flights agree, largest difference of a probability {widest:.1e}"
 
     console.print()
     steps.summary()
-    if widest > 1e-9:
-        sys.exit(f"SQL and online answers must agree within 1e-9; the largest difference was {widest:.3e}")
+    if widest > EQUAL:
+        sys.exit(f"SQL and online answers must agree within {EQUAL}; the largest difference was {widest:.3e}")
+    if any(abs(observed[name] - share) > TOLERANCE for name, share in WANTED.items()):
+        sys.exit(f"The traffic must be split {WANTED}, within {TOLERANCE} %; observed was {observed}")
 
 
-def compare(client: Any, served: list[tuple[str, str, Any]]) -> tuple[int, float]:
+def compare(client: Any, served: list[Answer], step: Step) -> tuple[int, float]:
     """The number of flights compared over both versions, and the largest difference between two ways of asking."""
     widest, compared = 0.0, 0
     for kind in MODELS:
@@ -239,6 +303,7 @@ def compare(client: Any, served: list[tuple[str, str, Any]]) -> tuple[int, float
             late = next(float(value) for key, value in probabilities.items() if int(key) == 1)
             widest = max(widest, abs(late - together[flight][1]), abs(late - alone[flight][1]))
             compared += 1
+            step.tell(f"{compared} flights", compared, COMPARED * len(MODELS))
     return compared, widest
 
 
