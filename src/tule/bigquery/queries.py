@@ -27,7 +27,7 @@ from tule.bigquery.physical import Physical, fit, new_name, note
 from tule.bigquery.plans import QueryPlan
 from tule.bigquery.references import RoutineReference, TableReference
 from tule.bigquery.results import Results, anonymous_table
-from tule.bigquery.routines import Routines, check_procedure
+from tule.bigquery.routines import Routines, check_procedure, check_result
 from tule.bigquery.schemas import JsonField
 from tule.bigquery.scripts.system import of_statement
 from tule.bigquery.scripts.transactions import Transaction
@@ -192,16 +192,15 @@ class Queries:
     def check_function(self, definition: RoutineDefinition, plan: QueryPlan) -> None:
         """Raise for a temporary function whose body cannot run."""
         with self.line(plan.project, None, {}, plan.guard, looking=True, scope=plan.scope) as line:
-            if definition.language == "SQL" and (compiled := compile_check(definition, line.context())) is not None:
-                line.session.schema(compiled.sql, compiled.parameters)
+            _check_body(definition, line)
 
     def check_routine(self, definition: RoutineDefinition, reference: RoutineReference) -> None:
         """Raise for a function or procedure whose body cannot run."""
         with self.line(reference.project, None, {}, _open_door, looking=True) as line:
             if definition.kind == PROCEDURE:
                 check_procedure(definition, reference, line.catalog)
-            elif definition.language == "SQL" and (compiled := compile_check(definition, line.context())) is not None:
-                line.session.schema(compiled.sql, compiled.parameters)
+            else:
+                _check_body(definition, line)
 
     def filtered(self, table: TableReference, restriction: str) -> Iterator[pa.RecordBatch]:
         """The rows of a table for which a GoogleSQL condition holds."""
@@ -552,6 +551,11 @@ def _watched(job: Job, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordB
     for batch in batches:
         job.check()
         yield batch
+
+
+def _check_body(definition: RoutineDefinition, line: Line) -> None:
+    if definition.language == "SQL" and (compiled := compile_check(definition, line.context())) is not None:
+        check_result(definition, line.session.schema(compiled.sql, compiled.parameters))
 
 
 def _nothing() -> None:

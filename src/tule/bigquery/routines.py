@@ -9,15 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
+
+import pyarrow as pa
 
 from tule.bigquery.catalog import type_text
 from tule.bigquery.datasets import Datasets, milliseconds
 from tule.bigquery.engine import Session
-from tule.bigquery.errors import already_exists, invalid, not_found, not_implemented, stale
+from tule.bigquery.errors import already_exists, invalid, invalid_query, not_found, not_implemented, stale
 from tule.bigquery.javascript import Functions, check_types
 from tule.bigquery.jobs import Outcome
 from tule.bigquery.references import DatasetReference, RoutineReference
+from tule.bigquery.scripts.values import fits, same
 from tule.bigquery.sql import Catalog
 from tule.bigquery.sql.routine_statements import (
     AGGREGATE,
@@ -31,8 +35,9 @@ from tule.bigquery.sql.routine_statements import (
 from tule.bigquery.sql.script import Node, parse_script
 from tule.bigquery.sql.script.nodes import Block, Call
 from tule.bigquery.sql.statements import CreateRoutineNamed, DropRoutineNamed, field_of_text, routine_name
+from tule.bigquery.sql.words import moved
 from tule.bigquery.types import SCALARS, Field, standard
-from tule.kernel.errors import Aborted
+from tule.kernel.errors import Aborted, TuleError
 from tule.kernel.records import Record, Records
 
 KIND = "bigquery#routine"
@@ -150,9 +155,11 @@ class Routines:
         self.record(reference)
         self._records.delete(reference.name)
 
-    def _stored(self, reference: RoutineReference, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _stored(
+        self, reference: RoutineReference, body: Mapping[str, Any], place: tuple[int, int] = (1, 1)
+    ) -> dict[str, Any]:
         stored = _checked(reference, body)
-        definition = definition_of(stored)
+        definition = replace(definition_of(stored), place=place)
         if definition.language == "JAVASCRIPT":
             check_types(
                 [field_of_text(each.name, each.type) for each in definition.arguments],
@@ -181,7 +188,7 @@ class Routines:
                     f"{existing.body['routineType']}."
                 )
         body = resource_of(definition, reference)
-        stored = self._stored(reference, body)
+        stored = self._stored(reference, body, definition.place)
         operation = "CREATE" if existing is None else "REPLACE"
         return Outcome(
             {"query": _ddl(operation, reference)},
@@ -432,11 +439,30 @@ def _type_text(given: Mapping[str, Any]) -> str:
     return type_text(field_from_json("", given))
 
 
-# -- procedures
+# -- checks
+
+
+def check_result(definition: RoutineDefinition, schema: pa.Schema) -> None:
+    """Raise for a function whose body is not of the type that it is declared to return."""
+    if not definition.returns or definition.kind == TABLE:
+        return
+    given, wanted = Field.from_arrow(schema.field(0)), field_of_text("", definition.returns)
+    if not fits(given, wanted, literal=False) and not same(given, wanted):
+        raise invalid_query(
+            f"Function declared to return {type_text(wanted)} but the function body produces incompatible type "
+            f"{type_text(given)}"
+        )
 
 
 def check_procedure(definition: RoutineDefinition, reference: RoutineReference, catalog: Catalog) -> None:
     """Raise for a procedure whose body is wrong: its syntax, its variables and, unless strict_mode is off, what it calls."""
+    try:
+        _check_procedure(definition, reference, catalog)
+    except TuleError as error:
+        raise moved(error, definition.place) from None
+
+
+def _check_procedure(definition: RoutineDefinition, reference: RoutineReference, catalog: Catalog) -> None:
     script = parse_script(definition.body, arguments=[each.name for each in definition.arguments])
     if len(script.statements) != 1 or not isinstance(script.statements[0], Block):
         raise invalid("The body of a procedure must be BEGIN ... END", location="definitionBody")
