@@ -21,6 +21,10 @@ from tule.kernel.errors import InvalidArgument, TuleError, Unimplemented
 _RANDOM = re.compile(r"\b(?:random|uuid|gen_random_uuid|tule_rand\w*|tule_uuid\w*)\(", re.I)
 
 
+# Longer texts are hardly repeated (rows written as VALUES), and their trees take a hundred times their size.
+_LONGEST_KEPT = 20_000
+
+
 @dataclass(frozen=True)
 class Compiled:
     """SQL of the engine's dialect with the values to bind, and the tables it reads.
@@ -58,6 +62,8 @@ class Parsed:
                 self._kept.move_to_end(key)
                 return found
         found = parse_script(text, arguments=arguments or ())
+        if len(text) > _LONGEST_KEPT:
+            return found
         with self._lock:
             self._kept[key] = found
             while len(self._kept) > self._most:
