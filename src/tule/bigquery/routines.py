@@ -22,7 +22,8 @@ from tule.bigquery.javascript import Functions, check_types
 from tule.bigquery.jobs import Outcome
 from tule.bigquery.references import DatasetReference, RoutineReference
 from tule.bigquery.scripts.values import fits, same
-from tule.bigquery.sql import Catalog
+from tule.bigquery.sql import Catalog, Name
+from tule.bigquery.sql.names import is_definition, written_names
 from tule.bigquery.sql.routine_statements import (
     AGGREGATE,
     ANY_TYPE,
@@ -32,12 +33,12 @@ from tule.bigquery.sql.routine_statements import (
     RoutineArgument,
     RoutineDefinition,
 )
-from tule.bigquery.sql.script import Node, parse_script
+from tule.bigquery.sql.script import Node, Script, check_body, parse_script, trees
 from tule.bigquery.sql.script.nodes import Block, Call
 from tule.bigquery.sql.statements import CreateRoutineNamed, DropRoutineNamed, field_of_text, routine_name
 from tule.bigquery.sql.words import moved
 from tule.bigquery.types import SCALARS, Field, standard
-from tule.kernel.errors import Aborted, TuleError
+from tule.kernel.errors import Aborted, NotFound, TuleError
 from tule.kernel.records import Record, Records
 
 KIND = "bigquery#routine"
@@ -463,17 +464,38 @@ def check_procedure(definition: RoutineDefinition, reference: RoutineReference, 
 
 
 def _check_procedure(definition: RoutineDefinition, reference: RoutineReference, catalog: Catalog) -> None:
-    script = parse_script(definition.body, arguments=[each.name for each in definition.arguments])
+    arguments = [each.name for each in definition.arguments]
+    script = parse_script(definition.body, arguments=arguments)
     if len(script.statements) != 1 or not isinstance(script.statements[0], Block):
         raise invalid("The body of a procedure must be BEGIN ... END", location="definitionBody")
     if definition.options.get("strict_mode", True) is False:
         return
+    check_body(script, arguments)
+    own = Name(reference.project, reference.dataset, reference.routine)
     for call in _calls(script.statements):
         if call.procedure[0].upper() == "BQ":
             continue
         name = routine_name(call.procedure, reference.project, None)
-        if catalog.routine(name) is None:
+        if name != own and catalog.routine(name) is None:
             raise script.text.error(f"Procedure is not found: {'.'.join(call.procedure)}", call.place)
+    _check_tables(script, reference, catalog)
+
+
+def _check_tables(script: Script, reference: RoutineReference, catalog: Catalog) -> None:
+    """Raise for a table that is neither there nor made by the body."""
+    made: set[Name] = set()
+    for node, tree in trees(script.statements):
+        names = written_names(tree, reference.project)
+        if is_definition(tree):
+            made.update(names[:1])
+            names = names[1:]
+        for name in names:
+            if name in made:
+                continue
+            try:
+                catalog.resolve(name)
+            except NotFound as error:
+                raise script.text.placed(error, node.start) from None
 
 
 def _calls(statements: Sequence[Node]) -> Iterator[Call]:

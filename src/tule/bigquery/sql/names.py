@@ -22,6 +22,21 @@ def parts(table: exp.Expression) -> list[str]:
 SESSION = "_SESSION"
 
 
+def written_names(tree: exp.Expression, project: str) -> list[Name]:
+    """The tables that a statement names with their dataset, without those that are parts of others (``t.list``), of
+    INFORMATION_SCHEMA, temporary or a wildcard."""
+    found = []
+    tables = [(each, parts(each)) for each in tree.find_all(exp.Table) if isinstance(each.this, exp.Identifier)]
+    inside = {name.lower() for each, written in tables for name in (each.alias, written[-1])}
+    for table, written in tables:
+        upper = [each.upper() for each in written]
+        if len(written) > 1 and upper[0] != SESSION and "INFORMATION_SCHEMA" not in upper and written[-1][-1:] != "*":
+            name = full_name(table, project, None)
+            if written[0].lower() not in inside - {name.table.lower()}:
+                found.append(name)
+    return found
+
+
 def full_name(table: exp.Expression, project: str, dataset: str | None, temporary: Temporary | None = None) -> Name:
     """The full name of a table node; raises InvalidArgument where a dataset is missing."""
     # Where a word is missing, sqlglot's trees may hold anything.
@@ -52,3 +67,8 @@ def full_name(table: exp.Expression, project: str, dataset: str | None, temporar
         )
     default_project, _, name = dataset.rpartition(".")
     return Name(default_project or project, name, written[0])
+
+
+def is_definition(tree: exp.Expression) -> bool:
+    """Whether a statement makes or removes what it names first."""
+    return isinstance(tree, exp.Create | exp.Drop)

@@ -3,7 +3,9 @@
 https://cloud.google.com/bigquery/docs/reference/standard-sql/procedural-language
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+
+from sqlglot import exp
 
 from tule.bigquery.sql.routine_statements import CreateRoutine, RoutineDefinition
 from tule.bigquery.sql.script.checks import check
@@ -16,6 +18,25 @@ def check_script(script: Script, *, outer: Collection[str]) -> None:
     check(script.text, script.statements, outer=outer)
 
 
+def check_body(script: Script, arguments: Collection[str]) -> None:
+    """Raise where the body of a procedure gives a value to a variable that it does not have."""
+    check(script.text, script.statements, arguments=arguments, strict=True)
+
+
+def trees(statements: Iterable[Node]) -> Iterator[tuple[Node, exp.Expression]]:
+    """Each statement's trees, also inside of others."""
+    for node in statements:
+        if isinstance(node, Sql):
+            yield node, node.tree
+        for value in vars(node).values():
+            if isinstance(value, Expression | Sql):
+                yield node, value.tree
+        for branch in getattr(node, "branches", ()):
+            yield node, branch.condition.tree
+        for block in node.blocks():
+            yield from trees(block)
+
+
 def temporary_function(node: Node) -> RoutineDefinition | None:
     """The function that a statement makes, where it is a temporary one."""
     if isinstance(node, Sql) and isinstance(node.tree, CreateRoutine) and node.tree.this.temporary:
@@ -24,4 +45,6 @@ def temporary_function(node: Node) -> RoutineDefinition | None:
     return None
 
 
-__all__ = ["Expression", "Node", "Script", "Sql", "check_script", "parse_script", "temporary_function"]
+__all__ = [
+    "Expression", "Node", "Script", "Sql", "check_body", "check_script", "parse_script", "temporary_function", "trees",
+]  # fmt: skip

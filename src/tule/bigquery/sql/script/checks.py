@@ -6,8 +6,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from tule.bigquery.sql.script.nodes import (
+    Assign,
+    AssignStruct,
     Block,
     Declare,
+    Execute,
     ForIn,
     Jump,
     Labelled,
@@ -37,18 +40,21 @@ class _Place:
 
 
 def check(
-    text: Text, statements: Iterable[Node], *, arguments: Collection[str] = (), outer: Collection[str] = ()
-) -> None:
+    text: Text, statements: Iterable[Node], *, arguments: Collection[str] = (), outer: Collection[str] = (),
+    strict: bool = False,
+) -> None:  # fmt: skip
     """Raise for what cannot be. ``arguments`` are those of the procedure this is the body of, ``outer`` the variables of
-    the session; names in any case."""
-    _Checks(text, {each.lower() for each in arguments}, {each.lower() for each in outer}).list(statements, _Place())
+    the session; names in any case. ``strict``: a variable that is given a value must be declared."""
+    made = _Checks(text, {each.lower() for each in arguments}, {each.lower() for each in outer}, strict)
+    made.list(statements, _Place())
 
 
 class _Checks:
-    def __init__(self, text: Text, arguments: set[str], outer: set[str]) -> None:
+    def __init__(self, text: Text, arguments: set[str], outer: set[str], strict: bool) -> None:
         self._text = text
         self._arguments = arguments
         self._outer = outer
+        self._strict = strict
 
     def list(self, statements: Iterable[Node], place: _Place) -> None:
         variables = set(place.variables)
@@ -73,6 +79,10 @@ class _Checks:
         variables.add(name.lower())
 
     def _statement(self, node: Node, place: _Place) -> None:
+        if self._strict:
+            for name, at in _targets(node):
+                if name.lower() not in place.variables | self._arguments | self._outer:
+                    raise self._text.error(f"Undeclared variable: {name}", at)
         if isinstance(node, Jump):
             self._jump(node, place)
         elif isinstance(node, Raise):
@@ -118,3 +128,14 @@ class _Checks:
         elif not place.loop:
             without = "" if node.continues else " without label"
             raise self._text.error(f"{node.word}{without} is only allowed inside of a loop body", node.start)
+
+
+def _targets(node: Node) -> Iterable[tuple[str, int]]:
+    """The variables that a statement gives a value, with their places."""
+    if isinstance(node, Assign):
+        return [(node.name, node.place)]
+    if isinstance(node, AssignStruct):
+        return zip(node.names, node.places, strict=True)
+    if isinstance(node, Execute):
+        return zip(node.into, node.places, strict=True)
+    return ()

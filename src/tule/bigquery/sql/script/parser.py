@@ -139,11 +139,16 @@ class _Parser:
 
     def _sql(self, start: int) -> Node:
         cursor = self.words
+        cases = 0
         while not cursor.done and not cursor.symbol(";"):
-            if cursor.word() == "BEGIN" and self._is_procedure(start):
+            word = "" if cursor.symbol(".", -1) else cursor.word()
+            if word == "BEGIN" and self._is_procedure(start):
                 self._skip_block()
-            else:
-                cursor.take()
+                continue
+            cases += (word == "CASE") - (word == "END")
+            if cases < 0:
+                break
+            cursor.take()
         return self._cut(start, cursor.end)
 
     def _cut(self, start: int, end: int) -> Sql:
