@@ -244,8 +244,9 @@ class Newton:
             weights[-1] = 0.0
         iterations: list[Iteration] = []
         step = np.zeros_like(weights)
-        before = math.inf
+        before = settled = math.inf
         number = 0
+        eval_loss: float | None = None
         for _ in range(3 * limit + 10):
             at = quadratics(self._loss, source, weights, self._columns)
             objective = at.value + self._penalty(weights)
@@ -254,32 +255,30 @@ class Newton:
                 weights = weights - step
                 continue
             if number and not quiet:
-                iterations[-1] = self._settled(iterations[-1], at.value)
+                # Told of when its loss was measured: what the quadratic model promised may have been too good.
+                iterations.append(self._watch.iteration(number - 1, at.value, eval_loss, of=limit))
             if number >= limit:
                 break
-            before = objective
+            before, settled = objective, at.value
             step, gain = self._step(at, weights)
             weights = weights + step
             number += 1
             if not quiet:
                 eval_loss = None if evaluation is None else mean_loss(self._loss, evaluation, weights)
-                predicted = max(0.0, at.value - gain)
-                iterations.append(self._watch.iteration(number - 1, predicted, eval_loss, of=limit))
             small = isinstance(source, Source) and source.cached
             if gain <= (_EXACT if small else _STEEP) * max(1.0, abs(objective)):
+                if not quiet:
+                    iterations.append(self._watch.iteration(number - 1, max(0.0, at.value - gain), eval_loss, of=limit))
                 break
         else:
+            if number and not quiet:
+                iterations.append(self._watch.iteration(number - 1, settled, eval_loss, of=limit))
             self.notes.append("Training stopped before it converged.")
         if np.abs(weights).max() > 15.0 and number >= limit:
             self.notes.append(
                 "Some weights grow without bound because a feature separates the classes; L2_REG keeps them finite."
             )
         return weights, iterations
-
-    def _settled(self, iteration: Iteration, value: float) -> Iteration:
-        from dataclasses import replace
-
-        return replace(iteration, loss=value)
 
     def _penalty(self, weights: np.ndarray) -> float:
         own = weights[:-1]
