@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+
+from tule.bigquery.jobs import Job
 
 if TYPE_CHECKING:
     from tests.bigquery.conftest import BigQueryApi
@@ -88,3 +92,33 @@ def test_a_job_that_waits_for_its_table_is_cancelled(api: BigQueryApi) -> None:
     api.ok("POST", f"jobs/{first}/cancel")
     assert api.ended(first)["status"]["errorResult"]["reason"] == "stopped"
     assert api.rows("SELECT COUNT(*) FROM d.numbers") == [["100000"]]
+
+
+def test_nothing_stays_behind(api: BigQueryApi) -> None:
+    """What many queries leave in the server: their records, and no more."""
+
+    def alive() -> int:
+        gc.collect()
+        return sum(isinstance(each, Job) for each in gc.get_objects())
+
+    def left_in_the_engine() -> list[Any]:
+        with api.warehouse.physical.session() as session:
+            sql = (
+                "SELECT (SELECT count(*) FROM duckdb_tables() WHERE temporary), "
+                "(SELECT count(*) FROM duckdb_views() WHERE NOT internal)"
+            )
+            return [each[0].as_py() for each in session.query(sql).table().columns]
+
+    api.query("CREATE TABLE d.left AS SELECT 1 AS a")
+    api.query("CREATE OR REPLACE TABLE d.left AS SELECT * FROM d.left")
+    threads = threading.active_count()
+    for index in range(40):
+        api.query(f"SELECT {index} AS a, (SELECT COUNT(*) FROM d.INFORMATION_SCHEMA.TABLES) AS n")
+        api.query_error("SELECT 1 / 0 FROM bigquery-public-data.ml_datasets.penguins")
+        api.query(f"INSERT INTO d.left VALUES ({index})")
+    api.ok("GET", "jobs")
+    assert alive() <= 3
+    assert threading.active_count() <= threads + 12
+    assert left_in_the_engine() == [0, 0]
+    assert [each for each in (api.app.home.root / "results").rglob("*") if each.is_file()] == []
+    assert len(api.warehouse.physical.engine.marks("test-project")) < 64

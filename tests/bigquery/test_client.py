@@ -325,6 +325,38 @@ def test_loads_extracts_and_copies(tule_exec: Exec) -> None:
     tule_exec(LOADS)
 
 
+PATIENCE = """
+from google.api_core import exceptions
+from google.cloud import bigquery
+client = bigquery.Client()
+client.create_dataset("c_patience")
+client.query_and_wait("CREATE TABLE c_patience.n AS SELECT x FROM UNNEST(GENERATE_ARRAY(1, 100000)) AS x")
+endless = "SELECT COUNT(*) FROM c_patience.n AS a, c_patience.n AS b, c_patience.n AS c WHERE a.x * b.x * c.x = 7"
+
+job = client.query(endless)
+assert job.running() and not job.done()
+assert job.job_id in [each.job_id for each in client.list_jobs(state_filter="running")]
+assert job.cancel()
+error = job.exception()
+assert "User requested cancellation" in str(error) and job.state == "DONE", error
+
+job = client.query(endless, bigquery.QueryJobConfig(job_timeout_ms=300))
+error = job.exception()
+assert "timed out after 0.3s" in str(error), error
+try:
+    client.query_and_wait(endless, job_config=bigquery.QueryJobConfig(job_timeout_ms=300))
+except exceptions.GoogleAPICallError as error:
+    assert "timed out after 0.3s" in str(error), error
+else:
+    raise AssertionError("an endless query ended")
+assert [row.n for row in client.query_and_wait("SELECT COUNT(*) AS n FROM c_patience.n")] == [100000]
+"""
+
+
+def test_time_outs_and_cancelling(tule_exec: Exec) -> None:
+    tule_exec(PATIENCE)
+
+
 DIRECT = """
 import sys
 from google.auth.exceptions import GoogleAuthError
