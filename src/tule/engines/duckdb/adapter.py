@@ -57,8 +57,9 @@ class DuckDBEngine:
         }
         self._connection = duckdb.connect(":memory:", config=config)
         run = self._connection.execute
-        run("SET TimeZone = 'UTC'")
-        run("SET default_null_order = 'nulls_first_on_asc_last_on_desc'")
+        # Global: a plain SET would be this connection's alone, and cursors would go by the machine's time zone.
+        run("SET GLOBAL TimeZone = 'UTC'")
+        run("SET GLOBAL default_null_order = 'nulls_first_on_asc_last_on_desc'")
         run("SET GLOBAL scalar_subquery_error_on_multiple_rows = true")
         # A division by zero fails instead of giving infinity.
         run("SET GLOBAL ieee_floating_point_ops = false")

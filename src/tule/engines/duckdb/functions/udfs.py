@@ -150,12 +150,12 @@ def _exists(root: Any, path: Sequence[Any]) -> bool:
 
 def _at(root: Any, path: Sequence[Any]) -> Any:
     for step in path:
-        if (isinstance(root, dict) and isinstance(step, str) and step in root) or (
+        here = (isinstance(root, dict) and isinstance(step, str) and step in root) or (
             isinstance(root, list) and isinstance(step, int) and step < len(root)
-        ):
-            root = root[step]
-        else:
+        )
+        if not here:
             return None
+        root = root[step]
     return root
 
 
