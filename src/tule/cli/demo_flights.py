@@ -208,7 +208,7 @@ def main() -> None:
     from google.cloud import aiplatform, bigquery
 
     # The SDK tells of each call; here the steps do.
-    logging.getLogger("google.cloud.aiplatform").setLevel(logging.WARNING)
+    logging.disable(logging.INFO)
     console = Console()
     steps = Steps(console)
     client = bigquery.Client()
@@ -228,13 +228,13 @@ def main() -> None:
             weather = load(client, "demo.weather", file)
         step.tell("join", 2, 3)
         client.query_and_wait(JOINED)
-        step.result = f"{flights:,} flights, {weather:,} hours of weather, joined"
+        step.result = f"{flights:,} flights, {weather:,} hours of weather"
 
     models: dict[str, Any] = {}
-    for number, kind in enumerate(MODELS, 1):
-        with steps.step(f"train version {number} ({kind}) in SQL, January to June") as step:
+    for kind in MODELS:
+        with steps.step(f"train {kind} in SQL, January to June") as step:
             step.result = train(client, kind, step)
-        with steps.step(f"evaluate version {number} on July") as step:
+        with steps.step(f"evaluate {kind} on July") as step:
             (scores,) = client.query_and_wait(f"SELECT * FROM ML.EVALUATE(MODEL demo.late_{kind}, ({LATER}))")
             step.result = ", ".join(f"{name} {scores[name]:.3f}" for name in ("roc_auc", "log_loss", "accuracy"))
         models[kind] = aiplatform.Model(f"late-flights@{kind}")
@@ -250,17 +250,17 @@ def main() -> None:
         f" ORDER BY flight_id LIMIT {PREDICTIONS}"
     )
     sample = [dict(row) for row in rows]
-    with steps.step(f"ask for {len(sample):,} online predictions, one by one") as step:
+    with steps.step(f"ask for {len(sample):,} predictions online") as step:
         served, times = ask(endpoint, names, sample, step)
         seen = Counter(name for _, name, _ in served)
         observed = {name: 100 * seen[name] / len(served) for name in MODELS}
         p50, p99 = (1000 * times[int(share * len(times))] for share in (0.5, 0.99))
-        step.result = f"answered {', '.join(f'{name} {observed[name]:.1f} %' for name in MODELS)}"
+        step.result = ", ".join(f"{name} {observed[name]:.1f} %" for name in MODELS)
         step.result += f"; p50 {p50:.1f} ms, p99 {p99:.1f} ms"
 
-    with steps.step("compare SQL, online and batch-of-one answers") as step:
+    with steps.step("compare SQL, online, batch of one") as step:
         compared, widest = compare(client, served, step)
-        step.result = f"{compared} flights agree, largest difference of a probability {widest:.1e}"
+        step.result = f"{compared} flights agree, within {widest:.1e}"
 
     console.print()
     steps.summary()

@@ -35,7 +35,7 @@ class Waiting:
         self.hide()
 
     def show(self, job: QueryJob, done: int, of: int) -> None:
-        """Show ``job`` as it was last looked at; it is a script where ``of`` is more than one statement."""
+        """Show ``job`` as it was last looked at: the statement after the ``done`` ones of a script of ``of``."""
         if not self._visible or self._clock.monotonic() - self._since < _QUIET:
             return
         text = self._title
@@ -43,8 +43,8 @@ class Waiting:
         total: float | None = None
         if of > 1:
             text, completed, total = f"statement {min(done + 1, of)} of {of}", done, of
-        elif told := progress_of(job):
-            text, completed, total = f"{self._title}: {told[0]}", told[1], told[2]
+        if told := progress_of(job):
+            text, completed, total = f"{text}: {told[0]}", told[1], told[2]
         if self._bar is None:
             self._bar = _bar()
             self._bar.start()

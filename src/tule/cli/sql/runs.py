@@ -65,26 +65,29 @@ class Runs:
         told = 0
         with Waiting(text, self._clock) as waiting:
             while True:
+                runs = job
                 try:
                     ended = job.wait(_LOOK)
                 finally:
                     if of > 1 or job.statement == "SCRIPT":
-                        told = self._tell_of_script(job, told, waiting)
+                        told, runs = self._tell_of_script(job, told, waiting)
                 if ended:
                     break
-                job.refresh()
-                waiting.show(job, told, of)
+                if runs is job:
+                    job.refresh()
+                waiting.show(runs, told, of)
         if job.statement != "SCRIPT":
             self._tell(job, self._clock.monotonic() - began)
 
-    def _tell_of_script(self, job: QueryJob, told: int, waiting: Waiting) -> int:
+    def _tell_of_script(self, job: QueryJob, told: int, waiting: Waiting) -> tuple[int, QueryJob]:
+        """How many statements were told of by now, and the one that runs."""
         for child in job.children()[told:]:
             if not child.done or child.failed:
-                break
+                return told, child
             waiting.hide()
             self._tell(child, child.seconds)
             told += 1
-        return told
+        return told, job
 
     def _tell(self, job: QueryJob, seconds: float) -> None:
         fields = job.schema
