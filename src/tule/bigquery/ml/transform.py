@@ -61,6 +61,12 @@ class Item:
         made.pop()
         return made
 
+    def plain_node(self) -> Node:
+        """The same with BigQuery ML's scalar functions taken apart, too."""
+        from tule.bigquery.sql.rules.preprocess import plain
+
+        return plain(self.node())
+
     def inputs(self) -> list[str]:
         """The input columns that it uses, as written."""
         return list(dict.fromkeys(nodes.roots(_expression(self.sql))))

@@ -16,6 +16,20 @@ from tule.kernel.errors import InvalidArgument, Unimplemented
 
 
 def preprocess(tree: Any, context: Context) -> Any:
+    return taken_apart(tree)
+
+
+def plain(node: Any) -> Any:
+    """An expression in which every preprocessing function is taken apart; it stands alone afterwards."""
+    holder = exp.Paren(this=node)
+    taken_apart(holder)
+    made = holder.this
+    made.pop()
+    return made
+
+
+def taken_apart(tree: Any) -> Any:
+    """The tree with its preprocessing functions as plain expressions."""
     for node in reversed(list(tree.find_all(exp.Dot))):
         name = function_of(node)
         if name is None:
