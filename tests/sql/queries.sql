@@ -318,7 +318,7 @@ FROM d.teams |> EXTEND UPPER(team) AS big |> WHERE big = 'X' |> SELECT big, colo
 --> "X" | "red"
 
 FROM d.teams |> SET team = 'a';
---> error: Syntax error: Unexpected keyword "SET" at [1:23]
+--> error: Syntax error: Unexpected keyword SET at [1:23]
 
 -- What would be lost is refused
 

@@ -41,7 +41,7 @@ IF TRUE THEN SELECT 1;
 --> error: Syntax error: Expected keyword END but got end of script at [1:23]
 
 IF TRUE SELECT 1; END IF;
---> error: Syntax error: Unexpected keyword "SELECT" at [1:9]
+--> error: Syntax error: Unexpected keyword SELECT at [1:9]
 
 IF TRUE THEN ELSE END IF;
 --> rows: 0
@@ -202,10 +202,10 @@ SELECT x;
 --> 4
 
 WHILE TRUE SELECT 1; END WHILE;
---> error: Syntax error: Unexpected keyword "SELECT" at [1:12]
+--> error: Syntax error: Unexpected keyword SELECT at [1:12]
 
 REPEAT SELECT 1; END REPEAT;
---> error: Syntax error: Unexpected keyword "END" at [1:18]
+--> error: Syntax error: Unexpected keyword END at [1:18]
 
 -- FOR
 
@@ -386,7 +386,7 @@ BEGIN SELECT 1;
 --> error: Syntax error: Expected keyword END but got end of script at [1:16]
 
 SELECT 1; END;
---> error: Syntax error: Unexpected keyword "END" at [1:11]
+--> error: Syntax error: Unexpected keyword END at [1:11]
 
 -- ASSERT
 

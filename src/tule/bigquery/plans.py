@@ -29,7 +29,8 @@ class QueryPlan:
 
     ``statement`` is None for a script, ``script`` None for a statement. ``scope`` tells what names mean beside the
     catalog, None for a statement that is in no script and no session; ``transaction`` is the open one that the statement
-    belongs to, ``session`` the one that the job joins, ``new_session`` whether it begins one.
+    belongs to, ``session`` the one that the job joins, ``new_session`` whether it begins one. ``names_project`` is the
+    project of names that have none, where it is not the job's.
     """
 
     project: str
@@ -47,6 +48,7 @@ class QueryPlan:
     session: Session | None = None
     new_session: bool = False
     labels: Mapping[str, str] | None = None
+    names_project: str = ""
 
     @property
     def changes_something(self) -> bool:

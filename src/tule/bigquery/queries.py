@@ -161,7 +161,8 @@ class Queries:
             scope = replace(plan.scope or Scope(), system=of_statement(plan, None))
             if plan.session is not None:
                 scope = replace(scope, temporary=plan.session.temporary, functions=plan.session.state.functions)
-            with self.line(plan.project, plan.dataset, plan.parameters, plan.guard, looking=True, scope=scope) as line:
+            project = plan.names_project or plan.project
+            with self.line(project, plan.dataset, plan.parameters, plan.guard, looking=True, scope=scope) as line:
                 compiled = line.compile(tree)
                 if isinstance(statement, Query):
                     schema = _columns(line.session.schema(compiled.sql, compiled.parameters))
@@ -278,8 +279,9 @@ class Queries:
 
     def _line(self, job: Job, plan: QueryPlan) -> Any:
         return self.line(
-            plan.project, plan.dataset, plan.parameters, plan.guard, job, scope=plan.scope, transaction=plan.transaction
-        )
+            plan.names_project or plan.project, plan.dataset, plan.parameters, plan.guard, job, scope=plan.scope,
+            transaction=plan.transaction,
+        )  # fmt: skip
 
     def _within_budget(self, plan: QueryPlan, size: int) -> None:
         if plan.maximum_bytes is not None and size > plan.maximum_bytes:

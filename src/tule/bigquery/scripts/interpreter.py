@@ -194,7 +194,7 @@ class Interpreter:
 
     def _read(self, frame: Frame, node: n.Sql) -> Statement:
         try:
-            (statement,) = statements([node.tree.copy()], self.plan.project, self.state.dataset, self._temporary)
+            (statement,) = statements([node.tree.copy()], self.project, self.state.dataset, self._temporary)
         except TuleError as error:
             raise frame.script.text.shifted(error, node.start) from None
         return statement
@@ -285,11 +285,17 @@ class Interpreter:
             statement=statement,
             script=None,
             dataset=self.state.dataset,
+            names_project=self.project,
             parameters=frame.parameters,
             destination=None,
             scope=self.scope(frame, node, child),
             transaction=self.state.transaction,
         )
+
+    @property
+    def project(self) -> str:
+        """The project of names that have none."""
+        return self.state.project or self.plan.project
 
     def scope(self, frame: Frame, node: Any, child: Job | None = None) -> Scope:
         """What names mean to a statement or an expression of a frame now."""
@@ -306,7 +312,7 @@ class Interpreter:
     @contextmanager
     def _lines(self, parameters: Mapping[str, Parameter], scope: Scope) -> Iterator[Line]:
         with self._executor.line(
-            self.plan.project, self.state.dataset, parameters, self.plan.guard, self.job, scope=scope
+            self.project, self.state.dataset, parameters, self.plan.guard, self.job, scope=scope
         ) as line:
             yield line
 

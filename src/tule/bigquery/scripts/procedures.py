@@ -45,7 +45,7 @@ class Procedures:
             raise frame.script.text.error(
                 f"Out of stack space due to deeply-nested procedure call to {'.'.join(path)}", node.start
             )
-        name = routine_name(path, script.plan.project, script.state.dataset)
+        name = routine_name(path, script.project, script.state.dataset)
         reference = RoutineReference(name.project, name.dataset, name.table)
         definition = self._routines.definition(reference)
         if definition is None or definition.kind != PROCEDURE:

@@ -111,7 +111,9 @@ class Runs:
             )
             if state.transaction is not None:
                 job.statistics["transactionInfo"] = {"transactionId": state.transaction.id}
-            plan = replace(plan, dataset=state.dataset, transaction=state.transaction)
+            plan = replace(
+                plan, dataset=state.dataset, names_project=state.project or "", transaction=state.transaction
+            )
         try:
             return self._executor.execute(job, replace(plan, scope=scope))
         except TuleError as error:

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 class State:
     """Temporary functions and tables, the open transaction, and settings of ``SET @@...``.
 
-    ``temporary`` is the hidden dataset of the temporary tables; ``variables`` are those of a session.
+    ``temporary`` is the hidden dataset of the temporary tables; ``variables`` are those of a session. ``dataset`` and
+    ``project`` are those of names that have none.
     """
 
     temporary: DatasetReference
     functions: dict[str, RoutineDefinition] = field(default_factory=dict)
     variables: dict[str, Variable] = field(default_factory=dict)
     dataset: str | None = None
+    project: str | None = None
     labels: Mapping[str, str] | None = None
     transaction: Transaction | None = None
     row_count: int | None = None

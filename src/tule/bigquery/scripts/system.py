@@ -55,7 +55,7 @@ def of_statement(plan: QueryPlan, job: Job | None) -> Callable[[str], Parameter 
         if name == "script.creation_time":
             return Parameter("TIMESTAMP", None)
         if name == "error.stack_trace":
-            return Parameter(_TRACE, [])
+            return Parameter(_TRACE, None)
         return None
 
     return read
@@ -91,7 +91,8 @@ class SystemVariables:
         if name == "dataset_id":
             return Parameter("STRING", state.dataset.rpartition(".")[2] if state.dataset else None)
         if name == "dataset_project_id":
-            return Parameter("STRING", state.dataset.rpartition(".")[0] if state.dataset else None)
+            of_dataset = state.dataset.rpartition(".")[0] if state.dataset else None
+            return Parameter("STRING", state.project or of_dataset)
         if name == "query_label":
             labels = state.labels if state.labels is not None else script.job.configuration.get("labels") or {}
             return Parameter("STRING", ",".join(f"{key}:{value}" for key, value in labels.items()) or None)
@@ -106,9 +107,9 @@ class SystemVariables:
         if field == "formatted_stack_trace":
             return Parameter("STRING", failure.formatted if failure else None)
         if field == "stack_trace":
-            trace = failure.trace if failure else []
-            frames = [
-                {"line": line, "column": column, "filename": None, "location": name} for line, column, name in trace
+            frames = failure and [
+                {"line": line, "column": column, "filename": None, "location": name}
+                for line, column, name in failure.trace
             ]
             return Parameter(_TRACE, frames)
         return None
@@ -156,14 +157,13 @@ class SystemVariables:
             state.dataset = None
             return
         project, _, dataset = name.rpartition(".")
-        state.dataset = DatasetReference(project or self._script.plan.project, dataset).checked().dotted
+        state.dataset = DatasetReference(project or self._script.project, dataset).checked().dotted
 
     def _set_project(self, name: str | None) -> None:
         state = self._script.state
-        dataset = state.dataset.rpartition(".")[2] if state.dataset else ""
-        if not dataset:
-            raise not_implemented("SET @@dataset_project_id without a default dataset", do="set @@dataset_id first")
-        state.dataset = f"{name or self._script.plan.project}.{dataset}"
+        state.project = name or None
+        if state.dataset:
+            self._set_dataset(state.dataset.rpartition(".")[2])
 
     def _set_label(self, text: str | None) -> None:
         self._script.state.labels = labels_of(text) if text else {}

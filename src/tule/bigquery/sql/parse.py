@@ -192,9 +192,7 @@ def parse(text: str) -> exp.Expression:
         )
     if words[0] not in _STARTERS:
         token = _tokens(text)[0]
-        raise _invalid(
-            f'Syntax error: Unexpected {_kind(token.text)} "{token.text}" at [{token.line}:{_column(text, token)}]'
-        )
+        raise _invalid(f"Syntax error: Unexpected {_shown(token.text)} at [{token.line}:{_column(text, token)}]")
     if words[:2] in (["EXPORT", "MODEL"], ["ALTER", "MODEL"]):
         return _model_statement(text, words[0])
     try:
@@ -279,7 +277,7 @@ def _syntax_error(text: str, message: str, errors: list[dict[str, Any]] | None =
                 return found
             if not word.strip():
                 return _invalid(f"Syntax error: Unexpected end of script at [{line}:{begin}]")
-            shown = f'{_kind(word)} "{word}"' if re.fullmatch(r"\w+", word) else f'"{word}"'
+            shown = _shown(word)
             return _invalid(f"Syntax error: Unexpected {shown} at [{line}:{begin}]")
     line_count = text.count("\n") + 1
     return _invalid(f"Syntax error: {message.splitlines()[0]} at [{line_count}:1]")
@@ -362,7 +360,9 @@ _KEYWORDS = frozenset(
 )
 
 
-def _kind(word: str) -> str:
+def _shown(word: str) -> str:
+    if not re.fullmatch(r"\w+", word):
+        return f'"{word}"'
     if word.upper() in _KEYWORDS:
-        return "keyword"
-    return "integer literal" if word.isdigit() else "identifier"
+        return f"keyword {word.upper()}"
+    return f'{"integer literal" if word.isdigit() else "identifier"} "{word}"'

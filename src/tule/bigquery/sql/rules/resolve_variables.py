@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from tule.bigquery.sql.analysis.scopes import wrong
 from tule.bigquery.sql.context import Context, Parameter
 from tule.bigquery.sql.free_names import Describe, free_names, leading, path
 from tule.bigquery.sql.rules.resolve_tables import RESOLVED
@@ -50,7 +51,7 @@ def _system(node: exp.Parameter, context: Context) -> None:
         name = f"{name}.{whole.expression.name.lower()}"
     found = context.scope.system(name)
     if found is None:
-        raise InvalidArgument(f"Unrecognized name: @@{name}", reason="invalidQuery", location="query")
+        raise wrong(f"Unrecognized name: @@{name}", whole)
     whole.replace(context.bind(found, f"@@{name}"))
 
 

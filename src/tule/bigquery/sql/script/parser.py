@@ -149,6 +149,8 @@ class _Parser:
             if cases < 0:
                 break
             cursor.take()
+        if cursor.end <= start:
+            raise cursor.unexpected()
         return self._cut(start, cursor.end)
 
     def _cut(self, start: int, end: int) -> Sql:
