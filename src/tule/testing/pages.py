@@ -86,10 +86,18 @@ def coverage() -> str:
     return page(NOTE)
 
 
+def dialect() -> str:
+    """docs/bigquery-sql.md"""
+    from tule.testing.dialect import page
+
+    return page(NOTE)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "coverage.md": coverage,
     "settings.md": settings,
     "bigquery-ml-options.md": model_options,
+    "bigquery-sql.md": dialect,
 }
 
 

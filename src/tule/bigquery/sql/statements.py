@@ -227,6 +227,12 @@ def routine_name(path: Sequence[str], project: str, dataset: str | None) -> Name
     return Name(default_project or project, name, written[0])
 
 
+_TABLE_PROPERTIES = (
+    exp.Property, exp.TemporaryProperty, exp.PartitionedByProperty, exp.ClusterProperty, exp.LikeProperty,
+)  # fmt: skip
+"""What may stand around a table's columns; another word would be lost."""
+
+
 def _create(tree: exp.Create, project: str, dataset: str | None, temporary: Temporary | None = None) -> Statement:
     kind = str(tree.args["kind"]).upper()
     replace, absent = bool(tree.args.get("replace")), bool(tree.args.get("exists"))
@@ -252,6 +258,12 @@ def _create(tree: exp.Create, project: str, dataset: str | None, temporary: Temp
         return CreateView("CREATE_VIEW", tree, target, replace, absent, query, options)
     if kind != "TABLE":
         raise Unimplemented(f"Tule does not run CREATE {kind}", do="see docs/bigquery.md", reason="notImplemented")
+    for each in properties.expressions if properties is not None else ():
+        if type(each) not in _TABLE_PROPERTIES:
+            raise Unimplemented(
+                f"Tule does not do {each.sql('bigquery').strip()} in CREATE TABLE", do="see docs/bigquery-sql.md",
+                reason="notImplemented", location="query",
+            )  # fmt: skip
     like = copies = None
     if properties is not None and (found := properties.find(exp.LikeProperty)):
         like = full_name(found.this, project, dataset, temporary)

@@ -385,6 +385,11 @@ def _struct(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
             value = node.expressions[index]
         made.append((name, value))
         fields.append((name, kind))
+    taken: set[str] = set()
+    for name, _ in made:
+        if name and name.lower() in taken:
+            raise wrong(f"Tule does not do a STRUCT with two fields of one name: {name}", node)
+        taken.add(name.lower())
     expressions = [
         exp.PropertyEQ(this=exp.to_identifier(name or f"_field_{index + 1}", quoted=True), expression=value)
         for index, (name, value) in enumerate(made)

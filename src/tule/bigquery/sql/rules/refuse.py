@@ -10,7 +10,7 @@ from tule.bigquery.sql.context import Context
 from tule.kernel.errors import Unimplemented
 
 # Syntax that would be lost or mean something else in the engine's dialect.
-_REFUSED: tuple[tuple[type[exp.Expression], str], ...] = (
+REFUSED: tuple[tuple[type[exp.Expression], str], ...] = (
     (exp.TableSample, "TABLESAMPLE"),
     (exp.Version, "FOR SYSTEM_TIME AS OF"),
     (exp.MatchRecognize, "MATCH_RECOGNIZE"),
@@ -21,10 +21,10 @@ _REFUSED: tuple[tuple[type[exp.Expression], str], ...] = (
 
 
 def refuse(tree: Any, context: Context) -> Any:
-    kinds = tuple(kind for kind, _ in _REFUSED)
+    kinds = tuple(kind for kind, _ in REFUSED)
     for node in tree.walk():
         if isinstance(node, kinds):
-            name = next(name for kind, name in _REFUSED if isinstance(node, kind))
+            name = next(name for kind, name in REFUSED if isinstance(node, kind))
             raise Unimplemented(
                 f"Tule does not do {name}", do="see docs/bigquery-sql.md for what it does", reason="notImplemented",
                 location="query",
