@@ -2,7 +2,7 @@
 
 Names, types and defaults follow the CREATE MODEL pages of the BigQuery ML reference. An option is executed, or it is
 refused by name: with ``InvalidArgument`` where BigQuery itself would refuse it, with ``Unimplemented`` where Tule does
-not do it. ``docs/bigquery-ml.md`` is generated from these tables.
+not do it. ``docs/bigquery-ml-options.md`` is generated from these tables.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("DISTANCE_TYPE", _choice, _set(KMEANS), "EUCLIDEAN", "distance", ("EUCLIDEAN", "COSINE")),
     Option("STANDARDIZE_FEATURES", _boolean, _set(KMEANS), True, "scale numeric features"),
     Option("MODEL_REGISTRY", _choice, ALL, None, "register the model", ("VERTEX_AI",)),
-    Option("VERTEX_AI_MODEL_ID", _text, ALL, None, "id in the registry; by default dataset and model name"),
+    Option("VERTEX_AI_MODEL_ID", _text, ALL, None, "id in the registry; by default the name of the model"),
     Option("VERTEX_AI_MODEL_VERSION_ALIASES", _texts, ALL, None, "aliases of the registered version"),
 )
 
@@ -325,7 +325,7 @@ def _unknown(name: str, model_type: str, table: Mapping[str, Option]) -> Excepti
     near = difflib.get_close_matches(name, table, n=3)
     return InvalidArgument(
         f"Unsupported option {name} for model type {model_type}",
-        do=f"did you mean {' or '.join(near)}?" if near else "see the table of options in docs/bigquery-ml.md",
+        do=f"did you mean {' or '.join(near)}?" if near else "see the table of options in docs/bigquery-ml-options.md",
         reason="invalidQuery",
     )
 
