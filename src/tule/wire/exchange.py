@@ -7,11 +7,11 @@ receipt, then its door.
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from tule.wire.handlers import HandlerTable
 from tule.wire.partial import select_fields
 from tule.wire.service import Handler
 from tule.wire.surfaces import UNARY
+from tule.wire.threads import Threads
 
 _LOG = logging.getLogger(__name__)
 JSON = "application/json; charset=UTF-8"
@@ -50,8 +51,8 @@ class Carrier:
     table: HandlerTable
     access: Access
     max_body: int
-    threads: Executor
-    uploads: Executor
+    threads: Threads
+    uploads: Threads
 
 
 class Exchange:
@@ -79,7 +80,7 @@ class Exchange:
         try:
             whole = await self._read_early()
             carrier = self._carrier
-            await self._loop.run_in_executor(carrier.threads if whole else carrier.uploads, self._answer)
+            await (carrier.threads if whole else carrier.uploads).run(self._answer)
             for message in self._last:
                 await self._send(message)
         except ClientGone:
@@ -125,10 +126,7 @@ class Exchange:
         host_header = self.headers.get("host", "")
         carrier.access.check_host(host_header, self.headers.get("origin"))
         self._override_verb()
-        if self.path == "/healthz" and self.verb == "GET":
-            self._reply(Reply(200, {"status": "ready"}))
-            return
-        host = split_host(host_header)[0].lower()
+        host = _host_name(host_header)
         if self.verb == "OPTIONS":
             raise Unimplemented("Tule answers no cross-origin preflight", given=self.path)
         door = table.door_for(host, self.path)
@@ -369,6 +367,11 @@ class _GoogleDoor(Door):
 
 
 _GOOGLE = _GoogleDoor()
+
+
+@functools.lru_cache(maxsize=256)
+def _host_name(header: str) -> str:
+    return split_host(header)[0].lower()
 
 
 def _query(text: str) -> list[tuple[str, str]]:

@@ -6,9 +6,7 @@ without a thread, a message or the database (``Rest._fast``).
 
 from __future__ import annotations
 
-import asyncio
 import re
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -20,6 +18,7 @@ from tule.wire.bodies import ClientGone, Receive
 from tule.wire.exchange import JSON, Carrier, Exchange, Scope, Send
 from tule.wire.handlers import HandlerTable
 from tule.wire.service import FastPath, FastRequest
+from tule.wire.threads import Threads
 
 __all__ = ["Rest"]
 
@@ -44,22 +43,20 @@ class Rest:
         self._table = table
         self._access = access
         self._max_body = max_body
-        self._pools = (
-            ThreadPoolExecutor(threads, thread_name_prefix="rest"),
-            ThreadPoolExecutor(threads, thread_name_prefix="upload"),
-        )
-        self._carrier = Carrier(table, access, max_body, *self._pools)
+        self._carrier = Carrier(table, access, max_body, Threads(threads, "rest"), Threads(threads, "upload"))
         self._fast_patterns = [
             (re.compile(pattern), (package, service, name)) for pattern, package, service, name in fast
         ]
         self._fast_paths: dict[tuple[str, str, str], FastPath] = {}
-        self._good_hosts: set[tuple[bytes, bytes]] = set()
 
     def close(self) -> None:
-        for pool in self._pools:
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._carrier.threads.close()
+        self._carrier.uploads.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/healthz" and scope["method"] == "GET" and self._ours(dict(scope["headers"])):
+            await _send_json(send, 200, b'{"status":"ready"}')
+            return
         if scope["method"] == "POST":
             for pattern, key in self._fast_patterns:
                 found = pattern.fullmatch(scope["path"])
@@ -97,23 +94,31 @@ class Rest:
     async def _find(self, key: tuple[str, str, str]) -> FastPath | None:
         """The action of a short way; its door is built on a thread the first time."""
         package, service, name = key
-        loop = asyncio.get_running_loop()
-        found = (await loop.run_in_executor(self._pools[0], self._table.fast, package, service)).get(name)
-        if found is not None:
-            self._fast_paths[key] = found
-        return found
+        found = await self._carrier.threads.run(lambda: self._table.fast(package, service))
+        action: FastPath | None = found.get(name)
+        if action is not None:
+            self._fast_paths[key] = action
+        return action
+
+    def _ours(self, headers: dict[bytes, bytes]) -> bool:
+        """Whether host and origin are those of a client of ours; if not, the ordinary way words the refusal."""
+        try:
+            self._access.check_host(_text(headers, b"host"), _text(headers, b"origin") or None)
+        except TuleError:
+            return False
+        return True
 
     def _who(self, scope: Scope, headers: dict[bytes, bytes]) -> Principal:
-        host, origin = headers.get(b"host", b""), headers.get(b"origin", b"")
-        name = host.decode("latin-1")
-        if (host, origin) not in self._good_hosts:
-            self._access.check_host(name, origin.decode("latin-1") or None)
-            if len(self._good_hosts) < 256:
-                self._good_hosts.add((host, origin))
-        text = {"authorization": headers.get(b"authorization", b"").decode("latin-1")}
+        name = _text(headers, b"host")
+        self._access.check_host(name, _text(headers, b"origin") or None)
+        text = {"authorization": _text(headers, b"authorization")}
         if b"proxy-authorization" in headers:
-            text["proxy-authorization"] = headers[b"proxy-authorization"].decode("latin-1")
+            text["proxy-authorization"] = _text(headers, b"proxy-authorization")
         return self._access.principal_for(text, {}, method=scope["method"], host=name, path=scope["path"])
+
+
+def _text(headers: dict[bytes, bytes], name: bytes) -> str:
+    return headers.get(name, b"").decode("latin-1")
 
 
 def _plain(query: bytes) -> bool:
