@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import re
 import socket
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from subprocess import CompletedProcess
 
 import httpx
@@ -41,7 +44,9 @@ for transport in ("grpc", "rest"):
     grpc, rest = done.stdout.splitlines()
     assert grpc.startswith("grpc Tule does not do PipelineService.GetPipelineJob yet. Next: see docs/coverage.md")
     assert rest.startswith("rest GET https://us-central1-aiplatform.googleapis.com")
-    assert rest.endswith("Tule does not do PipelineService.GetPipelineJob yet. Next: see docs/coverage.md for what it does")
+    assert rest.endswith(
+        "Tule does not do PipelineService.GetPipelineJob yet. Next: see docs/coverage.md for what it does"
+    )
 
 
 def test_a_google_host_that_is_not_served_gets_a_clear_error_and_never_leaves(tule_exec: Exec) -> None:
@@ -121,3 +126,167 @@ def test_the_same_port_speaks_tls_with_a_certificate_of_ours(server: ServerProce
     for port in (server.runtime.tls_port, server.runtime.port):
         answer = httpx.get(f"https://127.0.0.1:{port}/healthz", verify=str(server.target.bundle))
         assert answer.json() == {"status": "ready"}
+
+
+def test_every_usual_way_to_speak_http_lands_here(tule_exec: Exec) -> None:
+    done = tule_exec("""
+import asyncio, json, os, subprocess, urllib.request
+import httpx, requests
+url = "https://bigquery.googleapis.com/bigquery/v2/projects?alt=json"
+headers = {"Authorization": "Bearer " + os.environ["TULE_TOKEN"]}
+print("requests", requests.get(url, headers=headers).json()["kind"])
+print("urllib", json.load(urllib.request.urlopen(urllib.request.Request(url, headers=headers)))["kind"])
+print("httpx", httpx.get(url, headers=headers).json()["kind"])
+async def ask():
+    async with httpx.AsyncClient() as client:
+        return (await client.get(url, headers=headers)).json()["kind"]
+print("async", asyncio.run(ask()))
+curl = ["curl", "-sS", "-H", "Authorization: " + headers["Authorization"], url]
+print("curl", json.loads(subprocess.run(curl, capture_output=True, check=True).stdout)["kind"])
+""")
+    assert done.stdout.splitlines() == [
+        f"{way} bigquery#projectList" for way in ("requests", "urllib", "httpx", "async", "curl")
+    ]
+
+
+class Upstream:
+    """The proxy that a command had before: it notes what it is asked for, and lets nothing through."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://user:pass@127.0.0.1:{self._socket.getsockname()[1]}"
+        self.heads: list[str] = []
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                self.heads.append(connection.recv(65536).decode("latin-1"))
+                connection.sendall(b"HTTP/1.1 418 I'm a teapot\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    def __enter__(self) -> Upstream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join(10)
+
+
+# Whatever Python's sockets look up or connect to, and whom this process's sockets (gRPC's too) are connected with.
+SEEN = """
+import os, socket, sys
+asked = set()
+def watch(event, arguments):
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        asked.add(str(arguments[0]))
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        asked.add(arguments[1][0])
+sys.addaudithook(watch)
+def peers():
+    own = {os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")}
+    rows = [line.split() for name in ("tcp", "tcp6") for line in open(f"/proc/self/net/{name}").readlines()[1:]]
+    return {row[2].split(":")[0] for row in rows if f"socket:[{row[9]}]" in own}
+"""
+
+
+def test_nothing_meant_for_google_leaves(server: ServerProcess) -> None:
+    code = (
+        SEEN
+        + """
+import requests, google.auth, google.auth.transport.requests
+from google.api_core.exceptions import GoogleAPICallError
+from google.cloud import aiplatform_v1, bigquery
+session = google.auth.transport.requests.AuthorizedSession(
+    google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])[0])
+for host in ("spanner", "storage", "www", "oauth2", "us-central1-aiplatform", "no-such-service"):
+    session.get(f"https://{host}.googleapis.com/v1/anything")
+requests.get("https://us-docker.pkg.dev/v2/")
+requests.get("http://metadata.google.internal/computeMetadata/v1/project/project-id")
+bigquery.Client().query_and_wait("SELECT 1")
+client = aiplatform_v1.PipelineServiceClient(client_options={"api_endpoint": "europe-west4-aiplatform.googleapis.com"})
+try:
+    client.list_pipeline_jobs(parent="projects/p/locations/europe-west4", retry=None, timeout=20)
+except GoogleAPICallError:
+    pass
+print(sorted(asked), sorted(peers()))
+"""
+    )
+    with Upstream() as upstream:
+        done = server.exec(code, offline=False, inherited={"HTTPS_PROXY": upstream.url})
+        asked, _, peers = done.stdout.strip().rpartition(" [")
+        assert asked == "['127.0.0.1']"
+        # 127.0.0.1 as the kernel writes it, alone and inside IPv6.
+        assert set(re.findall(r"\w+", peers)) <= {"0100007F", "0000000000000000FFFF00000100007F"}
+        assert upstream.heads == []
+
+        # The same, for a host that is not Google's: this is how it would have been seen.
+        server.exec(
+            ["curl", "-sS", "https://example.com/"], offline=False, check=False, inherited={"HTTPS_PROXY": upstream.url}
+        )
+        (head,) = upstream.heads
+        assert head.startswith("CONNECT example.com:443 HTTP/1.1")
+        assert f"Proxy-Authorization: Basic {base64.b64encode(b'user:pass').decode()}" in head
+        assert server.token not in head and "tule" not in head.lower()
+
+
+def test_no_proxy_is_honoured_for_other_hosts_and_not_for_googles(server: ServerProcess) -> None:
+    with Upstream() as upstream, socket.create_server(("127.0.0.2", 0)) as direct:
+        inherited = {"HTTPS_PROXY": upstream.url, "NO_PROXY": "*.googleapis.com,127.0.0.2"}
+        port = direct.getsockname()[1]
+        code = f"import socket, requests; requests.get('http://127.0.0.2:{port}/x')"
+        answering = threading.Thread(target=_answer_once, args=(direct,))
+        answering.start()
+        server.exec(code, offline=False, inherited=inherited)
+        answering.join(10)
+        done = server.exec(
+            "import requests; print(requests.get('https://bigquery.googleapis.com/bigquery/v2/projects').status_code)",
+            offline=False, inherited=inherited,
+        )  # fmt: skip
+        assert done.stdout == "401\n"
+        assert upstream.heads == []
+
+
+def _answer_once(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        head = connection.recv(65536).decode()
+        assert head.startswith("GET /x HTTP/1.1") and "Proxy-Authorization" not in head
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+
+def test_an_offline_server_refuses_whatever_a_command_asks(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "home", offline=True).start()
+    try:
+        done = server.exec(
+            ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_connect}", "https://example.com/"],
+            offline=False,
+            check=False,
+        )
+        assert done.stdout == "403"
+        refused = server.exec(["curl", "-sS", "http://example.com/"], offline=False, check=False)
+        assert "Tule is offline" in refused.stdout and "given: example.com:80" in refused.stdout
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    "given", ["", "Basic !!!", "Basic dHVsZQ==", "Bearer wrong"], ids=["none", "noise", "user", "bearer"]
+)
+def test_the_proxy_answers_nobody_without_its_credential(server: ServerProcess, given: str) -> None:
+    for target, host in (
+        ("CONNECT bigquery.googleapis.com:443", "bigquery.googleapis.com"),
+        ("GET http://example.com/", "example.com"),
+        ("GET http://metadata.google.internal/computeMetadata/v1/project/project-id", "metadata.google.internal"),
+    ):
+        line = f"Proxy-Authorization: {given}\r\n" if given else ""
+        with socket.create_connection(("127.0.0.1", server.runtime.port)) as sock:
+            sock.sendall(f"{target} HTTP/1.1\r\nHost: {host}\r\n{line}\r\n".encode())
+            answer = sock.recv(65536)
+        assert answer.startswith((b"HTTP/1.1 407", b"HTTP/1.1 401")), answer
+        assert b"Next:" in answer

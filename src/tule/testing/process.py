@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +81,22 @@ class ServerProcess:
             self._started.let_go()
 
     def exec(
-        self, code: str | list[str], *, timeout: float = 120, check: bool = True, offline: bool = True, **variables: str
+        self,
+        code: str | list[str],
+        *,
+        timeout: float = 120,
+        check: bool = True,
+        offline: bool = True,
+        inherited: Mapping[str, str] | None = None,
+        **variables: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run Python source (or a command) in its own process, its Google clients landing here.
 
-        ``check``: fail with the process's output unless it ends with 0.
+        ``check``: fail with the process's output unless it ends with 0. ``inherited``: variables that the command had
+        before it was intercepted; ``variables`` are set afterwards.
         """
         command = [sys.executable, "-c", code] if isinstance(code, str) else code
-        environ = environment(self.target, os.environ, offline=offline) | variables
+        environ = environment(self.target, {**os.environ, **(inherited or {})}, offline=offline) | variables
         done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=timeout, check=False)
         if check and done.returncode:
             raise AssertionError(f"exit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-6000:]}")
