@@ -9,12 +9,13 @@ from tests.bigquery.conftest import BigQueryApi
 @pytest.mark.parametrize(
     "sql",
     [
+        "CREATE OR REPLACE TABLE d.made (x INT64)",
         "CREATE OR REPLACE TABLE d.made AS SELECT 1 AS x",
         "INSERT INTO d.made (x) VALUES (2)",
         "MERGE d.made USING (SELECT 2 AS y) ON x = y WHEN MATCHED THEN UPDATE SET x = 3",
         "DELETE FROM d.made WHERE x = 3",
     ],
-    ids=["create table as", "insert", "merge", "delete"],
+    ids=["create table", "create table as", "insert", "merge", "delete"],
 )
 def test_a_statement_that_writes_names_its_table(api: BigQueryApi, sql: str) -> None:
     api.query("CREATE TABLE IF NOT EXISTS d.made AS SELECT 1 AS x")

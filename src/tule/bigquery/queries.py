@@ -380,7 +380,9 @@ class Queries:
         target = _table(statement.target)
         plan.guard("bigquery.tables.create", target.name)
         if statement.query is None:
-            return self._definitions.create_table(statement)
+            outcome = self._definitions.create_table(statement)
+            outcome.configuration = _writes(target, "WRITE_EMPTY")
+            return outcome
         held = ExitStack()
         held.enter_context(self._locks.hold(target.name, check=job.check))
         try:
