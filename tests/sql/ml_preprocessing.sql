@@ -192,3 +192,26 @@ SELECT ML.DECODE_IMAGE(b'x') AS s;
 SELECT ML.FEATURE_CROSS(STRUCT(1.0 AS a, 2 AS b, TRUE AS c)) AS crossed;
 --> crossed STRUCT<a_b STRING, a_c STRING, b_c STRING>
 --> {a_b: "1_2", a_c: "1_true", b_c: "2_true"}
+
+-- one element a value: the number of its category, 0 for those that are not kept
+SELECT f, ML.ONE_HOT_ENCODER(f, 'none', 2, 2) OVER () AS output FROM UNNEST([NULL, 'a', 'b', 'b', 'c', 'c', 'c', 'd', 'd']) AS f ORDER BY f LIMIT 4;
+--> f STRING | output ARRAY<STRUCT<index INT64, value FLOAT64>>
+--> NULL | [{index: 0, value: 1.0}]
+--> "a" | [{index: 0, value: 1.0}]
+--> "b" | [{index: 1, value: 1.0}]
+--> "b" | [{index: 1, value: 1.0}]
+
+-- the most frequent category weighs nothing
+SELECT DISTINCT f, output[OFFSET(0)].index AS i, output[OFFSET(0)].value AS v FROM (SELECT f, ML.ONE_HOT_ENCODER(f, 'most_frequent', 10, 1) OVER () AS output FROM UNNEST(['a', 'b', 'c', 'c']) AS f) ORDER BY f;
+--> f STRING | i INT64 | v FLOAT64
+--> "a" | 1 | 1.0
+--> "b" | 2 | 1.0
+--> "c" | 3 | 0.0
+
+SELECT ML.ONE_HOT_ENCODER(f, 'first') OVER () AS output FROM UNNEST(['a']) AS f;
+--> error: The drop of ML.ONE_HOT_ENCODER must be none or most_frequent; given: 'first'
+
+SELECT f[OFFSET(0)] AS first, ML.MULTI_HOT_ENCODER(f, 10, 2) OVER () AS output FROM (SELECT ['a', 'b', 'b', NULL, 'c'] AS f UNION ALL SELECT ['c', 'c', 'd', 'd', 'z']) ORDER BY first;
+--> first STRING | output ARRAY<STRUCT<index INT64, value FLOAT64>>
+--> "a" | [{index: 0, value: 1.0}, {index: 1, value: 1.0}, {index: 2, value: 1.0}]
+--> "c" | [{index: 0, value: 1.0}, {index: 2, value: 1.0}, {index: 3, value: 1.0}]

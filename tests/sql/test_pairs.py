@@ -94,6 +94,20 @@ _FILES = sorted(_FOLDER.glob("*.sql"))
 _PAIRS = [pair for path in _FILES for pair in pairs_of(path)]
 
 
+def _groups() -> Iterator[list[Pair]]:
+    """Pairs that are a test together: those of a file that changes its tables, in their order; others alone."""
+    for path in _FILES:
+        pairs = [pair for pair in _PAIRS if pair.file == path.stem and not pair.setup]
+        if any(line.startswith("rows: ") for pair in pairs for line in pair.expected):
+            yield pairs
+        else:
+            yield from ([pair] for pair in pairs)
+
+
+def _name(pairs: list[Pair]) -> str:
+    return pairs[0].name if len(pairs) == 1 else pairs[0].file
+
+
 class Warehouse:
     """A warehouse as ``app.py`` builds it, without a server around it."""
 
@@ -152,8 +166,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     made.close()
 
 
-@pytest.mark.parametrize("pair", [pair for pair in _PAIRS if not pair.setup], ids=lambda pair: pair.name)
-def test_pair(pair: Pair, house: Warehouse) -> None:
+@pytest.mark.parametrize("pairs", _groups(), ids=_name)
+def test_pair(pairs: list[Pair], house: Warehouse) -> None:
+    for pair in pairs:
+        check(pair, house)
+
+
+def check(pair: Pair, house: Warehouse) -> None:
     house.prepare(pair.file)
     try:
         answer = house.run(pair)

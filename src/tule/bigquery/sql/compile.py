@@ -18,6 +18,7 @@ from tule.bigquery.sql.script import Script, Sql, parse_script
 from tule.bigquery.sql.statements import Statement, statement
 from tule.kernel.errors import InvalidArgument, TuleError, Unimplemented
 
+_BOUND = re.compile(r"\$(p_\d+)\b")
 _RANDOM = re.compile(r"\b(?:random|uuid|gen_random_uuid|tule_rand\w*|tule_uuid\w*)\(", re.I)
 
 
@@ -107,8 +108,14 @@ def compile_query(tree: Any, context: Context) -> Compiled:
             f"Tule does not run this query: {str(error).splitlines()[0]}", reason="notImplemented"
         ) from None
     return Compiled(
-        sql, dict(context.bound), tuple(dict.fromkeys(context.tables)), dict(context.sources), not context.called
+        sql, _used(sql, context), tuple(dict.fromkeys(context.tables)), dict(context.sources), not context.called
     )
+
+
+def _used(sql: str, context: Context) -> dict[str, Any]:
+    """The bound values that the SQL mentions: a constant of a function may have been read while compiling."""
+    names = set(_BOUND.findall(sql))
+    return {name: value for name, value in context.bound.items() if name in names}
 
 
 def comparison(left: str, right: str) -> exp.Expression:

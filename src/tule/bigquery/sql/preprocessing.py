@@ -126,23 +126,66 @@ def _imputer(column: Node, arguments: list[Node], known: Mapping[str, Node]) -> 
     return exp.Coalesce(this=value, expressions=[known["value"].copy()])
 
 
+def _vocabulary_of(words: Node, arguments: list[Node]) -> Node:
+    """The ``top`` most frequent words that come ``threshold`` times or more, in alphabetical order."""
+    top = arguments[0] if arguments else exp.Literal.number(32000)
+    threshold = arguments[1] if len(arguments) > 1 else exp.Literal.number(5)
+    return _aggregate("tule_vocabulary", words, top.copy(), threshold.copy())
+
+
 def _vocabulary(column: Node, arguments: list[Node]) -> dict[str, Node]:
-    top = arguments[1] if len(arguments) > 1 else exp.Literal.number(32000)
-    threshold = arguments[2] if len(arguments) > 2 else exp.Literal.number(5)
-    return {
-        "words": _aggregate("tule_vocabulary", _aggregate("list", _text_values(column)), top.copy(), threshold.copy())
-    }
+    return {"words": _vocabulary_of(_aggregate("list", _text_values(column)), arguments[1:])}
+
+
+def _position(value: Node, words: Node) -> Node:
+    """The number of a text in a vocabulary, from 1; 0 for NULL and for one that is not in it."""
+    made = exp.cast(_call("list_position", words.copy(), value), exp.DataType.Type.BIGINT)
+    made.meta["tule_done"] = True
+    return exp.Coalesce(this=made, expressions=[exp.Literal.number(0)])
 
 
 def _label_encoder(column: Node, arguments: list[Node], known: Mapping[str, Node]) -> Node:
-    return exp.Coalesce(this=_position(column, known["words"]), expressions=[exp.Literal.number(0)])
+    return _position(_text_values(column), known["words"])
 
 
-def _position(column: Node, words: Node) -> Node:
-    """The number of a value in a vocabulary, NULL for one that is not in it."""
-    made = exp.cast(_call("list_position", words.copy(), _text_values(column)), exp.DataType.Type.BIGINT)
-    made.meta["tule_done"] = True
-    return made
+_DROPS = ("none", "most_frequent")
+
+
+def _drop(arguments: list[Node]) -> str:
+    drop = str(_constant(arguments[1], "The drop of ML.ONE_HOT_ENCODER")).lower() if len(arguments) > 1 else "none"
+    if drop not in _DROPS:
+        raise InvalidArgument(
+            "The drop of ML.ONE_HOT_ENCODER must be none or most_frequent", given=repr(drop), reason="invalidQuery"
+        )
+    return drop
+
+
+def _one_hot_statistics(column: Node, arguments: list[Node]) -> dict[str, Node]:
+    found = {"words": _vocabulary_of(_aggregate("list", _text_values(column)), arguments[2:])}
+    if _drop(arguments) == "most_frequent":
+        found["dropped"] = _aggregate("mode", _text_values(column))
+    return found
+
+
+def _one_hot_encoder(column: Node, arguments: list[Node], known: Mapping[str, Node]) -> Node:
+    value: Node = number(1)
+    if _drop(arguments) == "most_frequent":
+        is_dropped = exp.EQ(this=_text_values(column), expression=known["dropped"].copy())
+        value = exp.Case(default=number(1)).when(is_dropped, number(0))
+    return exp.Array(expressions=[_entry(_position(_text_values(column), known["words"]), value)])
+
+
+def _entry(index: Node, value: Node) -> Node:
+    return exp.Struct(
+        expressions=[
+            exp.PropertyEQ(this=exp.to_identifier("index", quoted=True), expression=index),
+            exp.PropertyEQ(this=exp.to_identifier("value", quoted=True), expression=value),
+        ]
+    )
+
+
+def _multi_hot_statistics(column: Node, arguments: list[Node]) -> dict[str, Node]:
+    return {"words": _vocabulary_of(_call("flatten", _aggregate("list", column.copy())), arguments[1:])}
 
 
 def _robust_statistics(column: Node, arguments: list[Node]) -> dict[str, Node]:
@@ -208,6 +251,13 @@ ANALYTIC: dict[str, Analytic] = {
     ),
     "IMPUTER": Analytic(_imputer_statistics, _imputer, 2, 2),
     "LABEL_ENCODER": Analytic(_vocabulary, _label_encoder, 1, 3),
+    "ONE_HOT_ENCODER": Analytic(_one_hot_statistics, _one_hot_encoder, 1, 4),
+    "MULTI_HOT_ENCODER": Analytic(
+        _multi_hot_statistics,
+        lambda column, _, known: _call("tule_multi_hot", column.copy(), known["words"].copy()),
+        1,
+        3,
+    ),
 }
 
 
@@ -230,10 +280,12 @@ def over_window(name: str, arguments: list[Node]) -> Node:
 
 
 def _windowed(aggregate: Node) -> Node:
-    if aggregate.name == "tule_vocabulary":
-        inner, *rest = aggregate.expressions
-        return _call("tule_vocabulary", exp.Window(this=inner, over="OVER"), *rest)
-    return exp.Window(this=aggregate, over="OVER")
+    if aggregate.name != "tule_vocabulary":
+        return exp.Window(this=aggregate, over="OVER")
+    # Of what is around it only the list is an aggregate.
+    inner = next(node for node in aggregate.find_all(exp.Anonymous) if node.name == "list")
+    inner.replace(exp.Window(this=inner.copy(), over="OVER"))
+    return aggregate
 
 
 def statistics_of(name: str, arguments: list[Node]) -> dict[str, Node]:

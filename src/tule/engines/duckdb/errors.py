@@ -58,6 +58,8 @@ _TABLE: tuple[tuple[str, Make], ...] = (
     (r"Could not cast value (?P<value>\S+) to DECIMAL", _invalid(r"numeric out of range: \g<value>")),
     (r"cannot take logarithm of (?:zero|a negative number)", _invalid("Floating point error in function: LN")),
     (r"cannot take square root of a negative number", _invalid("Floating point error in function: SQRT")),
+    (r"MERGE INTO command cannot affect the same target row more than once",
+     _invalid("UPDATE/MERGE must match at most one source row for each target row")),
     (r"More than one row returned by a subquery", _invalid("Scalar subquery produced more than one element")),
     (r"NOT NULL constraint failed: \S*?\.(?P<column>\w+)", _invalid(r"Required field \g<column> cannot be null")),
     (r"Column \"(?P<column>[^\"]+)\" referenced that exists in the SELECT clause",

@@ -273,10 +273,12 @@ def _in_scope(scope: Scope, names: list[str], node: Any, aliases: bool) -> tuple
             if not scope.aliases.get(first) and not any(each.find(first)[0] for each in scope.sources):
                 raise wrong(f"Name {names[1]} not found inside {names[0]}", node)
     found: list[Kind | None] = []
+    owner = ""
     for source in scope.sources:
         hit, kind = source.find(first)
         if hit and (first not in source.merged):
             found.append(kind)
+            owner = source.name
         elif not hit:
             hit, kind = source.field_of_value(first)
             if hit:
@@ -290,6 +292,8 @@ def _in_scope(scope: Scope, names: list[str], node: Any, aliases: bool) -> tuple
     if len(found) > 1:
         raise wrong(f"Column name {names[0]} is ambiguous", node)
     if found:
+        if scope.qualify and owner:
+            _qualify(node, owner)
         return True, found[0], names[1:]
     if first in scope.aliases and len(names) == 1 and (
         node.find_ancestor(exp.Having, exp.Qualify, exp.Order, exp.Group, exp.Select) or aliases
@@ -302,6 +306,16 @@ def _in_scope(scope: Scope, names: list[str], node: Any, aliases: bool) -> tuple
                 return True, dict(source.columns or ()).get(source.value), names[1:]
             return True, source.row, names[1:]
     return False, None, None
+
+
+def _qualify(node: Any, owner: str) -> None:
+    """``column.field`` becomes ``owner.column.field``."""
+    identifiers = [each.copy() for each in parts_of(node)]
+    made: Any = exp.column(identifiers[0], exp.to_identifier(owner, quoted=True))
+    for each in identifiers[1:]:
+        made = exp.Dot(this=exp.Paren(this=made), expression=each)
+    made.meta["tule_done"] = True
+    replace(node, made)
 
 
 def _through_value(node: Any, source: Any, names: list[str], at: int) -> None:

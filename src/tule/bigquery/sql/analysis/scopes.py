@@ -59,6 +59,8 @@ class Scope:
     aliases: dict[str, Kind | None] = field(default_factory=dict)
     """Names of the SELECT list, for the clauses that may use them."""
     using: list[str] = field(default_factory=list)
+    qualify: bool = False
+    """Whether names without a table get that of their source."""
 
     def out(self) -> Iterator[Scope]:
         scope: Scope | None = self

@@ -549,12 +549,33 @@ class Walk:
     def _update(self, tree: Any) -> None:
         scope = self._targets(tree.this)
         target = scope.sources[0]
-        if (source := tree.args.get("from_")) is not None:
+        source = tree.args.get("from_")
+        if source is not None:
+            scope.qualify = True
             self._source(source.this, scope)
-            for join in source.this.args.get("joins") or []:
-                self._join(join, scope)
         self._sets(tree.expressions, scope, target, tree)
         self._condition(tree, scope)
+        if source is not None:
+            self._update_by_merge(tree, scope.sources[1:])
+
+    @staticmethod
+    def _update_by_merge(tree: Any, sources: list[Source]) -> None:
+        """UPDATE ... FROM fails where two rows of FROM are for one of the table, which the engine's MERGE sees to."""
+        source = tree.args["from_"].this
+        if len(sources) > 1:
+            # Each row of FROM as one value a source: names with their source in front mean the same.
+            names = [exp.column(exp.to_identifier(each.name, quoted=True)) for each in sources]
+            inner = exp.select(*names).from_(source.copy())
+            alias = exp.TableAlias(this=exp.to_identifier("_tule_from", quoted=True))
+            source = exp.Subquery(this=inner, alias=alias)
+        update = exp.Update(expressions=[each.copy() for each in tree.expressions])
+        merge = exp.Merge(
+            this=tree.this.copy(),
+            using=source.copy(),
+            on=tree.args["where"].this.copy(),
+            whens=exp.Whens(expressions=[exp.When(matched=True, source=False, then=update)]),
+        )
+        tree.replace(merge)
 
     def _sets(self, items: list[Any], scope: Scope, target: Source, tree: Any) -> None:
         from tule.bigquery.sql.analysis.assignments import nested_assignments

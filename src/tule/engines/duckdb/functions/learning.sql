@@ -39,3 +39,7 @@ tule_bucket_range(x, splits) AS
 
 tule_bound(x) AS
     tule_text_of_double(CAST(x AS DOUBLE));
+
+tule_multi_hot(a, words) AS
+    list_transform(list_sort(list_distinct(list_transform(a, LAMBDA v: coalesce(list_position(words, v::VARCHAR), 0)))),
+    LAMBDA i: {'index': i::BIGINT, 'value': 1.0::DOUBLE});
