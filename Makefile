@@ -6,6 +6,12 @@ STAMP := $(VENV)/.installed
 CLIENTS := .venv-clients
 CLIENTS_STAMP := $(CLIENTS)/.installed
 
+# The tests of one selection. None at all (pytest's exit code 5) is a failure, and is said.
+define pytest
+@$(BIN)/python -m pytest -q -n 2 -m "$(1)" || \
+	  { code=$$?; [ $$code -ne 5 ] || echo "There must be tests; given: none that are $(1). Next: look at the marks" >&2; exit $$code; }
+endef
+
 .DEFAULT_GOAL := help
 .PHONY: help setup clients demo test lint format types fences docs bench constraints clean
 
@@ -34,8 +40,8 @@ demo: $(STAMP)  ## table -> model -> registry -> endpoint -> predictions, on the
 	$(BIN)/tule demo
 
 test: $(STAMP)  ## all tests, the fast ones first
-	$(BIN)/python -m pytest -q -n 2 -m "not clients and not slow and not ecosystem"
-	$(BIN)/python -m pytest -q -n 2 -m "(clients or slow) and not ecosystem"
+	$(call pytest,not clients and not slow and not ecosystem)
+	$(call pytest,(clients or slow) and not ecosystem)
 
 lint: $(STAMP) fences types  ## format, lint, types and the fences between rooms
 	$(BIN)/ruff format --check src tests benchmarks
