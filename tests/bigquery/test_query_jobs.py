@@ -361,6 +361,19 @@ def test_the_list_of_jobs(timed: BigQueryApi, clock: VirtualClock) -> None:
     assert error["message"] == "stateFilter must be done, pending or running; given: 'GONE'"
 
 
+def test_the_oldest_of_very_many_jobs_are_forgotten(
+    timed: BigQueryApi, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed.warehouse.jobs, "most_kept", 3)
+    jobs = []
+    for index in range(5):
+        clock.advance(timedelta(seconds=1))
+        jobs.append(timed.query(f"SELECT {index}")["jobReference"]["jobId"])
+    timed.ok("GET", "jobs")
+    clock.advance(timedelta(hours=6))
+    assert [each["jobReference"]["jobId"] for each in timed.ok("GET", "jobs")["jobs"]] == jobs[:1:-1]
+
+
 def test_a_job_is_forgotten_after_180_days(timed: BigQueryApi, clock: VirtualClock) -> None:
     job = timed.query("SELECT 1")["jobReference"]["jobId"]
     clock.advance(timedelta(days=181))

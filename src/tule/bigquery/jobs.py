@@ -180,7 +180,9 @@ Work = Callable[[Job], Outcome]
 
 
 class Jobs:
-    """All jobs. ``workers`` of them run at once, the others wait as PENDING."""
+    """All jobs. ``workers`` of them run at once, the others wait as PENDING; ``most_kept`` stay on record for long."""
+
+    most_kept = 100_000
 
     def __init__(
         self,
@@ -518,19 +520,24 @@ class Jobs:
         return change
 
     def purge(self) -> int:
-        """Forget jobs older than 180 days; returns how many."""
+        """Forget jobs older than 180 days, and the oldest of very many; returns how many."""
         before = self._clock.now() - KEPT
-        gone, token = 0, ""
+        too_many = self._records.list(KIND, page_size=1).total_size - self.most_kept
+        gone, seen, token = 0, 0, ""
         while True:
-            oldest = self._records.list(KIND, order_by="create_time", page_size=500, page_token=token)
-            old = [record for record in oldest if record.create_time < before]
+            page = self._records.list(KIND, order_by="create_time", page_size=500, page_token=token)
+            over = [
+                record
+                for place, record in enumerate(page.records, seen)
+                if record.create_time < before or place < too_many
+            ]
             with self._records.transaction():
-                for record in old:
+                for record in over:
                     if record.body["status"]["state"] == "DONE":
                         self._records.delete(record.name)
                         gone += 1
-            token = oldest.next_page_token
-            if len(old) < len(oldest.records) or not token:
+            seen, token = seen + len(page.records), page.next_page_token
+            if len(over) < len(page.records) or not token:
                 return gone
 
     def stop(self, patience: float = 5.0) -> None:

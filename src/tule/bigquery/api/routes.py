@@ -12,6 +12,7 @@ from tule.wire.door import Request, route
 
 PREFIXES = ("/bigquery/v2", "")
 _LONGEST_NUMBER = 18
+_PAGE = 1_000
 _LARGEST_PAGE = 10_000
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -63,7 +64,7 @@ def number(request: Request, name: str, default: int | None = None) -> int | Non
 
 def page(request: Request) -> dict[str, Any]:
     """``maxResults`` and ``pageToken`` as the lists of the room take them."""
-    size = min(number(request, "maxResults") or 0, _LARGEST_PAGE)
+    size = min(number(request, "maxResults") or _PAGE, _LARGEST_PAGE)
     return {"page_size": size, "page_token": request.query.get("pageToken", "")}
 
 
