@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tule.bigquery.ml.options import MODEL_TYPES, OPTIONS, REFUSED, REFUSED_TYPES, read_options
+from tule.bigquery.ml.training import learn_options
 from tule.kernel.errors import InvalidArgument, Unimplemented
 
 
@@ -66,6 +67,7 @@ def test_options_not_done_are_refused_by_name(name: str) -> None:
         ),
         ({"MODEL_TYPE": "LOGISTIC_REG", "AUTO_CLASS_WEIGHTS": True, "CLASS_WEIGHTS": [("a", 1)]}, "exclude each other"),
         ({"MODEL_TYPE": "LOGISTIC_REG", "CLASS_WEIGHTS": [("a", -1)]}, "no weight below 0"),
+        ({"MODEL_TYPE": "LOGISTIC_REG", "CLASS_WEIGHTS": [("a", 1), ("a", 2)]}, "names each label once"),
         ({"MODEL_TYPE": "LINEAR_REG", "DATA_SPLIT_METHOD": "SEQ"}, "needs DATA_SPLIT_COL"),
         ({"MODEL_TYPE": "LINEAR_REG", "DATA_SPLIT_COL": "c"}, "needs DATA_SPLIT_METHOD"),
         ({"MODEL_TYPE": "KMEANS", "KMEANS_INIT_METHOD": "CUSTOM"}, "needs KMEANS_INIT_COL"),
@@ -79,6 +81,23 @@ def test_wrong_options_say_what_must_hold(written: dict[str, Any], message: str)
     with pytest.raises(InvalidArgument, match=message) as caught:
         read_options(written)
     assert caught.value.reason == "invalidQuery"
+
+
+def test_defaults_that_clients_write_out_say_nothing() -> None:
+    """BigQuery DataFrames names every option of an estimator."""
+    options = read_options(
+        {
+            "MODEL_TYPE": "LINEAR_REG", "OPTIMIZE_STRATEGY": "normal_equation", "LEARN_RATE_STRATEGY": "line_search",
+            "L1_REG": 0, "WARM_START": False, "MIN_REL_PROGRESS": 0.01,
+        }
+    )  # fmt: skip
+    assert learn_options(options) == {"optimize_strategy": "NORMAL_EQUATION"}
+    trees = read_options(
+        {"MODEL_TYPE": "BOOSTED_TREE_REGRESSOR", "XGBOOST_VERSION": "0.9", "DART_NORMALIZE_TYPE": "tree"}
+    )
+    assert trees["xgboost_version"] == "0.9" and learn_options(trees) == {}
+    with pytest.raises(InvalidArgument, match="XGBOOST_VERSION must be one of 0.9, 1.1"):
+        read_options({"MODEL_TYPE": "BOOSTED_TREE_REGRESSOR", "XGBOOST_VERSION": "2.0"})
 
 
 def test_each_model_type_has_one_meaning_per_option() -> None:

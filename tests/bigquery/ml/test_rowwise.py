@@ -34,6 +34,7 @@ BY_ROWS = [
     "ML.STANDARD_SCALER(f) OVER ()", "ML.MIN_MAX_SCALER(n) OVER ()", "ML.MAX_ABS_SCALER(f) OVER ()",
     "ML.ROBUST_SCALER(f, [10, 90], FALSE) OVER ()", "ML.QUANTILE_BUCKETIZE(f, 7) OVER ()", "ML.IMPUTER(f, 'mean') OVER ()",
     "ML.IMPUTER(word, 'most_frequent') OVER ()", "ML.LABEL_ENCODER(word, 3) OVER ()",
+    "ML.ONE_HOT_ENCODER(word) OVER ()", "ML.ONE_HOT_ENCODER(word, 'most_frequent', 4, 1) OVER ()",
 ]  # fmt: skip
 BY_THE_ENGINE = [
     "ROUND(f, 1)", "SUBSTR(word, 2)", "REGEXP_REPLACE(word, 'w', 'v')", "CAST(f AS STRING)", "CAST(f AS INT64)", "FORMAT('%d', n)",

@@ -136,13 +136,15 @@ def _label(option: Option, value: Any) -> list[str]:
 
 
 def _class_weights(option: Option, value: Any) -> list[tuple[str, float]]:
-    pairs = []
+    pairs: list[tuple[str, float]] = []
     for each in value if isinstance(value, list) else [None]:
         pair = tuple(each.values()) if isinstance(each, dict) else each
         if not isinstance(pair, tuple) or len(pair) != 2 or isinstance(pair[1], bool):
             raise _wrong(option, "an array of STRUCT(label STRING, weight FLOAT64)", value)
         if not isinstance(pair[0], str) or not isinstance(pair[1], int | float) or pair[1] < 0:
             raise _wrong(option, "an array of STRUCT(label STRING, weight FLOAT64), no weight below 0", value)
+        if pair[0] in (label for label, _ in pairs):
+            raise _wrong(option, "an array that names each label once", value)
         pairs.append((pair[0], float(pair[1])))
     return pairs
 
@@ -212,12 +214,20 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "TREE_METHOD", _choice, TREES, "AUTO", "how splits are found; AUTO is HIST", ("AUTO", "EXACT", "APPROX", "HIST")
     ),
-    Option("MIN_TREE_CHILD_WEIGHT", _number, TREES, 1.0, "least weight of a leaf", low=0),
+    Option("MIN_TREE_CHILD_WEIGHT", _integer, TREES, 1, "least weight of a leaf", low=0),
     Option("COLSAMPLE_BYTREE", _number, TREES, 1.0, "share of columns per tree", low=0, high=1, open_low=True),
     Option("COLSAMPLE_BYLEVEL", _number, TREES, 1.0, "share of columns per level", low=0, high=1, open_low=True),
     Option("COLSAMPLE_BYNODE", _number, TREES, 1.0, "share of columns per split", low=0, high=1, open_low=True),
     Option("MIN_SPLIT_LOSS", _number, TREES, 0.0, "least loss reduction of a split", low=0),
     Option("SUBSAMPLE", _number, TREES, 1.0, "share of rows per round", low=0, high=1, open_low=True),
+    Option(
+        "XGBOOST_VERSION",
+        _choice,
+        TREES,
+        "0.9",
+        "kept and told; the XGBoost that is installed trains, whatever the choice",
+        ("0.9", "1.1"),
+    ),
     Option(
         "NUM_CLUSTERS", _integer, _set(KMEANS), None, "clusters; by default log10(rows), 2 or more", low=2, high=100
     ),
@@ -238,7 +248,6 @@ REFUSED: dict[str, str] = {
     "HPARAM_TUNING_OBJECTIVES": "hyperparameter tuning",
     "DATA_SPLIT_TEST_FRACTION": "hyperparameter tuning",
     "KMS_KEY_NAME": "customer-managed keys",
-    "XGBOOST_VERSION": "a choice of XGBoost release; the installed one trains",
     "APPROX_GLOBAL_FEATURE_CONTRIB": "approximate contributions; Tule's are exact",
     "TF_VERSION": "TensorFlow training",
     "INTEGRATED_GRADIENTS_NUM_STEPS": "neural models",
@@ -258,6 +267,13 @@ class ModelOptions:
 
     def get(self, key: str) -> Any:
         return self.values.get(key)
+
+    def changed(self, name: str) -> bool:
+        """Whether an option was given another value than its default: clients write defaults out."""
+        if name.upper() not in self.given:
+            return False
+        option = next(each for each in OPTIONS if each.name == name.upper() and self.model_type in each.types)
+        return bool(self.values[option.key] != option.default)
 
     @property
     def label(self) -> str | None:
@@ -352,7 +368,7 @@ def _normal_equation_is_plain(options: ModelOptions) -> None:
     if options.model_type == LOGISTIC:
         raise _refuse("OPTIMIZE_STRATEGY = 'NORMAL_EQUATION' is for LINEAR_REG only")
     gradient = {"L1_REG", "WARM_START", "LEARN_RATE", "LEARN_RATE_STRATEGY", "LS_INIT_LEARN_RATE"}
-    if clash := sorted(name for name in gradient & options.given if options[name.lower()] not in (0.0, False)):
+    if clash := sorted(name for name in gradient if options.changed(name)):
         raise _refuse(f"{', '.join(clash)} cannot be used with OPTIMIZE_STRATEGY = 'NORMAL_EQUATION'", "leave one out")
 
 
@@ -384,7 +400,7 @@ def _p_values(options: ModelOptions) -> None:
 
 
 def _dart_only(options: ModelOptions) -> None:
-    clash = sorted({"DROPOUT", "DART_NORMALIZE_TYPE"} & options.given)
+    clash = sorted(name for name in ("DROPOUT", "DART_NORMALIZE_TYPE") if options.changed(name))
     if clash and options["booster_type"] != "DART":
         raise _refuse(f"{', '.join(clash)} needs BOOSTER_TYPE = 'DART'", "set the booster type")
 

@@ -124,13 +124,11 @@ class _Compiler:
 
     def array(self, node: Any) -> Compiled:
         parts = self.all(node.expressions)
-        kind = _common([each for each, _ in parts])
-        if any(not isinstance(each, exp.Literal | exp.Neg) for each in node.expressions):
-            raise _Unknown("ARRAY")
-        values = [evaluate(()) for _, evaluate in parts]
-        if kind == FLOAT:
-            values = [float(value) for value in values]
-        return ("ARRAY", kind), _constant(values)
+        kind = ("ARRAY", _common([each for each, _ in parts]))
+        evaluates = [_as(kind[1], evaluate) for _, evaluate in parts]
+        if all(isinstance(each, exp.Literal | exp.Neg) for each in node.expressions):
+            return kind, _constant([evaluate(()) for evaluate in evaluates])
+        return kind, lambda row: [evaluate(row) for evaluate in evaluates]
 
     # -- arithmetic
 
@@ -295,6 +293,14 @@ def _field(kind: Any, evaluate: Evaluate, name: str) -> Compiled:
 
 def _constant(value: Any) -> Evaluate:
     return lambda row: value
+
+
+def _known(evaluate: Evaluate) -> Any:
+    """The value of what must be a constant."""
+    try:
+        return evaluate(())
+    except IndexError:
+        raise _Unknown("not a constant") from None
 
 
 def _whole(number: int) -> int:
@@ -478,7 +484,7 @@ def _bucket(compiler: _Compiler, nodes: list[Any]) -> Compiled:
     kind, splits = compiler.compile(nodes[1])
     if kind not in (("ARRAY", INT), ("ARRAY", FLOAT)):
         raise _Unknown("splits")
-    bounds = [float(each) for each in splits(())]
+    bounds = [float(each) for each in _known(splits)]
     # Not sorted, or with NaN: the engine counts the splits that are not above.
     if bounds != sorted(bounds) or any(bound != bound for bound in bounds):
         raise _Unknown("splits")
@@ -491,7 +497,7 @@ def _position(compiler: _Compiler, nodes: list[Any]) -> Compiled:
     if kind not in (("ARRAY", TEXT), ("ARRAY", NULL)):
         raise _Unknown("words")
     places: dict[Any, int] = {}
-    for place, word in enumerate(words(()), 1):
+    for place, word in enumerate(_known(words), 1):
         places.setdefault(word, place)
     return INT, lambda row: places.get(value(row))
 
@@ -501,7 +507,7 @@ def _element(compiler: _Compiler, nodes: list[Any]) -> Compiled:
     if not isinstance(kind, tuple) or kind[0] != "ARRAY" or not isinstance(nodes[1], exp.Literal):
         raise _Unknown("element")
     at = int(nodes[1].this)
-    found = values(())
+    found = _known(values)
     if not 1 <= at <= len(found):
         raise _Unknown("element")
     return kind[1], _constant(found[at - 1])
@@ -512,8 +518,8 @@ def _slice(compiler: _Compiler, nodes: list[Any]) -> Compiled:
     kind, values = compiler.compile(nodes[0])
     if not isinstance(kind, tuple) or kind[0] != "ARRAY":
         raise _Unknown("slice")
-    found = values(())
-    first, last = (compiler.of(each, INT)(()) for each in nodes[1:])
+    found = _known(values)
+    first, last = (_known(compiler.of(each, INT)) for each in nodes[1:])
     end = last if last >= 0 else len(found) + last + 1
     return kind, _constant(found[max(0, first - 1) : max(0, end)])
 

@@ -214,13 +214,15 @@ _SPECIAL = ("input_label_cols", "data_split_col", "instance_weight_col", "kmeans
 
 
 def learn_options(options: ModelOptions) -> dict[str, Any]:
-    """The options that were written, as the family of ``learn`` takes them; its defaults are the documented ones."""
+    """The options that differ from their defaults, as the family of ``learn`` takes them; its defaults are the same."""
     from dataclasses import fields
 
     from tule.learn.models import FAMILIES as KNOWN
 
     known = {each.name for each in fields(KNOWN[FAMILIES[options.model_type]].options)}
-    found = {name.lower(): options[name.lower()] for name in options.given if name.lower() in known}
+    found = {
+        name.lower(): options[name.lower()] for name in options.given if name.lower() in known and options.changed(name)
+    }
     if found.get("class_weights"):
         found["class_weights"] = dict(found["class_weights"])
     return found
