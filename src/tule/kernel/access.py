@@ -20,7 +20,7 @@ import ipaddress
 import math
 import secrets
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import quote, urlsplit
@@ -78,7 +78,7 @@ class Access:
         self.email = f"tule@{project}.iam.gserviceaccount.com"
         self._owner = Principal(self.email, owner=True)
         self._making_key = threading.Lock()
-        # JWTs whose signature was checked, by digest: clients send the same one for an hour.
+        # Claims of tokens whose seal or signature was checked, by digest: clients send the same one for an hour.
         self._checked: dict[bytes, dict[str, Any]] = {}
         # Clients are few and send the same two headers with each request.
         self._good_hosts: set[tuple[str, str | None]] = set()
@@ -215,17 +215,7 @@ class Access:
 
     def _jwt(self, text: str) -> dict[str, Any]:
         """The claims of a JWT of ours that holds now."""
-        digest = hashlib.sha256(text.encode()).digest()
-        claims = self._checked.get(digest)
-        if claims is None:
-            claims = tokens.read_jwt(text, self._signed_by_us, self._key_id)
-            if claims.get("iss") != self.email:
-                raise Unauthenticated(
-                    f"A signed token must be issued by {self.email}", given=repr(claims.get("iss")), do=tokens.RENEW
-                )
-            if len(self._checked) >= _REMEMBERED:
-                self._checked.clear()
-            self._checked[digest] = claims
+        claims = self._remembered(text, self._signed_jwt)
         self._check_times(claims)
         now = self._clock.now().timestamp()
         if claims["exp"] - claims.get("iat", now) > _LIFETIME + _SKEW:
@@ -233,6 +223,28 @@ class Access:
                 "A signed token must be good for at most an hour",
                 given=f"one for {claims['exp'] - claims.get('iat', now):.0f} s",
                 do="sign one with a later iat or an earlier exp",
+            )
+        return claims
+
+    def _remembered(self, credential: str, read: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+        """The claims of a credential whose seal or signature holds; what it says of times is for the caller."""
+        digest = hashlib.sha256(credential.encode()).digest()
+        claims = self._checked.get(digest)
+        if claims is None:
+            claims = read(credential)
+            if len(self._checked) >= _REMEMBERED:
+                self._checked.clear()
+            self._checked[digest] = claims
+        return claims
+
+    def _unsealed(self, credential: str) -> dict[str, Any]:
+        return tokens.unseal(self._secret, credential.removeprefix(_ISSUED))
+
+    def _signed_jwt(self, text: str) -> dict[str, Any]:
+        claims = tokens.read_jwt(text, self._signed_by_us, self._key_id)
+        if claims.get("iss") != self.email:
+            raise Unauthenticated(
+                f"A signed token must be issued by {self.email}", given=repr(claims.get("iss")), do=tokens.RENEW
             )
         return claims
 
@@ -283,7 +295,7 @@ class Access:
         if hmac.compare_digest(credential.encode(), self.token.encode()):
             return self._owner
         if credential.startswith(_ISSUED):
-            claims = tokens.unseal(self._secret, credential.removeprefix(_ISSUED))
+            claims = self._remembered(credential, self._unsealed)
             self._check_times(claims)
             return self._owner if claims["email"] == self.email else Principal(claims["email"], owner=False)
         if credential.count(".") == 2:

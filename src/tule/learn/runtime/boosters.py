@@ -7,7 +7,6 @@ several times the trees themselves. They are answered by a ``Forest`` where the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from tule.learn.runtime.forests import Forest, forest_of
 from tule.learn.runtime.matrices import matrix_of
 
 _PROBES = 1024
+# Squares of numbers that single precision holds add up to less.
+_SMALL = 1e76
 
 
 class BoosterPredictor:
@@ -81,17 +82,24 @@ class BoosterPlan:
         """``Booster.predict`` of the rows, as JSON values."""
         if not instances:
             return []
+        wide = matrix_of(instances, self.num_features, self.feature_names)
+        # A product with itself is small unless a number is not, or is none: one quick look at all of them.
+        rows = wide.astype(np.float32) if np.vdot(wide, wide) < _SMALL else self._narrowed(wide, instances)
+        found: list[Any] = self._predictor.predict(rows).tolist()
+        return found
+
+    def _narrowed(self, wide: np.ndarray, instances: Sequence[Any]) -> np.ndarray:
+        """In single precision; raises InvalidArgument for what is infinite there."""
         with np.errstate(over="ignore"):
-            rows = matrix_of(instances, self.num_features, self.feature_names, np.float32)
-        # A product with itself is finite unless a number is not (or is huge): one quick look at all of them.
-        if not math.isfinite(np.vdot(rows, rows)) and (infinite := np.argwhere(np.isinf(rows))).size:
+            rows = wide.astype(np.float32)
+        infinite = np.argwhere(np.isinf(rows))
+        if infinite.size:
             row, column = infinite[0]
             key = column if isinstance(instances[row], list) else (self.feature_names or [])[column]
             raise InvalidArgument(
                 "Numbers must be finite and fit a 32-bit float", given=instances[row][key], do="send null instead"
             )
-        found: list[Any] = self._predictor.predict(rows).tolist()
-        return found
+        return rows
 
 
 def compile_booster(path: Path) -> BoosterPlan:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping
+from ctypes import c_float
 from typing import Any, cast
 
 import numpy as np
@@ -20,6 +21,8 @@ from tule.learn.runtime.graphs import Tree
 
 # xgboost's JSON is read as a whole, which takes about eight times the room of the file.
 _LARGEST_FILE = 20 * 2**20
+
+_OUTPUT = ["Y"]
 
 Finish = Callable[[np.ndarray], np.ndarray]
 
@@ -35,7 +38,7 @@ class Forest:
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """(n,) or (n, targets) float32 for float32 (n, W), NaN for missing."""
-        return self._finish(self._run(None, {"X": rows})[0])
+        return self._finish(self._run(_OUTPUT, {"X": rows})[0])
 
     def probes(self, count: int) -> np.ndarray:
         """(count, W) rows that reach the corners of the trees: values on and beside their thresholds, and none."""
@@ -73,17 +76,15 @@ def _compile(learner: Mapping[str, Any]) -> Forest | None:
     base = [np.float32(each) for each in orjson.loads(_bracketed(parameters["base_score"]))]
     if machine["name"] != "gbtree" or int(parameters["num_target"]) > 1:
         return None
-    if objective in ("binary:logistic", "reg:logistic"):
+    finish = {"binary:logistic": _sigmoid, "reg:logistic": _sigmoid, "multi:softprob": _softmax}.get(objective)
+    if finish is None and objective in _IDENTITY:
+        finish = _as_is
+    if finish is None or (finish is _softmax) != (classes > 1):
+        return None
+    if finish is _sigmoid:
         # The base score is a probability; what is added up are log-odds.
         logf = _single_precision("logf")
         base = [np.float32(-logf(float(np.float32(1) / each - np.float32(1)))) for each in base]
-        finish = _sigmoid(_single_precision("expf"))
-    elif objective == "multi:softprob" and classes > 1:
-        finish = _softmax(_single_precision("expf"))
-    elif objective in _IDENTITY and classes == 1:
-        finish = _as_is
-    else:
-        return None
     found = machine["model"]["trees"]
     if any(any(each["split_type"]) for each in found):
         return None
@@ -124,34 +125,55 @@ def _bracketed(text: str) -> str:
 def _single_precision(name: str) -> Callable[[float], float]:
     """A function of the C library that xgboost itself calls: NumPy's own round differently."""
     function: Any = getattr(ctypes.CDLL(None), name)
-    function.restype, function.argtypes = ctypes.c_float, [ctypes.c_float]
+    function.restype, function.argtypes = c_float, [c_float]
     return cast(Callable[[float], float], function)
+
+
+# From so many values on, arrays cost less than calls.
+_MANY = 16
+# The C library's expf is the right value to one part in 2**32, rounded; so it is exp in double precision, rounded, but
+# where that lies so near the middle between two numbers that it may round either way.
+_ABOVE, _BELOW = 1 + 2.0**-30, 1 - 2.0**-30
+
+
+def _exponentials(values: np.ndarray) -> np.ndarray:
+    """The C library's expf of each of (m,) float32, bit for bit."""
+    if len(values) < _MANY:
+        return np.array([_EXPF(value) for value in values.tolist()], np.float32)
+    wide = np.exp(values, dtype=np.float64)
+    found = wide.astype(np.float32)
+    doubtful = (wide * _ABOVE).astype(np.float32) != (wide * _BELOW).astype(np.float32)
+    for place in np.flatnonzero(doubtful).tolist():
+        found[place] = _EXPF(float(values[place]))
+    return found
+
+
+_EXPF = _single_precision("expf")
+_ONE, _LARGEST = np.ones(1, np.float32), np.array([88.7], np.float32)
 
 
 def _as_is(margins: np.ndarray) -> np.ndarray:
     return margins[:, 0]
 
 
-def _sigmoid(expf: Callable[[float], float]) -> Finish:
+def _sigmoid(margins: np.ndarray) -> np.ndarray:
     """xgboost's own, with its cap on the exponent."""
+    if len(margins) == 1:
+        # Rounded after each step, as single precision is; arrays of one number cost ten times as much.
+        denominator = c_float(_EXPF(min(-margins.item(), 88.7)) + 1.0).value
+        return np.array([1.0 / denominator], np.float32)
+    found = np.negative(margins[:, 0])
+    np.minimum(found, _LARGEST, out=found)
+    found = _exponentials(found)
+    np.add(found, _ONE, out=found)
+    np.divide(_ONE, found, out=found)
+    return found
 
-    def finish(margins: np.ndarray) -> np.ndarray:
-        found = np.array([expf(min(-margin, 88.7)) for margin in margins.ravel().tolist()], np.float32)
-        found += 1.0
-        np.divide(1.0, found, out=found)
-        return found
 
-    return finish
-
-
-def _softmax(expf: Callable[[float], float]) -> Finish:
-    """Exponents in single precision, their sum in double, as xgboost has it."""
-
-    def finish(margins: np.ndarray) -> np.ndarray:
-        shifted = margins - margins.max(axis=1, keepdims=True)
-        exponents = np.array([expf(each) for each in shifted.ravel().tolist()], np.float32).reshape(shifted.shape)
-        total = np.add.accumulate(exponents.astype(np.float64), axis=1)[:, -1:].astype(np.float32)
-        found: np.ndarray = exponents / total
-        return found
-
-    return finish
+def _softmax(margins: np.ndarray) -> np.ndarray:
+    """Exponentials in single precision, their sum in double, as xgboost has it."""
+    shifted = margins - margins.max(axis=1, keepdims=True)
+    exponentials = _exponentials(shifted.ravel()).reshape(shifted.shape)
+    total = np.add.accumulate(exponentials, axis=1, dtype=np.float64)[:, -1:].astype(np.float32)
+    found: np.ndarray = exponentials / total
+    return found

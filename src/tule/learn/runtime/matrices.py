@@ -10,24 +10,22 @@ import numpy as np
 from tule.kernel.errors import InvalidArgument
 
 
-def matrix_of(
-    instances: Sequence[Any], width: int, names: Sequence[str] | None, kind: type[np.floating[Any]] = np.float64
-) -> np.ndarray:
-    """Instances as numbers (n, width) of this kind; null becomes NaN. Objects need the model's feature names."""
+def matrix_of(instances: Sequence[Any], width: int, names: Sequence[str] | None) -> np.ndarray:
+    """Instances as float64 (n, width); null becomes NaN. Objects need the model's feature names."""
     rows = instances if type(instances[0]) is list else _in_order(instances, width, names)
-    found = _numbers(rows, width, kind)
+    found = _numbers(rows, width)
     if found is None:
         # Lists and objects may be mixed; what is wrong with a row is worded for the row as it came.
         rows = _in_order(instances, width, names)
-        found = _numbers(rows, width, kind)
+        found = _numbers(rows, width)
     if found is None:
         raise _shape_error(rows, width)
     return found
 
 
-def _numbers(rows: Sequence[Any], width: int, kind: type[np.floating[Any]]) -> np.ndarray | None:
+def _numbers(rows: Sequence[Any], width: int) -> np.ndarray | None:
     try:
-        found = np.array(rows, kind)
+        found = np.array(rows, np.float64)
     except (TypeError, ValueError, OverflowError):
         return None
     return found if found.ndim == 2 and found.shape[1] == width else None
