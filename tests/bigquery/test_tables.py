@@ -418,6 +418,9 @@ def test_selected_parts_of_records(api: BigQueryApi) -> None:
     path = table(api, "parts")
     api.query("INSERT INTO d.parts (id, tags, place) VALUES (1, ['a', 'b'], STRUCT('Rome', NULL))")
     assert api.cells(api.ok("GET", f"{path}/data")) == [["1", None, ["a", "b"], ["Rome", None]]]
+    error = api.query_error("INSERT INTO d.parts (id, place) VALUES (2, STRUCT('Rome'))")
+    assert (error["code"], error["reason"]) == (400, "invalidQuery")
+    assert "cannot be inserted into column place, which has type STRUCT<city STRING, at TIMESTAMP>" in error["message"]
     assert api.cells(api.ok("GET", f"{path}/data", params={"selectedFields": "place.city,id"})) == [["1", ["Rome"]]]
 
 

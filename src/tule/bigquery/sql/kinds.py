@@ -82,6 +82,9 @@ def fits(given: Kind | None, wanted: Kind, *, literal: bool = False) -> int | No
             return 0
         cost = fits(given.element, wanted.element, literal=literal)
         return cost if cost == 0 or literal else None
+    if given.name == wanted.name == "STRUCT" and given.fields and wanted.fields:
+        # Field by field, in order.
+        return 0 if len(given.fields) == len(wanted.fields) else None
     if given.name == wanted.name:
         return 0
     if wanted.name in _COERCED.get(given.name, ()):

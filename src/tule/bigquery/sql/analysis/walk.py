@@ -707,7 +707,7 @@ def _check_assignable(name: str, given: Kind | None, wanted: Kind | None, node: 
 
     if given is None or wanted is None or given == NULL:
         return
-    if wanted.name in ("ARRAY", "STRUCT", "JSON", "GEOGRAPHY") and given.name == wanted.name:
+    if wanted.name in ("ARRAY", "JSON", "GEOGRAPHY") and given.name == wanted.name:
         return
     if fits(given, wanted, literal=literal) is None and not (given == STRING and literal and wanted.name == "JSON"):
         raise wrong(
