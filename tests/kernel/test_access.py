@@ -409,3 +409,22 @@ def test_errors_are_of_our_tree(access: Access) -> None:
 def test_an_origin_that_is_none_is_refused(access: Access, origin: str) -> None:
     with pytest.raises(PermissionDenied, match="A page may call this server only from its own address"):
         access.check_host("localhost:80", origin)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::"])
+def test_a_server_on_every_address_may_be_named_by_any_and_by_no_foreign_name(
+    home: Home, clock: VirtualClock, address: str
+) -> None:
+    access = Access(home, clock, "p", hosts=[address])
+    for host in ("192.168.1.5:8080", "[fd00::1]:8080", "localhost", "10.0.0.1"):
+        access.check_host(host, None)
+    access.check_host("192.168.1.5:8080", "http://192.168.1.5:8080")
+    for host, origin in (
+        ("evil.example", None),
+        ("192.168.1.5.evil.example", None),
+        ("192.168.1.5:8080", "http://192.168.1.6:8080"),
+        ("192.168.1.5:8080", "http://evil.example:8080"),
+        ("bigquery.googleapis.com", "http://bigquery.googleapis.com"),
+    ):
+        with pytest.raises(PermissionDenied):
+            access.check_host(host, origin)

@@ -165,3 +165,10 @@ def test_pages_and_strangers_get_no_token_from_it(example: Example, headers: dic
     path = "/computeMetadata/v1/instance/service-accounts/default/token"
     answer = httpx.get(f"http://{example.address}{path}", headers={**METADATA, **example.headers, **headers})
     assert answer.status_code == status
+
+
+def test_a_signed_address_says_each_thing_once(example: Example) -> None:
+    signed = "X-Goog-Signature=00&X-Goog-Algorithm=GOOG4-RSA-SHA256"
+    for query, said in ((f"{signed}&a=1&a=2", "must have each parameter once"), (signed, "A signed URL must have")):
+        answer = httpx.get(f"http://{example.address}/notes/v1/projects/p/notes/n?{query}")
+        assert answer.status_code in (400, 401) and said in answer.json()["error"]["message"]

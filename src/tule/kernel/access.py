@@ -68,12 +68,16 @@ class Access:
         policies: Policies | None = None,
         hosts: Iterable[str] = (),
     ) -> None:
-        """``policies`` say what principals other than the owner may do; without them, nothing. ``hosts`` are names of
-        this server beside the loopback ones."""
+        """``policies`` say what principals other than the owner may do; without them, nothing.
+
+        ``hosts`` are names of this server beside the loopback ones. One that stands for every address of the machine
+        (``0.0.0.0``, ``::``) lets requests name the server by any address: no foreign name can be made to look like one.
+        """
         self._home = home
         self._clock = clock
         self._policies = policies
         self._hosts = frozenset(host.lower() for host in hosts)
+        self._by_address = not self._hosts.isdisjoint(("0.0.0.0", "::"))
         self.project = project
         self.email = f"tule@{project}.iam.gserviceaccount.com"
         self._owner = Principal(self.email, owner=True)
@@ -364,7 +368,8 @@ class Access:
 
     def _check_host(self, host: str, origin: str | None) -> None:
         name, port = split_host(host)
-        if not (_loopback(name) or name in self._hosts or name in _METADATA_HOSTS or _google(name)):
+        ours = _loopback(name) or name in self._hosts or (self._by_address and _is_address(name))
+        if not (ours or name in _METADATA_HOSTS or _google(name)):
             raise PermissionDenied(
                 "The Host of a request must be a loopback name, a Google API or a name of this server",
                 given=repr(host[:100]),
@@ -373,10 +378,11 @@ class Access:
         if origin:
             try:
                 parts = urlsplit(origin)
-                same = parts.scheme in ("http", "https") and parts.port == port and _loopback(parts.hostname or "")
+                page = parts.hostname or ""
+                same = parts.scheme in ("http", "https") and parts.port == port and (_loopback(page) or page == name)
             except ValueError:
                 same = False
-            if not same or not (_loopback(name) or name in self._hosts):
+            if not same or not ours:
                 raise PermissionDenied(
                     "A page may call this server only from its own address", given=f"Origin {origin[:100]!r}"
                 )
@@ -413,6 +419,14 @@ def _loopback(name: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _google(name: str) -> bool:
