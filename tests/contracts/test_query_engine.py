@@ -255,6 +255,14 @@ class QueryEngineContract:
         with pytest.raises(FailedPrecondition, match="A row must have a number"):
             session.query(sql, {"a": 1, "b": None}).table()
 
+    def test_a_pure_function_of_rows_may_order_a_window(self, session: Session) -> None:
+        def negated(batch: pa.RecordBatch) -> pa.RecordBatch:
+            return pa.RecordBatch.from_pydict({"minus": pa.array([-each for each in batch.column("n").to_pylist()])})
+
+        name = session.function([Field("n", "INT64")], [Field("minus", "INT64")], negated, pure=True)
+        sql = f"SELECT n, row_number() OVER (ORDER BY {name}({{'n': n}}).minus) AS place FROM {self.numbers(4)} ORDER BY n"
+        assert self.rows(session, sql) == [(0, 4), (1, 3), (2, 2), (3, 1)]
+
     # -- threads and interruption
 
     def test_sessions_work_on_several_threads_at_once(self, engine: QueryEngine) -> None:

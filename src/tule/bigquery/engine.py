@@ -90,14 +90,16 @@ class Session(Protocol):
         outputs: Sequence[Field],
         compute: Callable[[pa.RecordBatch], pa.RecordBatch],
         stop: Callable[[], None] | None = None,
+        *,
+        pure: bool = False,
     ) -> str:
         """Make a function of whole rows known to this session's SQL; its name. Gone when the session closes.
 
-        ``stop`` is called by ``interrupt`` and makes ``compute`` raise at once.
-
         In SQL it takes one struct with the fields ``inputs`` and gives one with ``outputs``. ``compute`` is called with
         some rows at a time, once for each row that is needed, in any order, maybe from several threads at once; what it
-        raises comes out of the query as it is.
+        raises comes out of the query as it is. A ``pure`` function always answers the same for the same row: it may stand
+        where SQL wants that (the order of a window), and may be asked for a row more than once. ``stop`` is called by
+        ``interrupt`` and makes ``compute`` raise at once.
         """
 
     def drop(self, project: str, table: str) -> None:

@@ -356,6 +356,15 @@ def test_arrays_unions_and_limits(models: Models) -> None:
     assert 200 < square[0]["rmse"] < 400
 
 
+def test_predictions_order_windows_and_filter(models: Models) -> None:
+    rows = models.ask("""
+        SELECT place, predicted_body_mass_g FROM (
+          SELECT *, ROW_NUMBER() OVER (ORDER BY predicted_body_mass_g DESC) AS place FROM ML.PREDICT(MODEL d.weights, TABLE d.birds))
+        WHERE place <= 3 AND predicted_body_mass_g > 0 ORDER BY place""")
+    sizes = [row["predicted_body_mass_g"] for row in rows]
+    assert len(sizes) == 3 and sizes == sorted(sizes, reverse=True)
+
+
 def test_tables_views_and_other_models_are_made_of_them(models: Models) -> None:
     models.api.query("CREATE TABLE d.scored AS SELECT * FROM ML.PREDICT(MODEL d.trees, TABLE d.birds)")
     models.api.query(

@@ -146,7 +146,9 @@ class _Expansion:
             expression = self._linear(items, data)
             if expression is not None:
                 return expression
-        name = self._run.session.function(fields_of(inputs), fields_of(pa.schema(own)), self._computing(function, call))
+        name = self._run.session.function(
+            fields_of(inputs), fields_of(pa.schema(own)), self._computing(function, call), pure=True
+        )
         answer = nodes.engine_call(name, nodes.structure(items))
         inner = nodes.select([exp.Star(), nodes.named(answer, ANSWER)], nodes.subquery(data))
         columns = [

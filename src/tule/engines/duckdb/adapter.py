@@ -366,6 +366,8 @@ class DuckDBSession:
         outputs: Sequence[Any],
         compute: Callable[[pa.RecordBatch], pa.RecordBatch],
         stop: Callable[[], None] | None = None,
+        *,
+        pure: bool = False,
     ) -> str:
         from duckdb.sqltypes import DuckDBPyType
 
@@ -382,11 +384,11 @@ class DuckDBSession:
                 raise
 
         name = f"f_{secrets.token_hex(12)}"
-        # Volatile, so that the optimiser does not compute a row twice to filter it first.
+        # A volatile function is computed once a row; another one twice where the optimiser filters by it first.
         with self._errors():
             self._cursor.create_function(
                 name, rows, [DuckDBPyType(_struct(inputs))], DuckDBPyType(_struct(outputs)),
-                type="arrow", null_handling="special", side_effects=True,
+                type="arrow", null_handling="special", side_effects=not pure,
             )  # fmt: skip
         self._functions.append(name)
         if stop is not None:
@@ -408,7 +410,11 @@ class DuckDBSession:
             self.execute(f"INSERT INTO {marks} VALUES (?, ?)", [job, note])
 
     def interrupt(self) -> None:
-        self._cursor.interrupt()
+        try:
+            self._cursor.interrupt()
+        except duckdb.ConnectionException as error:
+            # It was closed a moment ago.
+            _LOG.debug("interrupt: %s", error)
         for stop in list(self._stops):
             stop()
 
