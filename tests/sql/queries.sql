@@ -186,6 +186,18 @@ SELECT * FROM UNNEST([1, 2]);
 --> 1
 --> 2
 
+SELECT s.a, c.b FROM UNNEST([STRUCT(1 AS a, [STRUCT(2 AS b)] AS c)]) AS s, UNNEST(s.c) AS c;
+--> a INT64 | b INT64
+--> 1 | 2
+
+SELECT a, c.b FROM UNNEST([STRUCT(1 AS a, [STRUCT(2 AS b)] AS c)]) AS s, s.c;
+--> a INT64 | b INT64
+--> 1 | 2
+
+SELECT (1, 'a') AS pair;
+--> pair STRUCT<_field_1 INT64, _field_2 STRING>
+--> {_field_1: 1, _field_2: "a"}
+
 SELECT x FROM UNNEST(5) AS x;
 --> error: Values referenced in UNNEST must be arrays. UNNEST contains expression of type INT64 at [1:22]
 
@@ -363,3 +375,43 @@ SELECT MAX(_TABLE_SUFFIX) FROM `test-project.queries.log_*`;
 
 SELECT * FROM `queries.nothing_*`;
 --> error: test-project:queries.nothing_* does not match any table.
+
+-- Information schema and views
+
+-- setup
+CREATE VIEW d.reds AS SELECT team, UPPER(color) AS big FROM d.teams WHERE color = 'red';
+
+SELECT * FROM d.reds;
+--> team STRING | big STRING
+--> "x" | "RED"
+
+SELECT r.big, p.name FROM d.reds AS r JOIN d.people AS p USING (team) ORDER BY name;
+--> big STRING | name STRING
+--> "RED" | "Ann"
+--> "RED" | "Cid"
+
+SELECT column_name, data_type FROM queries.INFORMATION_SCHEMA.COLUMNS WHERE table_name = 'reds' ORDER BY 1;
+--> column_name STRING | data_type STRING
+--> "big" | "STRING"
+--> "team" | "STRING"
+
+SELECT COUNT(*) AS n FROM `test-project.queries.INFORMATION_SCHEMA.TABLES` WHERE table_name = 'teams';
+--> n INT64
+--> 1
+
+SELECT * FROM queries.INFORMATION_SCHEMA.NOTHING;
+--> error: Not found: Table test-project.queries.INFORMATION_SCHEMA.NOTHING was not found in location US
+
+-- What other statements would lose
+
+CREATE VECTOR INDEX i ON d.people(id) OPTIONS (index_type = 'IVF');
+--> error: Tule does not run CREATE VECTOR statements. Next: see docs/bigquery.md for what it runs
+
+CREATE EXTERNAL TABLE d.ext OPTIONS (format = 'CSV');
+--> error: Tule does not do EXTERNAL in CREATE TABLE. Next: see docs/bigquery-sql.md
+
+CREATE MATERIALIZED VIEW d.m AS SELECT 1 AS a;
+--> error: Tule does not make materialized views. Next: make a view
+
+CREATE TABLE d.e (a INT64) DEFAULT COLLATE 'und:ci';
+--> error: Tule does not do DEFAULT COLLATE 'und:ci' in CREATE TABLE. Next: see docs/bigquery-sql.md

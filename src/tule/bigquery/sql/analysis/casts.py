@@ -68,6 +68,8 @@ def visit_cast(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | Non
         return to
     safe = isinstance(node, exp.TryCast)
     constant = is_literal(node.this)
+    if to.name == "STRUCT" and isinstance(inner := node.this.unnest(), exp.Tuple):
+        node.this.replace(exp.Struct(expressions=inner.expressions))
     if isinstance(node.this, exp.Struct) and to.name == "STRUCT":
         _name_fields(node.this, to, node)
     if (
@@ -137,6 +139,10 @@ def _cast(value: Any, given: Kind | None, to: Kind, node: Any) -> Any:
         allowed = _ALLOWED.get(given.name, ())
         if to.name not in allowed:
             raise wrong(f"Invalid cast from {given} to {to}", node)
+    if to.name == "STRUCT" and given is not None and given.fields and len(given.fields) == len(to.fields):
+        from tule.bigquery.sql.analysis.expressions import struct_as
+
+        return struct_as(value, given, _named(to))
     if to.name in ("ARRAY", "STRUCT"):
         target = engine_type(_named(to))
         if target is None:

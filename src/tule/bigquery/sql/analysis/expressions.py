@@ -125,7 +125,7 @@ def coerced(node: Any, given: Kind | None, wanted: Kind | None) -> Any:
     if given == STRING and wanted.name in ("DATE", "TIME", "DATETIME", "TIMESTAMP"):
         return casts.from_string(node, wanted)
     if given.name == wanted.name == "STRUCT":
-        return _struct_as(node, given, wanted)
+        return struct_as(node, given, wanted)
     target = engine_type(wanted)
     if target is None:
         return node
@@ -136,7 +136,7 @@ def coerced(node: Any, given: Kind | None, wanted: Kind | None) -> Any:
     return made
 
 
-def _struct_as(node: Any, given: Kind, wanted: Kind) -> Any:
+def struct_as(node: Any, given: Kind, wanted: Kind) -> Any:
     """A struct as one of another type: fields by position, while the engine casts them by name."""
     names = [name or f"_field_{index + 1}" for index, (name, _) in enumerate(wanted.fields)]
     if isinstance(node, exp.Paren) and isinstance(node.this, exp.Struct | exp.Tuple):
@@ -279,7 +279,8 @@ def _in_scope(scope: Scope, names: list[str], node: Any, aliases: bool) -> tuple
         if hit and (first not in source.merged):
             found.append(kind)
             owner = source.name
-        elif not hit:
+    if not found:
+        for source in scope.sources:
             hit, kind = source.field_of_value(first)
             if hit:
                 _through_value(node, source, names, 0)
@@ -381,8 +382,12 @@ def _exists(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
 
 
 def _tuple(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
-    kinds = tuple(("", visit(walk, each, scope, aliases)) for each in list(node.expressions))
-    return Kind("STRUCT", None, kinds)
+    if isinstance(node.parent, exp.In):
+        return Kind("STRUCT", None, tuple(("", visit(walk, each, scope, aliases)) for each in list(node.expressions)))
+    made = exp.Struct(expressions=[exp.Paren(this=each) for each in node.expressions])
+    replace(node, made)
+    kind = _struct(walk, made, scope, aliases)
+    return kind and Kind("STRUCT", None, tuple(("", inner) for _, inner in kind.fields))
 
 
 def _struct(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:

@@ -25,6 +25,9 @@ def resolve_tables(tree: Any, context: Context) -> Any:
     for table in list(tree.find_all(exp.Table)):
         if table.meta.get(RESOLVED) or not isinstance(table.this, exp.Identifier) or _is_defined(table):
             continue
+        if _is_path(table):
+            table.replace(_unnested(table))
+            continue
         replacement = _meaning(table, context)
         alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(parts(table)[-1], quoted=True))
         replacement.set("alias", alias)
@@ -106,6 +109,39 @@ def _wildcard(name: Name, context: Context) -> Any:
     for select in selects[1:]:
         union = exp.Union(this=union, expression=select, distinct=False, by_name=True)
     return _with_columns(exp.Subquery(this=union), [*fields, Field("_TABLE_SUFFIX", "STRING")])
+
+
+def _is_path(table: exp.Table) -> bool:
+    """Whether the name is an array of something before it in FROM: ``FROM UNNEST(a) AS s, s.items``."""
+    join = table.parent
+    select = join.parent if isinstance(join, exp.Join) else None
+    first = table.parts[0].name.lower() if table.args.get("db") is not None else ""
+    if not first or not isinstance(select, exp.Select) or select.args.get("from_") is None:
+        return False
+    before = [select.args["from_"].this]
+    for each in select.args.get("joins") or ():
+        if each is join:
+            break
+        before.append(each.this)
+    return any(first in _names_of(each) for each in before)
+
+
+def _names_of(source: Any) -> set[str]:
+    alias = source.args.get("alias")
+    if alias is None:
+        return set()
+    return {each.name.lower() for each in (alias.this, *alias.columns) if each is not None}
+
+
+def _unnested(table: exp.Table) -> exp.Expression:
+    alias = table.args.get("alias")
+    path = exp.Column(
+        **dict(zip(("this", "table", "db", "catalog"), [each.copy() for each in reversed(table.parts)], strict=False))
+    )
+    made = exp.Unnest(expressions=[path])
+    name = alias.this if alias is not None else table.parts[-1]
+    made.set("alias", exp.TableAlias(columns=[name.copy()]))
+    return made
 
 
 def _is_defined(table: exp.Table) -> bool:
