@@ -116,13 +116,20 @@ class Job:
         if self._cancelled is not None:
             raise self._cancelled
 
-    def on_cancel(self, interrupt: Callable[[], None]) -> None:
-        """Call ``interrupt`` when the job is cancelled, at once if it was; how an engine's query is broken off."""
+    def on_cancel(self, interrupt: Callable[[], None]) -> Callable[[], None]:
+        """Call ``interrupt`` when the job is cancelled, at once if it was; how an engine's query is broken off. What is
+        answered forgets it again: what it interrupts has ended."""
         with self.lock:
             self._interrupts.append(interrupt)
             cancelled = self._cancelled is not None
         if cancelled:
             interrupt()
+        return lambda: self._forget(interrupt)
+
+    def _forget(self, interrupt: Callable[[], None]) -> None:
+        with self.lock:
+            if interrupt in self._interrupts:
+                self._interrupts.remove(interrupt)
 
     def cancel(self, reason: TuleError) -> None:
         """Ask the work to stop; idempotent, without effect on a job that is done."""
@@ -421,7 +428,7 @@ class Jobs:
         page_token: str = "",
     ) -> tuple[Sequence[dict[str, Any]], str]:
         """Jobs of a project, newest first; ``user`` empty means those of all users, times are milliseconds since 1970."""
-        self._ledger.flush()
+        self._write_running(project)
         terms = []
         if states:
             terms.append("(" + " OR ".join(f'status.state = "{state}"' for state in states) + ")")
@@ -442,6 +449,16 @@ class Jobs:
             page_token=page_token,
         )
         return [self._short(record, full) for record in page], page.next_page_token
+
+    def _write_running(self, project: str) -> None:
+        """Bring into the store what is not there yet: a query's record is written when it ends, or a moment later."""
+        with self._lock:
+            running = [
+                job for job in self._running.values() if job.reference.project == project and job.state == "RUNNING"
+            ]
+        for job in running:
+            self.persist(job)
+        self._ledger.flush()
 
     def _short(self, record: Record, full: bool) -> dict[str, Any]:
         found = self.find(_reference(record.body))

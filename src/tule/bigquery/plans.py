@@ -96,6 +96,8 @@ class Planner:
         if session is not None:
             check_script(script, outer=session.state.variables)
         statement, functions = _single(script, project, dataset, session)
+        if destination is not None and statement is None:
+            raise invalid("configuration.query.destinationTable cannot be set for scripts")
         if destination is not None and not isinstance(statement, Query):
             raise invalid(
                 "A destination table can only be set on a SELECT statement; the statement names its own table"

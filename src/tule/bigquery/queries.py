@@ -134,7 +134,7 @@ class Queries:
         with ExitStack() as held:
             session = held.enter_context(self._physical.session()) if transaction is None else transaction.session
             if job is not None:
-                job.on_cancel(session.interrupt)
+                held.callback(job.on_cancel(session.interrupt))
             catalog = SessionCatalog(
                 self._records, self._datasets, self._tables, self._physical, session, held, self._kept, guard,
                 self._routines, transaction,

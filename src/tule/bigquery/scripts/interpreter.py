@@ -116,12 +116,18 @@ class Interpreter:
         finally:
             self.state.variables.update(frame.outermost)
             self._evaluator.close()
+            self.job.statistics.update(self._statistics())
         return self._outcome()
+
+    def _statistics(self) -> dict[str, Any]:
+        """What the script has done until now."""
+        query = {"statementType": self.plan.type, "totalBytesProcessed": str(self.bytes)}
+        return {"numChildJobs": str(self.children), "totalBytesProcessed": str(self.bytes), "query": query}
 
     def _outcome(self) -> Outcome:
         """What the script came to: its result is that of the last statement."""
-        query: dict[str, Any] = {"statementType": self.plan.type, "totalBytesProcessed": str(self.bytes)}
-        outcome = Outcome({"numChildJobs": str(self.children), "totalBytesProcessed": str(self.bytes), "query": query})
+        outcome = Outcome(self._statistics())
+        query = outcome.statistics["query"]
         last = self._last
         if last is None:
             return outcome
