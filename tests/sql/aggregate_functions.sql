@@ -124,9 +124,9 @@ SELECT ROUND(STDDEV(x), 6), ROUND(STDDEV_POP(x), 6), VARIANCE(x), VAR_POP(x), RO
 --> f0_ FLOAT64 | f1_ FLOAT64 | f2_ FLOAT64 | f3_ FLOAT64 | f4_ FLOAT64 | f5_ FLOAT64 | f6_ FLOAT64
 --> 1.0 | 0.816497 | 1.0 | 0.6666666666666666 | 1.0 | 0.6666666666666666 | 1.0
 
-SELECT STDDEV(x), STDDEV_POP(x) FROM UNNEST([1.0]) AS x;
---> f0_ FLOAT64 | f1_ FLOAT64
---> NULL | 0.0
+SELECT STDDEV(x), STDDEV_POP(x), STDDEV_SAMP(x), VAR_SAMP(x) FROM UNNEST([1.0]) AS x;
+--> f0_ FLOAT64 | f1_ FLOAT64 | f2_ FLOAT64 | f3_ FLOAT64
+--> NULL | 0.0 | NULL | NULL
 
 SELECT HLL_COUNT.INIT(n) FROM d.fruit;
 --> error: Function not supported in Tule: HLL_COUNT.INIT; given: use APPROX_COUNT_DISTINCT. Next: see docs/bigquery-sql.md for the functions it has

@@ -63,11 +63,10 @@ def _extreme(it: Call) -> Any:
         raise it.wrong(f"{name} is not defined for arguments of type {kind}")
     if it.having is not None:
         raise it.refuse(f"HAVING MAX and HAVING MIN in {name}", do=f"use {name}_BY or a window function")
-    if kind == FLOAT64:
-        # NaN is the answer as soon as there is one.
-        value = it.argument(0)
-        nan = it.aggregate("bool_or", call("isnan", value.copy()), order=False)
-        plain = it.aggregate(name.lower(), value)
+    if kind == FLOAT64 and name == "MIN":
+        # NaN is the answer as soon as there is one; to the engine it is the largest number.
+        nan = call("isnan", it.aggregate("max", it.argument(0).copy(), order=False))
+        plain = it.aggregate("min", it.argument(0))
         return exp.Paren(this=exp.Case(default=plain).when(nan, cast(text("nan"), FLOAT64)))
     return it.aggregate(name.lower(), it.argument(0))
 
