@@ -114,9 +114,10 @@ def test_without_onnx_runtime_xgboost_answers(monkeypatch: pytest.MonkeyPatch) -
 
 def test_onnx_runtime_reports_its_use_to_nobody(tmp_path: Path) -> None:
     code = """
+import numpy
 from tule.learn.runtime import graphs
 model = graphs.ensemble([graphs.Tree.constant(1.5)], 1, 1, kind="float32", or_equal=False)
-print(graphs.session(model).run(None, {"X": [[0.0]]})[0])
+print(graphs.runner(model)(numpy.zeros((1, 1), "f4")))
 """
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True,

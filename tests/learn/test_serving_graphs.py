@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tule.learn.runtime.graphs import Tree, ensemble, session
+from tule.learn.runtime.graphs import Tree, ensemble, runner
 
 
 def stump(**changes: Any) -> Tree:
@@ -25,29 +25,29 @@ def stump(**changes: Any) -> Tree:
 def test_leaves_are_summed(kind: str, or_equal: bool, at_threshold: float) -> None:
     model = ensemble([Tree.constant(10.0), stump()], 2, 1, kind=kind, or_equal=or_equal)
     rows = np.array([[0.0, 9.0], [0.5, 9.0], [1.0, 9.0], [np.nan, 9.0]], kind)
-    (found,) = session(model).run(None, {"X": rows})
+    found = runner(model)(rows)
     assert found.dtype == kind and found.tolist() == [[11.0], [at_threshold], [12.0], [11.0]]
 
 
 def test_targets_are_summed_apart() -> None:
     trees = [Tree.constant(0.5, 1), stump(target=0), stump(target=1), stump(target=1)]
     model = ensemble(trees, 1, 3, kind="float64", or_equal=True)
-    assert session(model).run(None, {"X": np.array([[0.0]])})[0].tolist() == [[1.0, 2.5, 0.0]]
+    assert runner(model)(np.array([[0.0]])).tolist() == [[1.0, 2.5, 0.0]]
 
 
 def test_a_root_that_is_a_leaf_is_its_value() -> None:
     own = stump(left=np.array([0, 1, 2]), right=np.array([0, 1, 2]), value=np.array([7.0, 1.0, 2.0]))
     model = ensemble([own, own], 1, 1, kind="float32", or_equal=True)
-    assert session(model).run(None, {"X": np.array([[3.0]], np.float32)})[0].tolist() == [[14.0]]
+    assert runner(model)(np.array([[3.0]], np.float32)).tolist() == [[14.0]]
 
 
 def test_large_numbers_of_nodes_are_written_right() -> None:
     """Ids of one, two and three bytes."""
     trees = [stump(value=np.array([0.0, 1.0, float(number)])) for number in range(9000)]
     model = ensemble(trees, 1, 1, kind="float64", or_equal=True)
-    run = session(model).run
-    assert run(None, {"X": np.array([[0.0]])})[0].tolist() == [[9000.0]]
-    assert run(None, {"X": np.array([[1.0]])})[0].tolist() == [[9000 * 8999 / 2]]
+    run = runner(model)
+    assert run(np.array([[0.0]])).tolist() == [[9000.0]]
+    assert run(np.array([[1.0]])).tolist() == [[9000 * 8999 / 2]]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from tule.kernel.errors import DataLoss, InvalidArgument
-from tule.learn.runtime.graphs import Tree, ensemble, session
+from tule.learn.runtime.graphs import Tree, ensemble, runner
 from tule.learn.runtime.matrices import matrix_of
 
 _LINEAR_REGRESSORS = {
@@ -365,12 +365,11 @@ def _graphed(
         for output in range(value.shape[1]):
             target = output if value.shape[1] > 1 else number % targets
             trees.append(Tree(left, right, feature, threshold, missing, value[each, output], target))
-    run = session(ensemble(trees, int(step["width"]), targets, kind="float64", or_equal=True)).run
+    run = runner(ensemble(trees, int(step["width"]), targets, kind="float64", or_equal=True))
 
     def sums(rows: np.ndarray) -> np.ndarray:
         # scikit-learn's trees look at single precision.
-        found: np.ndarray = run(None, {"X": rows.astype(np.float32, order="C").astype(np.float64)})[0]
-        return found
+        return run(rows.astype(np.float32, order="C").astype(np.float64))
 
     return sums
 

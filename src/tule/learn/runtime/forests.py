@@ -22,8 +22,6 @@ from tule.learn.runtime.graphs import Tree
 # xgboost's JSON is read as a whole, which takes about eight times the room of the file.
 _LARGEST_FILE = 20 * 2**20
 
-_OUTPUT = ["Y"]
-
 Finish = Callable[[np.ndarray], np.ndarray]
 
 
@@ -31,14 +29,14 @@ class Forest:
     """The trees of one booster. ``predict`` is safe for several threads."""
 
     def __init__(self, trees: list[Tree], width: int, targets: int, finish: Finish) -> None:
-        self._run = graphs.session(graphs.ensemble(trees, width, targets, kind="float32", or_equal=False)).run
+        self._run = graphs.runner(graphs.ensemble(trees, width, targets, kind="float32", or_equal=False))
         self._finish = finish
         self._width = width
         self._thresholds = [(tree.feature[tree.left > 0], tree.threshold[tree.left > 0]) for tree in trees]
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """(n,) or (n, targets) float32 for float32 (n, W), NaN for missing."""
-        return self._finish(self._run(_OUTPUT, {"X": rows})[0])
+        return self._finish(self._run(rows))
 
     def probes(self, count: int) -> np.ndarray:
         """(count, W) rows that reach the corners of the trees: values on and beside their thresholds, and none."""
