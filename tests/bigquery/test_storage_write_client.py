@@ -132,7 +132,7 @@ for bad in (types.AppendRowsRequest(write_stream=f"{path}/streams/none"), types.
     assert lines[4] == "0  [] 2"
     assert lines[5] == "3"
     assert lines[6].startswith("NotFound Not found: Stream projects/")
-    assert lines[7].startswith("InvalidArgument The first request of a connection must name its write_stream")
+    assert lines[7].startswith("InvalidArgument AppendRows must be given write_stream")
 
 
 def test_arrow_rows(tule_exec: Exec) -> None:

@@ -184,14 +184,16 @@ class HandlerTable:
 
         def admitted() -> Iterator[Any]:
             resource = ""
-            for message in messages:
-                # A later request that names no resource is about the one named last.
+            for place, message in enumerate(messages):
+                # A later request that names no resource is about the one named last: only the first must be whole.
                 resource = names.about(message) or resource
-                yield self._admitted(handler, message, principal, resource)
+                yield self._admitted(handler, message, principal, resource, whole=place == 0)
 
         return handler.call(admitted(), Call(principal, handler.method, self.platform, **about))
 
-    def _admitted(self, handler: Handler, message: Any, principal: Principal, resource: str = "") -> Any:
+    def _admitted(
+        self, handler: Handler, message: Any, principal: Principal, resource: str = "", *, whole: bool = True
+    ) -> Any:
         """A request as its door takes it, after permission (on what it names, else ``resource``) and receipt."""
         projects, receipt = self.platform.projects, handler.receipt
         names.with_ids(message, projects.find)
@@ -200,7 +202,8 @@ class HandlerTable:
         for other in names.elsewhere(message, resource):
             self.access.check(principal, handler.permission, other)
         receipt.check(handler.method.name, message_paths(message, whole=receipt.whole))
-        _check_given(handler.method, message)
+        if whole:
+            _check_given(handler.method, message)
         if project := names.project_of(resource):
             projects.resolve(project)
         kind = handler.method.request
