@@ -45,7 +45,7 @@ except exceptions.InvalidArgument as error:
     )
     lines = done.stdout.splitlines()
     assert (
-        "'f': '0.5', 'd': '0.25', 's': 'é1', 'b': \"b'\\\\x01\\\\xff'\", 'o': 'True', 'day': '2024-02-29'" in lines[0]
+        "'f': '0.5', 'd': '0.250000000', 's': 'é1', 'b': \"b'\\\\x01\\\\xff'\", 'o': 'True', 'day': '2024-02-29'" in lines[0]
     )
     assert "'ts': '2024-02-29 12:00:00.500000+00:00'" in lines[0] and "'z': 'None'" in lines[0]
     assert "'a': '[2, 7]'" in lines[1] and "'r': \"{'x': 2, 'ys': [{'y': 'y'}]}\"" in lines[1]
