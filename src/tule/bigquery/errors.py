@@ -42,6 +42,7 @@ REASONS: dict[str, str] = {
 
 # Reason -> HTTP status, where it is not that of the canonical code.
 STATUS: dict[str, int] = {
+    "invalidQuery": 400,
     "resourcesExceeded": 400,
     "uploadTooLarge": 413,
 }

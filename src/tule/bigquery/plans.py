@@ -95,7 +95,8 @@ class Planner:
         script = self._parsed.script(text)
         if session is not None:
             check_script(script, outer=session.state.variables)
-        statement, functions = _single(script, project, dataset, session)
+        names_project = properties.get("dataset_project_id", "")
+        statement, functions = _single(script, names_project or project, dataset, session)
         if destination is not None and statement is None:
             raise invalid("configuration.query.destinationTable cannot be set for scripts")
         if destination is not None and not isinstance(statement, Query):
@@ -119,6 +120,7 @@ class Planner:
             session=session,
             new_session=bool(config.get("createSession")),
             labels=_labels(properties.get("query_label")),
+            names_project=names_project,
         )
 
     def _session(
@@ -181,6 +183,7 @@ def _single(
     temporary = None
     if session is not None:
         temporary, dataset = session.temporary, session.state.dataset or dataset
+        project = session.state.project or project
     try:
         (statement,) = statements([last.tree.copy()], project, dataset, temporary)
     except TuleError as error:

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from tests.bigquery.conftest import PROJECT, opened
+
 from tule.bigquery.jobs import Job
 from tule.bigquery.references import JobReference
 from tule.kernel.clock import VirtualClock
@@ -217,7 +217,7 @@ def test_a_destination_for_a_script_is_refused(api: BigQueryApi) -> None:
                     "query": "SELECT 1; SELECT 2",
                     "useLegacySql": False,
                     "destinationTable": api.reference("d.into"),
-                }  # fmt: skip
+                }
             }
         },
     )

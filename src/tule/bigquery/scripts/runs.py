@@ -50,6 +50,8 @@ class Runs:
             with self._sessions.joined(plan.session, job) as state:
                 if plan.dataset:
                     state.dataset = plan.dataset
+                if plan.names_project:
+                    state.project = plan.names_project
                 return self._in_state(job, plan, state, plan.session.temporary)
         if plan.type.endswith("_TRANSACTION"):
             raise InvalidArgument(_OUTSIDE, reason="invalidQuery", location="query")
@@ -62,7 +64,7 @@ class Runs:
     def _own_state(self, job: Job, plan: QueryPlan) -> Iterator[tuple[State, Temporary]]:
         """The state of a script that is in no session."""
         dataset = script_dataset(plan.project, job.reference.name)
-        state = State(dataset, dataset=plan.dataset, labels=plan.labels)
+        state = State(dataset, dataset=plan.dataset, project=plan.names_project or None, labels=plan.labels)
         temporary = temporary_of(dataset, self._tables)
         try:
             yield state, temporary
@@ -98,7 +100,7 @@ class Runs:
         node = script.statements[-1]
         assert isinstance(node, Sql)
         scope = Scope(
-            system=of_statement(plan, job),
+            system=of_statement(plan, job, state),
             functions=plan.scope.functions if plan.scope else {},
             first_position=node.positions,
         )

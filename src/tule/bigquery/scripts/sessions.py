@@ -204,7 +204,7 @@ class Sessions:
             "used": self._clock.now().isoformat(),
             "functions": {name: asdict(each) for name, each in state.functions.items()},
             "variables": [_variable_body(each) for each in state.variables.values()],
-            "settings": {"dataset": state.dataset, "labels": state.labels},
+            "settings": {"dataset": state.dataset, "project": state.project, "labels": state.labels},
         }
 
     def _loaded(self, record: Record) -> Session:
@@ -215,7 +215,8 @@ class Sessions:
         for each in body["variables"]:
             variable = _variable(each)
             state.variables[variable.name.lower()] = variable
-        state.dataset, state.labels = body["settings"]["dataset"], body["settings"]["labels"]
+        settings = body["settings"]
+        state.dataset, state.project, state.labels = settings["dataset"], settings["project"], settings["labels"]
         return self._made(id, project, body["user"], body["location"], record.create_time, state)
 
     def _made(self, id: str, project: str, user: str, location: str, created: datetime, state: State) -> Session:
@@ -272,6 +273,7 @@ def _function(body: Mapping[str, Any]) -> RoutineDefinition:
             **body,
             "path": tuple(body["path"]),
             "arguments": arguments,
+            "place": tuple(body["place"]),
             "columns": None if columns is None else tuple((name, kind) for name, kind in columns),
         }
     )

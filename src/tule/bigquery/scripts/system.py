@@ -6,7 +6,7 @@ https://cloud.google.com/bigquery/docs/reference/system-variables
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tule.bigquery.errors import invalid_query, not_implemented
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tule.bigquery.jobs import Job
     from tule.bigquery.plans import QueryPlan
     from tule.bigquery.scripts.interpreter import Interpreter
+    from tule.bigquery.scripts.state import State
 
 _TRACE = "ARRAY<STRUCT<line INT64, column INT64, filename STRING, location STRING>>"
 _LABEL = re.compile(r"\s*(?P<key>[^:,]+?)\s*:\s*(?P<value>[^:,]*?)\s*")
@@ -29,10 +30,12 @@ _LABEL = re.compile(r"\s*(?P<key>[^:,]+?)\s*:\s*(?P<value>[^:,]*?)\s*")
 _UTC = frozenset({"UTC", "ETC/UTC", "ETC/GMT", "GMT", "UTC+00:00", "+00:00", "+0", "+00"})
 
 
-def of_statement(plan: QueryPlan, job: Job | None) -> Callable[[str], Parameter | None]:
-    """The system variables of a statement that is in no script."""
+def of_statement(plan: QueryPlan, job: Job | None, state: State | None = None) -> Callable[[str], Parameter | None]:
+    """The system variables of a statement that is in no script, maybe in a session with this state."""
 
     def read(name: str) -> Parameter | None:
+        if state is not None and (found := _of_state(name, state)) is not None:
+            return found
         if name == "project_id":
             return Parameter("STRING", plan.project)
         if name == "dataset_id":
@@ -61,6 +64,25 @@ def of_statement(plan: QueryPlan, job: Job | None) -> Callable[[str], Parameter 
     return read
 
 
+def _of_state(name: str, state: State) -> Parameter | None:
+    if name == "row_count":
+        return Parameter("INT64", state.row_count)
+    if name == "last_job_id":
+        return Parameter("STRING", state.last_job)
+    project, _, dataset = (state.dataset or "").rpartition(".")
+    if name == "dataset_id":
+        return Parameter("STRING", dataset or None)
+    if name == "dataset_project_id":
+        return Parameter("STRING", state.project or project or None)
+    if name == "query_label" and state.labels is not None:
+        return Parameter("STRING", _label_text(state.labels))
+    return None
+
+
+def _label_text(labels: Mapping[str, str]) -> str | None:
+    return ",".join(f"{key}:{value}" for key, value in labels.items()) or None
+
+
 class SystemVariables:
     """The system variables of one script."""
 
@@ -84,18 +106,10 @@ class SystemVariables:
             return self._error(field)
         if group == "script":
             return self._of_script(field)
-        if name == "row_count":
-            return Parameter("INT64", state.row_count)
-        if name == "last_job_id":
-            return Parameter("STRING", state.last_job)
-        if name == "dataset_id":
-            return Parameter("STRING", state.dataset.rpartition(".")[2] if state.dataset else None)
-        if name == "dataset_project_id":
-            of_dataset = state.dataset.rpartition(".")[0] if state.dataset else None
-            return Parameter("STRING", state.project or of_dataset)
+        if (found := _of_state(name, state)) is not None:
+            return found
         if name == "query_label":
-            labels = state.labels if state.labels is not None else script.job.configuration.get("labels") or {}
-            return Parameter("STRING", ",".join(f"{key}:{value}" for key, value in labels.items()) or None)
+            return Parameter("STRING", _label_text(script.job.configuration.get("labels") or {}))
         return None
 
     def _error(self, field: str) -> Parameter | None:
