@@ -4,9 +4,10 @@
     answers = model.predict(table)
 
 Names in the table: linear_regression, logistic_regression, boosted_tree_regressor, boosted_tree_classifier,
-random_forest_regressor, random_forest_classifier, kmeans, pca, matrix_factorization.
+random_forest_regressor, random_forest_classifier, kmeans, pca, matrix_factorization, arima_plus, arima_plus_xreg.
 """
 
+from tule.learn.models.arima import ArimaModel, ArimaOptions, ArimaXregModel, XregOptions, fit_arima
 from tule.learn.models.base import (
     AdvancedWeight,
     CentroidValue,
@@ -63,6 +64,8 @@ FAMILIES: dict[str, Family] = {
         Family("kmeans", "clustering", KMeansOptions, KMeansModel, fit_kmeans),
         Family("pca", "reduction", PcaOptions, PcaModel, fit_pca),
         Family("matrix_factorization", "recommendation", FactorizationOptions, FactorizationModel, fit_factorization),
+        Family("arima_plus", "forecasting", ArimaOptions, ArimaModel, fit_arima),
+        Family("arima_plus_xreg", "forecasting", XregOptions, ArimaXregModel, fit_arima),
     )
 }
 

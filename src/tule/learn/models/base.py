@@ -224,8 +224,17 @@ def _checked(name: str, value: Any, hint: Any, rules: Mapping[str, Any]) -> Any:
             value = value.upper()
     elif any(typing.get_origin(kind) is dict or kind is dict for kind in wanted) and isinstance(value, Mapping):
         value = dict(value)
+    elif any(typing.get_origin(kind) is list for kind in wanted) and isinstance(value, (list, tuple)):
+        value = list(value)
     else:
-        words = {bool: "a boolean", int: "an integer", float: "a number", str: "a string", dict: "a mapping"}
+        words = {
+            bool: "a boolean",
+            int: "an integer",
+            float: "a number",
+            str: "a string",
+            dict: "a mapping",
+            list: "a list",
+        }
         names = [words.get(typing.get_origin(kind) or kind, "") for kind in wanted if kind is not type(None)]
         raise InvalidArgument(f"Option {shown} must be {' or '.join(names)}", given=repr(value), location=name)
     if rules.get("choices") and value not in rules["choices"]:
@@ -353,7 +362,7 @@ class Family:
 
     name: str
     task: str
-    """"regression", "classification", "clustering", "reduction" or "recommendation"."""
+    """"regression", "classification", "clustering", "reduction", "recommendation" or "forecasting"."""
     options: type[Options]
     model: type[Model]
     train: Callable[[Any], Model]
