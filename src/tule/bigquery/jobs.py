@@ -61,6 +61,10 @@ class Outcome:
     release: Callable[[], None] = _nothing
 
 
+# Seconds between the interrupts of a cancelled job.
+_INSIST = 0.2
+
+
 class Job:
     """One job while it runs and as long as somebody waits for it."""
 
@@ -137,9 +141,19 @@ class Job:
             if self._cancelled is not None or self.done:
                 return
             self._cancelled = reason
+        self._interrupt()
+        threading.Thread(target=self._insist, name="cancel", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        with self.lock:
             interrupts = list(self._interrupts)
         for interrupt in interrupts:
             interrupt()
+
+    def _insist(self) -> None:
+        """Interrupt again until the job has ended: an engine drops what comes just before a statement begins."""
+        while not self._done.wait(_INSIST):
+            self._interrupt()
 
     @property
     def cancelled(self) -> TuleError | None:

@@ -5,17 +5,20 @@ https://cloud.google.com/bigquery/docs/reference/rest
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
 import httpx
 
+from tule.kernel.clock import RealClock
 from tule.kernel.errors import TuleError, Unavailable
 from tule.wire.intercept.environment import Target
 
 _PAGE = 20_000
 _SECONDS = 60.0
+_LOOKS_FOR_A_START = 20
 
 
 class QueryError(TuleError):
@@ -76,7 +79,26 @@ class Client:
     def start(self, text: str) -> QueryJob:
         """Start a query job; raises for what is wrong with the text itself."""
         configuration = {"query": {"query": text, "useLegacySql": False}}
-        return QueryJob(self, self.call("POST", "jobs", {"configuration": configuration}))
+        # An id of our own: a job whose start was interrupted can be cancelled all the same.
+        job = f"tule_sql_{uuid.uuid4().hex}"
+        body = {"jobReference": {"projectId": self.project, "jobId": job}, "configuration": configuration}
+        try:
+            return QueryJob(self, self.call("POST", "jobs", body))
+        except KeyboardInterrupt:
+            self._cancel_started(job)
+            raise
+
+    def _cancel_started(self, job: str) -> None:
+        """Cancel a job that may be on its way to the server."""
+        clock = RealClock()
+        for _ in range(_LOOKS_FOR_A_START):
+            try:
+                self.call("POST", f"jobs/{job}/cancel")
+                return
+            except QueryError as error:
+                if error.reason != "notFound":
+                    return
+                clock.sleep(0.1)
 
     # -- names
 
