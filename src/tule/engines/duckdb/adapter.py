@@ -161,15 +161,21 @@ class DuckDBEngine:
             cursor.close()
 
     def checkpoint(self) -> None:
-        for name in list(self._attached.values()):
-            try:
-                self._connection.execute(f"CHECKPOINT {name}")
-            except duckdb.Error as error:
-                # Another transaction is open: the log stays until the next time.
-                _LOG.info("Checkpoint of %s later: %s", name, error)
+        # By a cursor: the connection itself is for attaching, and takes one call at a time.
+        cursor = self._connection.cursor()
+        try:
+            for name in list(self._attached.values()):
+                try:
+                    cursor.execute(f"CHECKPOINT {name}")
+                except duckdb.Error as error:
+                    # Another transaction is open: the log stays until the next time.
+                    _LOG.info("Checkpoint of %s later: %s", name, error)
+        finally:
+            cursor.close()
 
     def close(self) -> None:
-        self._connection.close()
+        with self._lock:
+            self._connection.close()
 
     def session(self) -> DuckDBSession:
         return DuckDBSession(self, self._connection.cursor())
