@@ -46,7 +46,8 @@ def test_the_likelihood_is_exact(order: tuple[int, int, int]) -> None:
     ahead = reference.get_forecast(8)
     assert values == pytest.approx(ahead.predicted_mean, rel=1e-4)
     # The reference adds what it does not know of the starting state, which near a unit root fades slowly.
-    assert errors == pytest.approx(ahead.se_mean, rel=1e-2)
+    # (twice differenced: a few percent at 120 points).
+    assert errors == pytest.approx(ahead.se_mean, rel=5e-2 if d == 2 else 1e-2)
     assert len(residuals) == 120 and not residuals[:d].any()
 
 
