@@ -85,6 +85,16 @@ def test_a_sample_depends_on_the_rows_not_on_the_batches(rows: int, limit: int, 
         assert set(min(one.values(), other.values(), key=len)) <= set(max(one.values(), other.values(), key=len))
 
 
+def test_a_sample_that_knows_how_many_rows_come_is_the_same() -> None:
+    for rows in (900, 1_000, 1_001, 4_100, 40_000, 123_456):
+        plain, told = RowSample(1_000, seed=3), RowSample(1_000, seed=3, expected=rows)
+        for start in range(0, rows, 700):
+            values = np.arange(start, min(rows, start + 700), dtype=float)
+            plain.add(values)
+            told.add(values)
+        assert told.values().tolist() == plain.values().tolist() and told.level == plain.level
+
+
 def test_a_sample_is_even() -> None:
     sample = RowSample(10_000)
     for start in range(0, 1_000_000, 50_000):

@@ -15,7 +15,8 @@ class RowSample:
     Payloads are record batches or numpy arrays (rows on the first axis).
     """
 
-    def __init__(self, limit: int, *, max_bytes: int = 1 << 62, seed: int = 0) -> None:
+    def __init__(self, limit: int, *, max_bytes: int = 1 << 62, seed: int = 0, expected: int | None = None) -> None:
+        """``expected``: how many rows will come, if known: then rows that could not stay are not taken first."""
         self._limit = limit
         self._max_bytes = max_bytes
         self._seed = np.uint64((seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) & 0xFFFFFFFFFFFFFFFF)
@@ -23,7 +24,8 @@ class RowSample:
         self._held = 0
         self._bytes = 0
         self._pieces: list[tuple[np.ndarray | int, Any]] = []
-        self.level = 0
+        # At most what will be needed: how many rows are under a threshold varies, and halving does the rest.
+        self.level = max(0, ((expected or 0) // (limit + 1)).bit_length() - 1)
         """The sample holds about one row in 2**level."""
 
     def __len__(self) -> int:

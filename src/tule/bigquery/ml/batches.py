@@ -25,6 +25,8 @@ class Relation:
 
     source: exp.Expression
     schema: pa.Schema
+    rows: int | None = None
+    """Their number, where telling it costs nothing."""
 
     def select(self, items: Iterable[exp.Expression], where: exp.Expression | None = None) -> exp.Select:
         """``SELECT items FROM`` this."""
@@ -144,7 +146,7 @@ class Watched:
         from tule.learn.sampling import RowSample
 
         rows, size = self._limits
-        sample = RowSample(rows, max_bytes=size)
+        sample = RowSample(rows, max_bytes=size, expected=self.num_rows)
         for batch in self._data.scan(columns):
             sample.add(batch.select(names))
             yield batch

@@ -41,7 +41,14 @@ def _is_cheap(node: Any) -> bool:
 def kept(query: exp.Expression, run: Run) -> Relation:
     """The answer of a query, kept for the rest of the statement."""
     relation = nodes.relation(run.temporary(query))
-    return Relation(relation, schema_of(nodes.select([exp.Star()], relation.copy()), run))
+    schema = schema_of(nodes.select([exp.Star()], relation.copy()), run)
+    return Relation(relation, schema, _count(relation, run))
+
+
+def _count(source: exp.Expression, run: Run) -> int:
+    """The rows of a table, which the engine knows without reading them."""
+    count = nodes.named(exp.Count(this=exp.Star()), "n")
+    return int(run.batches(nodes.select([count], source.copy())).table().column(0)[0].as_py())
 
 
 def readable(query: exp.Expression, run: Run) -> Relation:
@@ -55,7 +62,10 @@ def readable(query: exp.Expression, run: Run) -> Relation:
                 given=name, do="rename it with AS", reason="invalidQuery", location="query",
             )  # fmt: skip
         seen.add(name.lower())
-    return Relation(nodes.subquery(query.copy()), schema) if _is_scan(query, run) else kept(query, run)
+    if not _is_scan(query, run):
+        return kept(query, run)
+    source = nodes.subquery(query.copy())
+    return Relation(source, schema, None if query.args.get("where") else _count(source, run))
 
 
 def schema_of(query: exp.Expression, run: Run) -> Any:

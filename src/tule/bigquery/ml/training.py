@@ -178,9 +178,8 @@ class Training:
             held_out = QueryBatches(run.batches, split.relation, seen, split.held_out, check=run.check)
             held = draft.keep(held_out.schema, held_out.scan())
             held = held if held.num_rows else None
-        rows = QueryBatches(
-            run.batches, split.relation, [*seen, *extra], split.training, rows=split.rows, check=run.check
-        )
+        count = split.rows if split.training is not None else split.relation.rows
+        rows = QueryBatches(run.batches, split.relation, [*seen, *extra], split.training, rows=count, check=run.check)
         watched = Watched(rows, rows=KEPT_ROWS, size=KEPT_BYTES)
         model = KNOWN[FAMILIES[options.model_type]].fit(
             watched if held is None else rows,
