@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from tests.bigquery.conftest import PROJECT, opened
+
 from tule.kernel.clock import VirtualClock
 
 if TYPE_CHECKING:

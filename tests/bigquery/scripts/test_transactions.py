@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from tests.bigquery.conftest import opened
 
 if TYPE_CHECKING:

@@ -124,27 +124,28 @@ def words(text: Text) -> list[Any]:
     """The tokens of a text; InvalidArgument for a string or comment without end."""
     try:
         return list(sqlglot.tokenize(text.text, read=_Words))
-    except TokenError as error:
-        raise _unfinished(text, str(error)) from None
+    except TokenError:
+        raise _unfinished(text) from None
 
 
-def _unfinished(text: Text, message: str) -> InvalidArgument:
-    """The place of a token that does not end: sqlglot tells only its surroundings, so look for where it goes wrong."""
-    low, high = 0, len(text.text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        try:
-            sqlglot.tokenize(text.text[:middle], read=_Words)
-            low = middle
-        except TokenError:
-            high = middle - 1
-    if text.text[max(0, low - 1) : low + 1] == "/*":
-        return text.error("Syntax error: Unclosed comment", low - 1)
-    begun = text.text[low:].lstrip()[:1]
-    kind = {"`": "quoted identifier"}.get(begun, "string literal")
-    if "Missing" in message or begun in ("'", '"', "`"):
-        return text.error(f"Syntax error: Unclosed {kind}", low)
-    return text.error("Syntax error: Illegal input character", low)
+_WHOLE = re.compile(
+    r"""--[^\n]*|\#[^\n]*|/\*.*?\*/|`(?:\\.|[^`\\])*`"""
+    r"""|[rRbB]{0,2}(?P<quotes>\"{3}|'{3})(?:\\.|[^\\])*?(?P=quotes)"""
+    r"""|[rRbB]{0,2}(?!\"{3}|'{3})(?P<quote>["'])(?:\\.|(?!(?P=quote))[^\\])*(?P=quote)"""
+    r"""|\w+(?!["'\w])|[^"'`/]|/(?!\*)""",
+    re.DOTALL,
+)
+_BEGUN = {"`": "quoted identifier", "/": "comment"}
+
+
+def _unfinished(text: Text) -> InvalidArgument:
+    """The place of a token that does not end: sqlglot tells only its surroundings."""
+    at = 0
+    while at < len(text.text) and (found := _WHOLE.match(text.text, at)) is not None:
+        at = found.end()
+    if at >= len(text.text):
+        return text.error("Syntax error: Illegal input character", 0)
+    return text.error(f"Syntax error: Unclosed {_BEGUN.get(text.text[at], 'string literal')}", at)
 
 
 def is_name(token: Any) -> bool:
@@ -162,16 +163,17 @@ def is_string(token: Any) -> bool:
     return token.token_type in _STRINGS
 
 
-def shown(token: Any | None) -> str:
+def shown(token: Any | None, text: Text) -> str:
     """A token as error messages name it."""
     if token is None:
         return "end of script"
     if token.token_type == TokenType.IDENTIFIER:
         return f"identifier `{token.text}`"
+    written = text.text[token.start : token.end + 1]
     if is_string(token):
-        return f'string literal "{token.text}"'
+        return f"string literal {written}"
     if token.token_type == TokenType.BYTE_STRING:
-        return f'bytes literal b"{token.text}"'
+        return f"bytes literal {written}"
     if token.token_type == TokenType.NUMBER:
         return f'{"integer" if token.text.isdigit() else "floating point"} literal "{token.text}"'
     if is_word(token):
@@ -353,10 +355,12 @@ class Cursor:
     # -- errors
 
     def unexpected(self) -> InvalidArgument:
-        return self.text.error(f"Syntax error: Unexpected {shown(self.token())}", self._error_offset())
+        return self.text.error(f"Syntax error: Unexpected {shown(self.token(), self.text)}", self._error_offset())
 
     def expected(self, what: str) -> InvalidArgument:
-        return self.text.error(f"Syntax error: Expected {what} but got {shown(self.token())}", self._error_offset())
+        return self.text.error(
+            f"Syntax error: Expected {what} but got {shown(self.token(), self.text)}", self._error_offset()
+        )
 
     def _error_offset(self) -> int:
         return self.start if self.token() is not None else len(self.text.text.rstrip())

@@ -465,6 +465,8 @@ class _Parser:
 
 def type_of(text: Text, start: int, end: int) -> exp.DataType:
     """A type as it is written."""
+    if text.text.count("<", start, end) != text.text.count(">", start, end):
+        raise _not_a_type(text, start, end)
     try:
         made: Any = exp.DataType.build(text.text[start:end], dialect="bigquery")
     except (SqlglotError, ValueError):
