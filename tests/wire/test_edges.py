@@ -233,11 +233,35 @@ def test_a_head_without_end_is_refused(example: Example) -> None:
         pytest.fail("the server read 100 MB of headers")
 
 
-def test_an_upgrade_is_not_done_and_the_request_is(example: Example) -> None:
+UPGRADE = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA")
+
+
+def test_an_upgrade_is_not_done_and_the_request_is_with_its_body(example: Example) -> None:
+    body = b'{"id": "Upgrade: x"}'
     with connection(example) as sock:
-        lines = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA")
-        sock.sendall(head(example, "GET", f"{NOTES}/n?fields=id", *lines))
+        sock.sendall(head(example, "GET", f"{NOTES}/n?fields=id", *UPGRADE))
         assert read_answers(sock, 1) == [(200, b'{"id":"n"}')]
+        sock.sendall(head(example, "POST", NOTES, *UPGRADE, f"Content-Length: {len(body)}") + body)
+        assert read_answers(sock, 1) == [(201, b'{"id":"Upgrade: x"}')]
+        sock.sendall(head(example, "GET", f"{NOTES}/m?fields=id"))
+        assert read_answers(sock, 1) == [(200, b'{"id":"m"}')]
+
+
+@pytest.mark.parametrize("ahead", [0, 4, 100])
+def test_a_body_behind_an_upgrade_is_never_lost(example: Example, ahead: int) -> None:
+    """Also where the wish comes in two packets, or behind another request: refused, or done with its body."""
+    body = b'{"id": "1"}'
+    sent = head(example, "POST", NOTES, *UPGRADE, f"Content-Length: {len(body)}") + body
+    before = head(example, "GET", f"{NOTES}/n?fields=id") if not ahead else b""
+    at = sent.index(b"Upgrade: h2c") + ahead
+    with connection(example) as sock:
+        sock.sendall(before + sent[:at])
+        if ahead:
+            example.http.get("/healthz")
+        sock.sendall(sent[at:])
+        sock.shutdown(socket.SHUT_WR)
+        answer = read_all(sock)
+    assert b"HTTP/1.1 201" not in answer or answer.endswith(b'{"id":"1"}'), answer
 
 
 def test_an_old_client_is_answered_and_let_go(example: Example) -> None:

@@ -9,6 +9,7 @@ a call take one millisecond instead of forty.
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 from typing import Any
 
@@ -36,6 +37,8 @@ class PromptHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._moved = self.loop.time()
+        if self._head is None and not self._in_body and b"pgrade" in data:
+            data = _without_upgrade(data)
         super().data_received(data)
         cycle = self.cycle
         if cycle is not None and cycle.more_body and not cycle.response_complete:
@@ -50,6 +53,10 @@ class PromptHttp(HttpToolsProtocol):
         self._head, self._began = 0, self._moved
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade() and not {b"content-length", b"transfer-encoding"}.isdisjoint(
+            name for name, _ in self.headers
+        ):
+            raise ValueError("the parser takes no body of a request with Upgrade")
         super().on_headers_complete()
         self._head, self._in_body = None, True
         if self.url[:7].lower() == b"http://":
@@ -92,6 +99,18 @@ class PromptHttp(HttpToolsProtocol):
         # Between requests uvicorn's own timer counts; while reading is paused it is we who are slow.
         waiting = self.cycle is None or (self._in_body and not self.flow.read_paused)
         return waiting and now - self._moved > self._patience
+
+
+_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """The beginning of a request without its wish for another protocol, which a server may leave unheard.
+
+    The parser would stop at it, and the request would run without its body: what Java's client sends first.
+    """
+    head, end, body = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\r\nx-upgrade:", head) + end + body
 
 
 def _acknowledge(sock: socket.socket | None) -> None:
