@@ -22,7 +22,9 @@ def run(server: ServerProcess) -> Run:
     """Run a client program under interception; answers what it printed."""
 
     def run(name: str, *arguments: str) -> str:
-        done: CompletedProcess[str] = server.exec([sys.executable, str(PROGRAMS / f"{name}.py"), *arguments])
+        done: CompletedProcess[str] = server.exec(
+            [sys.executable, str(PROGRAMS / f"{name}.py"), *arguments], timeout=280
+        )
         return done.stdout
 
     return run
@@ -45,3 +47,7 @@ def test_what_is_refused_and_what_is_left(run: Run, transport: str) -> None:
 
 def test_models_of_every_framework_answer_as_their_library(run: Run) -> None:
     run("frameworks")
+
+
+def test_models_trained_in_sql_are_registered_served_and_explained(run: Run) -> None:
+    run("from_sql")

@@ -14,13 +14,14 @@ from tule.kernel.errors import InvalidArgument, Unimplemented
 from tule.learn import bundle
 from tule.learn.models.base import Model
 from tule.learn.models.factorization import FactorizationModel
-from tule.learn.models.glm import GeneralizedLinearModel, probabilities_of
+from tule.learn.models.glm import GeneralizedLinearModel
 from tule.learn.models.kmeans import KMeansModel, exact_distances
 from tule.learn.models.pca import PcaModel
 from tule.learn.models.supervised import Supervised
 from tule.learn.models.trees import TreeModel, class_probabilities
 from tule.learn.runtime.boosters import BoosterPredictor
 from tule.learn.runtime.instances import InstanceReader
+from tule.learn.runtime.linear import scores_of, softmax
 from tule.learn.transforms import Block, Encoding
 from tule.learn.transforms.features import text_of
 
@@ -80,14 +81,14 @@ def json_value(value: Any) -> Any:
 def _compile(model: Model) -> Callable[[Block], list[dict[str, Any]]]:
     label = model.signature.label.name if model.signature.label is not None else ""
     if isinstance(model, GeneralizedLinearModel):
-        scores = _scores(model)
+        scores = scores_of(model)
         if model.classes is None:
             return lambda block: _numbers(scores(block)[:, 0], label)
         if len(model.classes) == 2:
             binary = _binary(model.classes, label)
             return lambda block: binary(scores(block)[:, 0])
         several = _several(model.classes, label)
-        return lambda block: several(probabilities_of(scores(block)))
+        return lambda block: several(softmax(scores(block)))
     if isinstance(model, TreeModel):
         predict, matrix = _trees(model), model.columns.matrix
         if model.classes is None:
@@ -98,26 +99,6 @@ def _compile(model: Model) -> Callable[[Block], list[dict[str, Any]]]:
         return _components(model)
     assert isinstance(model, KMeansModel)
     return _clusters(model)
-
-
-def _scores(model: GeneralizedLinearModel) -> Callable[[Block], np.ndarray]:
-    """(n, K) scores, with the tables of categories cut out and closed by a zero row beforehand."""
-    layout = model.encoding.layout
-    if layout.ragged:
-        return model.scores
-    dense = np.ascontiguousarray(model.raw_coef[: layout.dense])
-    zero = np.zeros((1, model.raw_coef.shape[1]))
-    tables = [np.concatenate([model.raw_coef[first:last], zero]) for first, last in layout.code_ranges()]
-    intercept = model.raw_intercept
-
-    def scores(block: Block) -> np.ndarray:
-        found: np.ndarray = block.dense @ dense
-        for table, code in zip(tables, block.codes, strict=True):
-            found += table[code]
-        found += intercept
-        return found
-
-    return scores
 
 
 def _numbers(values: np.ndarray, label: str) -> list[dict[str, Any]]:
@@ -135,8 +116,8 @@ def _binary(classes: list[Any], label: str) -> Callable[[np.ndarray], list[dict[
     def answer(scores: np.ndarray) -> list[dict[str, Any]]:
         found = []
         for score in scores.tolist():
-            # exp overflows past 709; the probability is 0 to double precision there.
-            positive = 1.0 / (1.0 + exp(-score)) if score > -700.0 else 0.0 if score == score else score
+            # Beyond that the exponential is infinite, and the probability 0, as it is in SQL.
+            positive = 1.0 / (1.0 + exp(-score)) if score >= -709.782712893384 else 0.0 if score == score else score
             found.append(
                 {
                     predicted: high if positive >= 0.5 else low,

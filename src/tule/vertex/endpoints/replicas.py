@@ -79,11 +79,11 @@ class Replicas(Protocol):
 
 
 class InProcess:
-    """A data-only model answered by NumPy inside the server."""
-
-    inline = True
+    """A data-only model answered inside the server."""
 
     def __init__(self, runtime: Any, transform: RowTransform | None = None) -> None:
+        # A transform that asks the SQL engine takes milliseconds, and waits for others.
+        self.inline = transform is None or bool(getattr(transform, "by_rows", False))
         self._runtime = runtime
         self._transform = transform
         self.predict = self._transformed if transform is not None else self._plain
