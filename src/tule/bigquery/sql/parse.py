@@ -21,6 +21,7 @@ from tule.bigquery.sql.routine_statements import (
     is_routine_statement,
     parse_routine_statement,
 )
+from tule.bigquery.sql.words import Text, bracketed, moved, place
 from tule.kernel.errors import InvalidArgument, Unimplemented
 
 PLACE = "tule_place"
@@ -217,6 +218,21 @@ def parse(text: str) -> exp.Expression:
         _rotate(literal)
     _number(found)
     return found
+
+
+ENDS = "Syntax error: Unexpected end of script"
+
+
+def parse_expression(text: str) -> exp.Expression:
+    """The query ``SELECT (text)``, in which places are one line further down. Errors have those in ``text``; one that ends
+    too early is ``ENDS`` at its end."""
+    try:
+        return parse(bracketed(text))
+    except InvalidArgument as error:
+        moved(error, (1, 1), lines=1)
+        end = Text(text).position(len(text))
+        found = place(error)
+        raise error if found is None or found < end else _invalid(f"{ENDS} at [{end[0]}:{end[1]}]") from None
 
 
 def _rotate(literal: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from sqlglot import exp
 
-from tule.bigquery.sql.words import Cursor, Text, bracketed, is_string, words
+from tule.bigquery.sql.words import Cursor, Text, is_string, words
 from tule.kernel.errors import InvalidArgument, TuleError, Unimplemented
 
 SCALAR, AGGREGATE = "SCALAR_FUNCTION", "AGGREGATE_FUNCTION"
@@ -310,14 +310,16 @@ def _refused(what: str, do: str) -> Unimplemented:
 
 def _expression(cursor: Cursor) -> tuple[str, tuple[int, int]]:
     """``(expression)``: the text between the parentheses, exactly as written, and where it begins."""
-    from tule.bigquery.sql.parse import parse
+    from tule.bigquery.sql.parse import ENDS, parse_expression
 
     start, end = cursor.bracketed()
     body = cursor.part(start + 1, end - 1)
     try:
-        parse(bracketed(body))
+        parse_expression(body)
     except TuleError as error:
-        raise cursor.text.shifted(error, start + 1, lines=1) from None
+        if error.message.startswith(ENDS):
+            raise cursor.text.error('Syntax error: Unexpected ")"', end - 1) from None
+        raise cursor.text.shifted(error, start + 1) from None
     begin = start + 1 + len(body) - len(body.lstrip())
     return body.strip(), cursor.text.position(begin)
 

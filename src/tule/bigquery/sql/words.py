@@ -114,6 +114,12 @@ def moved(error: TuleError, place: tuple[int, int], *, lines: int = 0) -> TuleEr
     return error
 
 
+def place(error: TuleError) -> tuple[int, int] | None:
+    """The (line, column) that an error tells."""
+    found = list(_PLACE.finditer(error.message))
+    return (int(found[-1][1]), int(found[-1][2])) if found else None
+
+
 def bracketed(expression: str) -> str:
     """An expression as a query whose positions are one line further down; a comment at its end does no harm."""
     last = expression.rsplit("\n", 1)[-1]

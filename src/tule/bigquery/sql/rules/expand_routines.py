@@ -25,7 +25,7 @@ from tule.bigquery.sql.analysis.scopes import wrong
 from tule.bigquery.sql.context import Context, Scope
 from tule.bigquery.sql.free_names import free_names, leading, path
 from tule.bigquery.sql.functions import FUNCTIONS, aggregate_in, is_aggregate
-from tule.bigquery.sql.parse import TableRef, parse
+from tule.bigquery.sql.parse import TableRef, parse, parse_expression
 from tule.bigquery.sql.routine_statements import (
     AGGREGATE,
     ANY_TYPE,
@@ -38,8 +38,8 @@ from tule.bigquery.sql.routine_statements import (
 from tule.bigquery.sql.rules.name_columns import name_columns
 from tule.bigquery.sql.rules.refuse import refuse
 from tule.bigquery.sql.rules.resolve_tables import resolve_tables
-from tule.bigquery.sql.words import bracketed
-from tule.kernel.errors import Unimplemented
+from tule.bigquery.sql.words import moved
+from tule.kernel.errors import TuleError, Unimplemented
 
 _DEEPEST = 30
 _SIMPLE = (exp.Column, exp.Literal, exp.Null, exp.Boolean, exp.Parameter, exp.Identifier)
@@ -166,7 +166,10 @@ def _matched(node: Any, given: list[Any], definition: RoutineDefinition) -> list
 
 def _body(definition: RoutineDefinition, context: Context) -> Any:
     """The body with its tables resolved, its own calls expanded and ``_Argument`` where an argument is named."""
-    tree: Any = parse(definition.body if definition.kind == TABLE else bracketed(definition.body)).copy()
+    try:
+        tree: Any = (parse if definition.kind == TABLE else parse_expression)(definition.body).copy()
+    except TuleError as error:
+        raise moved(error, definition.place) from None
     _relocate(tree, definition, context)
     functions = context.scope.functions if len(definition.path) == 1 else {}
     inside = replace(

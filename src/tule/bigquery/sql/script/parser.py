@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.tokens import TokenType
 
-from tule.bigquery.sql.parse import parse
+from tule.bigquery.sql.parse import ENDS, parse, parse_expression
 from tule.bigquery.sql.script.checks import check
 from tule.bigquery.sql.script.nodes import (
     Argument,
@@ -43,7 +43,7 @@ from tule.bigquery.sql.script.nodes import (
     Using,
     While,
 )
-from tule.bigquery.sql.words import Cursor, Text, bracketed, is_name, is_string, is_word, words
+from tule.bigquery.sql.words import Cursor, Text, is_name, is_string, is_word, words
 from tule.kernel.errors import InvalidArgument, TuleError
 
 DEEPEST = 50
@@ -191,9 +191,11 @@ class _Parser:
             word = self.text.text[start:end].split(None, 1)[0].upper()
             raise self.text.error(f"Syntax error: Unexpected keyword {word}", start)
         try:
-            tree: Any = parse(bracketed(self.text.text[start:end]))
+            tree: Any = parse_expression(self.text.text[start:end])
         except TuleError as error:
-            raise self.text.shifted(error, start, lines=1) from None
+            if error.message.startswith(ENDS):
+                raise self.words.unexpected() from None
+            raise self.text.shifted(error, start) from None
         if type(tree) is not exp.Select or len(tree.expressions) != 1 or len([*_clauses(tree)]) != 1:
             raise self.text.error("Syntax error: Expected an expression", start)
         _tuple_as_struct(tree.expressions[0])
