@@ -276,8 +276,8 @@ def test_effects_are_found_where_they_are() -> None:
     remainder[start + 2] += 5.0
     (effect,) = calendar.effects(remainder, grid)
     assert effect.name == "Fair"
-    # Shrunk as if there had been one more year without effect.
-    assert effect.values == pytest.approx([0.0, 7.5, 0.0, 3.75], abs=0.4)
+    # Shrunk as if there had been three tenths of a year without effect.
+    assert effect.values == pytest.approx([0.0, 10 / 1.1, 0.0, 5 / 1.1], abs=0.4)
     coming = calendar.line(effect, grid, n, 365)
     assert np.flatnonzero(np.abs(coming) > 3.0).tolist() == [161, 163]
     weeks = Grid(microseconds("2021-01-01"), 7 * DAY, False, 150)

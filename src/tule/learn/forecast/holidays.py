@@ -28,8 +28,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 REGIONS: tuple[str, ...] = ("GLOBAL", *GROUPS, *sorted({code for codes in GROUPS.values() for code in codes}))
 _LONGEST_WINDOW = 30
-_SHRINK = 1.0
-"""Imaginary occurrences without effect that each holiday starts with."""
+_SHRINK = 0.3
+"""How much of an occurrence without effect each holiday starts with."""
 _CLEAR = 2.5
 """Standard errors by which one day of a holiday must differ for the holiday to count."""
 

@@ -189,7 +189,7 @@ class TimeSeriesModel(Model):
                 values = np.concatenate([each[name] for each in tables])
                 values = values**2 if name == "standard_error" else values
                 known = np.isfinite(values)
-                sums = np.bincount(places[known], weights=values[known], minlength=len(times))
+                sums = np.bincount(places[known], weights=values[known], minlength=len(times)).astype(float)
                 sums[np.bincount(places[known], minlength=len(times)) == 0] = np.nan
                 found[name] = np.sqrt(sums) if name == "standard_error" else sums
         return found
