@@ -53,7 +53,7 @@ class Terminal:
         """Press keys; ``\\r`` is Enter, ``\\x03`` is Ctrl-C."""
         os.write(self._screen, text.encode())
 
-    def expect(self, pattern: str, seconds: float = 60) -> str:
+    def expect(self, pattern: str, seconds: float = 120) -> str:
         """What came on the screen up to and with a match; only what follows is looked at next."""
         deadline = time.monotonic() + seconds
         while not (found := re.search(pattern, self._seen)):
@@ -74,7 +74,7 @@ class Terminal:
         self._seen += _ESCAPES.sub("", data.decode(errors="replace"))
         return bool(data)
 
-    def exit_code(self, seconds: float = 60) -> int:
+    def exit_code(self, seconds: float = 120) -> int:
         """Wait for the end; -N for a program that signal N ended."""
         deadline = time.monotonic() + seconds
         while self._code is None:

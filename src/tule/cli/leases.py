@@ -18,7 +18,7 @@ from tule.kernel.home import Home
 from tule.kernel.settings import Settings
 
 _USERS = "users"
-_WAITING = 30.0
+_WAITING = 120.0
 
 
 class Lease:

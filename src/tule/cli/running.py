@@ -18,7 +18,8 @@ from tule.kernel.settings import Settings
 from tule.wire.intercept.environment import Target
 
 RUNTIME = "server.json"
-_STARTING = 30.0
+# A server that cannot start ends at once; this is for one that hangs, on a machine however busy.
+_STARTING = 120.0
 _STOPPING = 15.0
 # A log of this size is set aside when the next server starts.
 _LOG_BYTES = 10 * 2**20
