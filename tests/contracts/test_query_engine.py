@@ -263,6 +263,26 @@ class QueryEngineContract:
         sql = f"SELECT n, row_number() OVER (ORDER BY {name}({{'n': n}}).minus) AS place FROM {self.numbers(4)} ORDER BY n"
         assert self.rows(session, sql) == [(0, 4), (1, 3), (2, 2), (3, 1)]
 
+    def test_an_interrupt_stops_a_function_of_rows(self, session: Session) -> None:
+        inside, stopped = threading.Event(), threading.Event()
+
+        def waiting(batch: pa.RecordBatch) -> pa.RecordBatch:
+            inside.set()
+            assert stopped.wait(LONG)
+            raise Cancelled("The function was stopped")
+
+        name = session.function([Field("n", "INT64")], [Field("m", "INT64")], waiting, stopped.set)
+
+        def interrupt() -> None:
+            assert inside.wait(LONG)
+            session.interrupt()
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(Cancelled):
+            session.query(f"SELECT {name}({{'n': n}}).m FROM {self.numbers(3)}").table()
+        thread.join(LONG)
+
     # -- threads and interruption
 
     def test_sessions_work_on_several_threads_at_once(self, engine: QueryEngine) -> None:
@@ -342,6 +362,25 @@ class QueryEngineContract:
             assert self.rows(session, f"SELECT count(*) FROM {relation}") == [(1,)]
         assert self.rows(session, f"SELECT count(*) FROM {relation}") == [(2,)]
         other.close()
+
+    def test_a_transaction_sees_its_own_numbers(self, engine: QueryEngine, session: Session) -> None:
+        session.create_as(P, "t_a1", "SELECT 1 AS n")
+        with session.transaction():
+            session.execute(f"INSERT INTO {engine.relation(P, 't_a1')} VALUES (2), (3)")
+            assert session.statistics(P, "t_a1") == (3, 24)
+            assert engine.statistics(P, "t_a1") == (1, 8)
+        assert engine.statistics(P, "t_a1") == (3, 24)
+
+    def test_a_handled_error_aborts_a_transaction_all_the_same(self, engine: QueryEngine, session: Session) -> None:
+        session.create_as(P, "t_a1", "SELECT 1 AS n")
+        with pytest.raises(Aborted), session.transaction():
+            session.execute(f"INSERT INTO {engine.relation(P, 't_a1')} VALUES (2)")
+            assert not session.aborted
+            with pytest.raises(InvalidArgument):
+                session.query("SELECT CAST('x' AS BIGINT)").table()
+            assert session.aborted
+        assert not session.aborted
+        assert self.rows(session, f"SELECT n FROM {engine.relation(P, 't_a1')}") == [(1,)]
 
     def test_a_change_that_lost_against_another_is_aborted(self, engine: QueryEngine, session: Session) -> None:
         session.create_as(P, "t_a1", "SELECT 1 AS n")

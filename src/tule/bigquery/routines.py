@@ -267,6 +267,8 @@ def _checked(reference: RoutineReference, body: Mapping[str, Any]) -> dict[str, 
     language = str(body.get("language") or "SQL")
     if language not in ("SQL", "JAVASCRIPT"):
         raise not_implemented(f"A routine in the language {language}", do="write it in SQL or JavaScript")
+    if language == "JAVASCRIPT" and any(each.get("argumentKind") == "ANY_TYPE" for each in body.get("arguments") or ()):
+        raise invalid("The arguments of a JavaScript function must have types")
     if language == "JAVASCRIPT" and kind != SCALAR:
         raise not_implemented(f"A {kind} in JavaScript", do="write it in SQL")
     text = body.get("definitionBody")

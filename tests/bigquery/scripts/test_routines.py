@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from tests.bigquery.conftest import PROJECT, opened
 
 if TYPE_CHECKING:

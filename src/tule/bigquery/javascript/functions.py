@@ -73,7 +73,8 @@ class Functions:
         # A function of no arguments is one of something that it does not look at.
         inputs = arguments or [Field("none", "BOOL")]
         compute = _computing(program, arguments, result, _shown(routine))
-        return session.function(inputs, [result], compute, program.stop)
+        # What may answer something else each time is computed anew for each row.
+        return session.function(inputs, [result], compute, program.stop, pure=routine.deterministic is True)
 
     def _libraries(self, routine: RoutineDefinition) -> list[str]:
         found = []

@@ -116,6 +116,8 @@ def _create(cursor: Cursor, text: str) -> exp.Expression:
         "if_not_exists": absent,
     }  # fmt: skip
     rest = _procedure(cursor) if kind == PROCEDURE else _function(cursor, kind)
+    if rest.get("language") == "JAVASCRIPT" and any(each.type == ANY_TYPE for each in arguments):
+        raise cursor.text.error("The arguments of a JavaScript function must have types", 0)
     return CreateRoutine(this=RoutineDefinition(**head, **rest), text=text.strip())
 
 
@@ -243,7 +245,7 @@ def _function(cursor: Cursor, kind: str) -> dict[str, Any]:
         if token is None or not is_string(token):
             raise cursor.expected("string literal")
         if not made.get("returns"):
-            raise InvalidArgument("JavaScript functions must have a RETURNS clause", reason="invalidQuery")
+            raise cursor.text.error("JavaScript functions must have a RETURNS clause", cursor.start)
         made["body"] = cursor.take().text
     else:
         made["body"], made["place"] = _expression(cursor)

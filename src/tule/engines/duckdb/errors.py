@@ -60,6 +60,10 @@ _TABLE: tuple[tuple[str, Make], ...] = (
     (r"cannot take square root of a negative number", _invalid("Floating point error in function: SQRT")),
     (r"MERGE INTO command cannot affect the same target row more than once",
      _invalid("UPDATE/MERGE must match at most one source row for each target row")),
+    (r"(?P<clause>ORDER|PARTITION) BY window expressions cannot be volatile",
+     lambda found: Unimplemented(
+         f"A window has no {found['clause']} BY a value that may differ each time", reason="notImplemented",
+         do="compute it in a subquery, or declare the JavaScript function DETERMINISTIC")),
     (r"More than one row returned by a subquery", _invalid("Scalar subquery produced more than one element")),
     (r"NOT NULL constraint failed: \S*?\.(?P<column>\w+)", _invalid(r"Required field \g<column> cannot be null")),
     (r"Column \"(?P<column>[^\"]+)\" referenced that exists in the SELECT clause",
