@@ -11,7 +11,7 @@ from tule.bigquery.catalog import Guard
 from tule.bigquery.destinations import check_dispositions
 from tule.bigquery.errors import invalid, not_implemented
 from tule.bigquery.references import DatasetReference, TableReference
-from tule.bigquery.sql import Parameter, Parsed, Scope, statements
+from tule.bigquery.sql import Parameter, Parsed, Scope, Temporary, statements
 from tule.bigquery.sql.routine_statements import RoutineDefinition
 from tule.bigquery.sql.script import Script, check_script, temporary_function
 from tule.bigquery.sql.script.nodes import Assert, Call, Sql, Transaction
@@ -96,7 +96,13 @@ class Planner:
         if session is not None:
             check_script(script, outer=session.state.variables)
         names_project = properties.get("dataset_project_id", "")
-        statement, functions = _single(script, names_project or project, dataset, session)
+        new_session = bool(config.get("createSession"))
+        if session is not None:
+            state = session.state
+            of_session = names_project or state.project or project, dataset or state.dataset, session.temporary
+            statement, functions = single(script, *of_session, waits=not config.get("dryRun"))
+        else:
+            statement, functions = single(script, names_project or project, dataset, _FUTURE if new_session else None)
         if destination is not None and statement is None:
             raise invalid("configuration.query.destinationTable cannot be set for scripts")
         if destination is not None and not isinstance(statement, Query):
@@ -118,7 +124,7 @@ class Planner:
             script=script,
             scope=Scope(functions=functions) if functions else None,
             session=session,
-            new_session=bool(config.get("createSession")),
+            new_session=new_session,
             labels=_labels(properties.get("query_label")),
             names_project=names_project,
         )
@@ -163,10 +169,15 @@ def _labels(text: str | None) -> dict[str, str] | None:
     return None if not text else labels_of(text)
 
 
-def _single(
-    script: Script, project: str, dataset: str | None, session: Session | None
+# The temporary tables of a session that is yet to be made.
+_FUTURE = Temporary("", "_session", lambda _: False)
+
+
+def single(
+    script: Script, project: str, dataset: str | None, temporary: Temporary | None, *, waits: bool = False
 ) -> tuple[Statement | None, dict[str, RoutineDefinition]]:
-    """The one statement of a text that is no script, and the temporary functions that stand before it.
+    """The one statement of a text that is no script, and the temporary functions that stand before it; ``temporary``
+    where it runs in a session, which may come to know other names while it ``waits`` for its turn.
 
     Statements that make temporary functions with one query behind them are no script:
     https://cloud.google.com/bigquery/docs/multi-statement-queries
@@ -175,18 +186,16 @@ def _single(
     *before, last = script.statements
     for each in before:
         made = temporary_function(each)
-        if made is None or session is not None:
+        if made is None or temporary is not None:
             return None, {}
         functions[made.path[0].lower()] = made
     if not isinstance(last, Sql) or temporary_function(last) is not None:
         return None, {}
-    temporary = None
-    if session is not None:
-        temporary, dataset = session.temporary, session.state.dataset or dataset
-        project = session.state.project or project
     try:
         (statement,) = statements([last.tree.copy()], project, dataset, temporary)
     except TuleError as error:
+        if waits:
+            return None, {}
         raise script.text.shifted(error, last.start) from None
     if before and not isinstance(statement, Query):
         return None, {}

@@ -283,3 +283,25 @@ def test_temporary_tables_of_scripts_go_with_them(api: BigQueryApi) -> None:
     api.ok("POST", f"jobs/{job}/cancel")
     api.ended(job)
     assert api.physical() == before
+
+
+def test_a_job_that_waits_for_its_turn_sees_what_the_one_before_made(api: BigQueryApi) -> None:
+    session = new(api)
+    properties_ = {"connectionProperties": session, "useLegacySql": False}
+    slow = "SELECT SUM(a * b) FROM UNNEST(GENERATE_ARRAY(1, 3000)) AS a, UNNEST(GENERATE_ARRAY(1, 3000)) AS b"
+    texts = [f"{slow}; CREATE TEMP TABLE made (x INT64)", "INSERT INTO made VALUES (1)", "SELECT x FROM made"]
+    jobs = [
+        api.ok("POST", "jobs", {"configuration": {"query": {"query": text, **properties_}}})["jobReference"]["jobId"]
+        for text in texts
+    ]
+    ended = [api.ended(each) for each in jobs]
+    assert [each["status"].get("errorResult") for each in ended] == [None, None, None]
+    kinds = [each["statistics"]["query"]["statementType"] for each in ended]
+    assert kinds == ["SCRIPT", "INSERT", "SELECT"]
+
+
+def test_a_session_begins_with_a_temporary_table(api: BigQueryApi) -> None:
+    answer = api.query("CREATE TEMP TABLE t AS SELECT 6 AS x", createSession=True)
+    job = api.ok("GET", f"jobs/{answer['jobReference']['jobId']}")
+    assert job["statistics"]["query"]["statementType"] == "CREATE_TABLE_AS_SELECT"
+    assert rows(api, "SELECT x FROM t", properties(answer["sessionInfo"]["sessionId"])) == [["6"]]

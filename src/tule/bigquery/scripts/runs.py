@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from tule.bigquery.jobs import Job, Jobs, Outcome
-from tule.bigquery.plans import QueryPlan
+from tule.bigquery.plans import QueryPlan, single
 from tule.bigquery.scripts.interpreter import Executor, Interpreter
 from tule.bigquery.scripts.procedures import Procedures
 from tule.bigquery.scripts.sessions import Sessions, script_dataset, temporary_of
@@ -52,6 +52,11 @@ class Runs:
                     state.dataset = plan.dataset
                 if plan.names_project:
                     state.project = plan.names_project
+                if plan.script is not None:
+                    # What names mean is known now that it is its turn.
+                    project = state.project or plan.project
+                    statement, _ = single(plan.script, project, state.dataset, plan.session.temporary)
+                    plan = replace(plan, statement=statement)
                 return self._in_state(job, plan, state, plan.session.temporary)
         if plan.type.endswith("_TRANSACTION"):
             raise InvalidArgument(_OUTSIDE, reason="invalidQuery", location="query")
