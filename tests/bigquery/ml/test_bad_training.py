@@ -6,8 +6,8 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-
 from tests.bigquery.conftest import PROJECT
+
 from tule.bigquery.references import JobReference
 
 if TYPE_CHECKING:
@@ -26,19 +26,25 @@ NUMBERS = "SELECT x, x * 2 AS y FROM UNNEST(GENERATE_ARRAY(1, 60)) AS x"
          "The label column must be one of the training query: prize; given: x, price. Next: did you mean price?"),
         ("MODEL_TYPE='LINEAR_REG'", NUMBERS, "The label column must be one of the training query: label; given: x, y"),
         (LINE, "SELECT 1 AS x, 2 AS y FROM (SELECT 1) WHERE FALSE", "Training needs at least one row; given: no rows"),
-        (LINE, "SELECT x, CAST(NULL AS FLOAT64) AS y FROM UNNEST([1, 2]) AS x", "Training needs rows with a label; given: y is NULL in all 2 rows"),
+        (LINE, "SELECT x, CAST(NULL AS FLOAT64) AS y FROM UNNEST([1, 2]) AS "
+            "x", "Training needs rows with a label; given: y is NULL in all 2 rows"),
         (LINE, "SELECT 1 AS y UNION ALL SELECT 2", "needs at least one feature column; given: only y"),
-        (LINE, "SELECT CAST(NULL AS FLOAT64) AS x, y FROM UNNEST([1, 2]) AS y", "A feature must have a value that is not NULL in some row; given: x is NULL in all 2 rows"),
+        (LINE, "SELECT CAST(NULL AS FLOAT64) AS x, y FROM UNNEST([1, 2]) AS "
+            "y", "A feature must have a value that is not NULL in some row; given: x is NULL in all 2 rows"),
         (LINE, "SELECT CAST(NULL AS STRING) AS x, y FROM UNNEST([1, 2]) AS y", "given: x is NULL in all 2 rows"),
-        (LINE, "SELECT CAST('inf' AS FLOAT64) AS x, y FROM UNNEST([1, 2]) AS y", "Numeric features must be finite; given: x holds inf"),
-        (LINE, "SELECT CAST('nan' AS FLOAT64) AS x, y FROM UNNEST([1, 2]) AS y", "Numeric features must be finite; given: x holds nan"),
+        (LINE, "SELECT CAST('inf' AS FLOAT64) AS x, y FROM UNNEST([1, 2]) AS "
+            "y", "Numeric features must be finite; given: x holds inf"),
+        (LINE, "SELECT CAST('nan' AS FLOAT64) AS x, y FROM UNNEST([1, 2]) AS "
+            "y", "Numeric features must be finite; given: x holds nan"),
         (LINE, "SELECT x, CAST('-inf' AS FLOAT64) AS y FROM UNNEST([1, 2]) AS x", "y"),
-        (LINE, "SELECT x, 'high' AS y FROM UNNEST([1, 2]) AS x", "The label of a regression must be numeric; given: y is string"),
+        (LINE, "SELECT x, 'high' AS y FROM UNNEST([1, 2]) AS "
+            "x", "The label of a regression must be numeric; given: y is string"),
         (LINE, "SELECT x, [x] AS y FROM UNNEST([1, 2]) AS x", "The label of a regression must be numeric"),
         (CLASSES, "SELECT x, [x] AS y FROM UNNEST([1, 2]) AS x", "A label must be a single value"),
         (CLASSES, "SELECT x, 'same' AS y FROM UNNEST([1, 2]) AS x", "same"),
         (TREES, "SELECT x, 1 AS y FROM UNNEST(GENERATE_ARRAY(1, 600)) AS x", "1"),
-        (LINE, "SELECT STRUCT(STRUCT(x AS a) AS b) AS s, x AS y FROM UNNEST([1, 2]) AS x", "A STRUCT feature must not hold another STRUCT; given: s.b"),
+        (LINE, "SELECT STRUCT(STRUCT(x AS a) AS b) AS s, x AS y FROM UNNEST([1, 2]) AS "
+            "x", "A STRUCT feature must not hold another STRUCT; given: s.b"),
         (LINE, "SELECT x, x AS X, x AS y FROM UNNEST([1, 2]) AS x", "must have different names; given: X"),
         (LINE, "SELECT 1 AS _tule_key, x AS y FROM UNNEST([1, 2]) AS x", "_tule_key"),
         (LINE, "SELECT x / 0 AS x, x AS y FROM UNNEST([1, 2]) AS x", "division by zero"),
@@ -48,7 +54,9 @@ NUMBERS = "SELECT x, x * 2 AS y FROM UNNEST(GENERATE_ARRAY(1, 60)) AS x"
         (f"{LINE}, OPTIMIZE_STRATEGY='NORMAL_EQUATION', L1_REG=1.0", NUMBERS, "L1_REG cannot be used"),
         (f"{LINE}, LEARN_RATE_STRATEGY='CONSTANT', LS_INIT_LEARN_RATE=0.5", NUMBERS, "LS_INIT_LEARN_RATE"),
         ("MODEL_TYPE='KMEANS', NUM_CLUSTERS=5", "SELECT x FROM UNNEST([1, 2, 3]) AS x", "5"),
-        ("MODEL_TYPE='KMEANS', KMEANS_INIT_METHOD='CUSTOM', KMEANS_INIT_COL='k', NUM_CLUSTERS=2", "SELECT x, x AS k FROM UNNEST([1, 2, 3]) AS x", "KMEANS_INIT_COL must be a BOOL column; given: int64"),
+        ("MODEL_TYPE='KMEANS', KMEANS_INIT_METHOD='CUSTOM', KMEANS_INIT_COL='k', "
+            "NUM_CLUSTERS=2", "SELECT x, x AS k FROM UNNEST([1, 2, 3]) AS "
+                "x", "KMEANS_INIT_COL must be a BOOL column; given: int64"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(models: Models, options: str, query: str, message: str) -> None:

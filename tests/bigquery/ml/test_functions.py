@@ -153,7 +153,8 @@ def test_columns_of_inspection(models: Models) -> None:
             ("processed_input", "STRING"), ("weight", "FLOAT"), ("category_weights", "RECORD[]"), ("class_label", "STRING")
         ],
         "ML.ADVANCED_WEIGHTS(MODEL d.errors)": [
-            ("processed_input", "STRING"), ("category", "STRING"), ("weight", "FLOAT"), ("standard_error", "FLOAT"), ("p_value", "FLOAT")
+            ("processed_input", "STRING"), ("category", "STRING"), ("weight", "FLOAT"), ("standard_error",
+            "FLOAT"), ("p_value", "FLOAT")
         ],
         "ML.FEATURE_INFO(MODEL d.mass)": [
             ("input", "STRING"), *((name, "FLOAT") for name in ("min", "max", "mean", "median", "stddev")),
@@ -164,13 +165,16 @@ def test_columns_of_inspection(models: Models) -> None:
             ("learning_rate", "FLOAT"), ("duration_ms", "INTEGER"),
         ],
         "ML.TRAINING_INFO(MODEL d.clusters)": [
-            ("training_run", "INTEGER"), ("iteration", "INTEGER"), ("loss", "FLOAT"), ("duration_ms", "INTEGER"), ("cluster_info", "RECORD[]")
+            ("training_run", "INTEGER"), ("iteration", "INTEGER"), ("loss", "FLOAT"), ("duration_ms",
+            "INTEGER"), ("cluster_info", "RECORD[]")
         ],
         "ML.FEATURE_IMPORTANCE(MODEL d.trees)": [
-            ("feature", "STRING"), ("importance_weight", "INTEGER"), ("importance_gain", "FLOAT"), ("importance_cover", "FLOAT")
+            ("feature", "STRING"), ("importance_weight", "INTEGER"), ("importance_gain", "FLOAT"),
+            ("importance_cover", "FLOAT")
         ],
         "ML.CENTROIDS(MODEL d.clusters)": [
-            ("centroid_id", "INTEGER"), ("feature", "STRING"), ("numerical_value", "FLOAT"), ("categorical_value", "RECORD[]")
+            ("centroid_id", "INTEGER"), ("feature", "STRING"), ("numerical_value", "FLOAT"),
+            ("categorical_value", "RECORD[]")
         ],
         "ML.ROC_CURVE(MODEL d.sexes)": [
             ("threshold", "FLOAT"), ("recall", "FLOAT"), ("false_positive_rate", "FLOAT"), ("true_positives", "INTEGER"),
@@ -215,10 +219,12 @@ def test_what_inspection_says(models: Models) -> None:
 
 def test_thresholds(models: Models) -> None:
     low = models.ask(
-        "SELECT COUNTIF(predicted_sex = 'MALE') AS n FROM ML.PREDICT(MODEL d.sexes, TABLE d.birds, STRUCT(0.01 AS threshold))"
+        "SELECT COUNTIF(predicted_sex = 'MALE') AS n FROM ML.PREDICT(MODEL d.sexes, TABLE d.birds, STRUCT(0.01 AS "
+        "threshold))"
     )
     high = models.ask(
-        "SELECT COUNTIF(predicted_sex = 'MALE') AS n FROM ml.predict(model d.sexes, table d.birds, struct(0.99 as THRESHOLD))"
+        "SELECT COUNTIF(predicted_sex = 'MALE') AS n FROM ml.predict(model d.sexes, table d.birds, struct(0.99 as "
+        "THRESHOLD))"
     )
     assert low[0]["n"] > 168 > high[0]["n"]
     recall = "SELECT recall FROM ML.EVALUATE(MODEL d.sexes, TABLE d.birds, STRUCT({} AS threshold))"
@@ -232,7 +238,10 @@ def test_thresholds(models: Models) -> None:
 
 
 def test_arguments_may_be_query_parameters(models: Models) -> None:
-    sql = "SELECT COUNTIF(predicted_sex = 'MALE') AS n FROM ML.PREDICT(MODEL d.trees, (SELECT * FROM d.birds WHERE body_mass_g > {}), STRUCT({} AS threshold)) WHERE body_mass_g < {}"
+    sql = (
+        "SELECT COUNTIF(predicted_sex = 'MALE') AS n FROM ML.PREDICT(MODEL d.trees, (SELECT * FROM d.birds WHERE "
+        "body_mass_g > {}), STRUCT({} AS threshold)) WHERE body_mass_g < {}"
+    )
     values = [("FLOAT64", "3000"), ("FLOAT64", "0.01"), ("FLOAT64", "4000")]
     parameters = [{"parameterType": {"type": kind}, "parameterValue": {"value": value}} for kind, value in values]
     expected = models.ask(sql.format(3000, 0.01, 4000))
@@ -245,32 +254,47 @@ def test_arguments_may_be_query_parameters(models: Models) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ("ML.PREDICT(MODEL d.mass)", "ML.PREDICT takes MODEL name, TABLE name or (query), [STRUCT(value AS key, ...)], in this order; given: no rows"),
+        ("ML.PREDICT(MODEL d.mass)", "ML.PREDICT takes MODEL name, TABLE name or (query), [STRUCT(value AS key, "
+            "...)], in this order; given: no rows"),
         ("ML.PREDICT(TABLE d.birds, MODEL d.mass)", "in this order; given: TABLE d.birds"),
-        ("ML.PREDICT(MODEL d.mass, d.birds)", "given: d.birds. Next: put a query in parentheses and TABLE before a name"),
+        ("ML.PREDICT(MODEL d.mass, "
+            "d.birds)", "given: d.birds. Next: put a query in parentheses and TABLE before a name"),
         ("ML.PREDICT(MODEL d.mass, STRUCT(0.5 AS threshold), TABLE d.birds)", "in this order; given: TABLE d.birds"),
         ("ML.DETECT_ANOMALIES(MODEL d.clusters, TABLE d.birds, STRUCT(0.1 AS contamination))", "in this order"),
-        ("ML.DETECT_ANOMALIES(MODEL d.clusters, STRUCT(), TABLE d.birds)", "ML.DETECT_ANOMALIES needs the argument contamination"),
-        ("ML.DETECT_ANOMALIES(MODEL d.clusters, STRUCT(0.6 AS contamination), TABLE d.birds)", "must be between 0 and 0.5; given: 0.6"),
+        ("ML.DETECT_ANOMALIES(MODEL d.clusters, STRUCT(), TABLE "
+            "d.birds)", "ML.DETECT_ANOMALIES needs the argument contamination"),
+        ("ML.DETECT_ANOMALIES(MODEL d.clusters, STRUCT(0.6 AS contamination), TABLE "
+            "d.birds)", "must be between 0 and 0.5; given: 0.6"),
         ("ML.WEIGHTS(MODEL d.mass, TABLE d.birds)", "ML.WEIGHTS takes MODEL name, [STRUCT(value AS key, ...)]"),
-        ("ML.FEATURE_INFO(MODEL d.mass, STRUCT(TRUE AS standardize))", "ML.FEATURE_INFO takes MODEL name, in this order"),
-        ("ML.PREDICT(MODEL d.mass, TABLE d.birds, STRUCT(0.5 AS treshold))", "ML.PREDICT has no argument treshold. Next: use threshold"),
+        ("ML.FEATURE_INFO(MODEL d.mass, STRUCT(TRUE AS "
+            "standardize))", "ML.FEATURE_INFO takes MODEL name, in this order"),
+        ("ML.PREDICT(MODEL d.mass, TABLE d.birds, STRUCT(0.5 AS "
+            "treshold))", "ML.PREDICT has no argument treshold. Next: use threshold"),
         ("ML.PREDICT(MODEL d.sexes, TABLE d.birds, STRUCT(2 AS threshold))", "must be between 0 and 1; given: 2"),
-        ("ML.PREDICT(MODEL d.sexes, TABLE d.birds, STRUCT('x' AS threshold))", "threshold of ML.PREDICT must be a number; given: 'x'"),
-        ("ML.PREDICT(MODEL d.sexes, TABLE d.birds, STRUCT(0.5))", "Each value in the STRUCT of ML.PREDICT needs a name"),
+        ("ML.PREDICT(MODEL d.sexes, TABLE d.birds, STRUCT('x' AS "
+            "threshold))", "threshold of ML.PREDICT must be a number; given: 'x'"),
+        ("ML.PREDICT(MODEL d.sexes, TABLE d.birds, "
+            "STRUCT(0.5))", "Each value in the STRUCT of ML.PREDICT needs a name"),
         ("ML.PREDICT(MODEL d.sexes, TABLE d.birds, STRUCT(RAND() AS threshold))", "must be a constant; given: RAND()"),
         ("ML.PREDICT(MODEL d.sexes, TABLE d.birds, STRUCT(@t AS threshold))", "Query parameter 't' not found"),
         ("ML.ROC_CURVE(MODEL d.sexes, TABLE d.birds, ['a'])", "The array of ML.ROC_CURVE must hold numbers"),
-        ("ML.ROC_CURVE(MODEL d.species)", "ML.ROC_CURVE needs a binary classifier; given: test-project.d.species, a model with 3 classes"),
+        ("ML.ROC_CURVE(MODEL "
+            "d.species)", "ML.ROC_CURVE needs a binary classifier; given: test-project.d.species, a model with 3 "
+                "classes"),
         ("ML.ROC_CURVE(MODEL d.mass)", "ML.ROC_CURVE is not supported for model type LINEAR_REG"),
-        ("ML.CENTROIDS(MODEL d.mass)", "ML.CENTROIDS is not supported for model type LINEAR_REG; given: model test-project.d.mass"),
-        ("ML.EXPLAIN_PREDICT(MODEL d.clusters, TABLE d.birds)", "ML.EXPLAIN_PREDICT is not supported for model type KMEANS"),
-        ("ML.EXPLAIN_PREDICT(MODEL d.mass, TABLE d.birds, STRUCT(TRUE AS approx_feature_contrib))", "does not approximate attributions"),
+        ("ML.CENTROIDS(MODEL "
+            "d.mass)", "ML.CENTROIDS is not supported for model type LINEAR_REG; given: model test-project.d.mass"),
+        ("ML.EXPLAIN_PREDICT(MODEL d.clusters, TABLE "
+            "d.birds)", "ML.EXPLAIN_PREDICT is not supported for model type KMEANS"),
+        ("ML.EXPLAIN_PREDICT(MODEL d.mass, TABLE d.birds, STRUCT(TRUE AS "
+            "approx_feature_contrib))", "does not approximate attributions"),
         ("ML.GLOBAL_EXPLAIN(MODEL d.trees)", "needs a model trained with ENABLE_GLOBAL_EXPLAIN = TRUE"),
         ("ML.ADVANCED_WEIGHTS(MODEL d.mass)", "needs a model trained with CALCULATE_P_VALUES = TRUE"),
-        ("ML.EVALUATE(MODEL d.mass, STRUCT(0.3 AS threshold))", "threshold of ML.EVALUATE is not supported for model type LINEAR_REG"),
+        ("ML.EVALUATE(MODEL d.mass, STRUCT(0.3 AS "
+            "threshold))", "threshold of ML.EVALUATE is not supported for model type LINEAR_REG"),
         ("ML.FORECAST(MODEL d.mass, STRUCT(3 AS horizon))", "Tule does not do ML.FORECAST"),
-        ("ML.PREDICTION(MODEL d.mass, TABLE d.birds)", "Table-valued function not found: ML.PREDICTION. Next: did you mean ML.PREDICT"),
+        ("ML.PREDICTION(MODEL d.mass, TABLE "
+            "d.birds)", "Table-valued function not found: ML.PREDICTION. Next: did you mean ML.PREDICT"),
         ("AI.FORECAST(TABLE d.birds, data_col => 'x')", "Tule does not do AI.FORECAST"),
         ("ML.PREDICT(MODEL d.nothing, TABLE d.birds)", "Not found: Model test-project:d.nothing"),
         ("ML.PREDICT(MODEL nowhere.m, TABLE d.birds)", "Not found: Dataset test-project:nowhere"),
@@ -302,7 +326,10 @@ def test_columns_that_are_missing_wrong_or_twice(models: Models) -> None:
 
 
 def test_numbers_of_other_types_and_columns_in_other_letters_are_read(models: Models) -> None:
-    given = "SELECT species, island, CAST(40 AS {}) AS CULMEN_length_mm, 18 AS culmen_depth_mm, NUMERIC '190' AS flipper_length_mm, 4000 AS body_mass_g, sex FROM d.birds LIMIT 1"
+    given = (
+        "SELECT species, island, CAST(40 AS {}) AS CULMEN_length_mm, 18 AS culmen_depth_mm, NUMERIC '190' AS "
+        "flipper_length_mm, 4000 AS body_mass_g, sex FROM d.birds LIMIT 1"
+    )
     for name in ("mass", "species", "trees", "clusters"):
         answers = [
             models.ask(f"SELECT * FROM ML.PREDICT(MODEL d.{name}, ({given.format(kind)}))")[0]
@@ -342,7 +369,8 @@ def test_scopes_keep_their_own_names(models: Models) -> None:
 
 def test_arrays_unions_and_limits(models: Models) -> None:
     rows = models.ask("""
-        SELECT p.label, AVG(p.prob) AS share FROM ML.PREDICT(MODEL d.trees, TABLE d.birds) AS t, UNNEST(t.predicted_sex_probs) AS p
+        SELECT p.label, AVG(p.prob) AS share
+        FROM ML.PREDICT(MODEL d.trees, TABLE d.birds) AS t, UNNEST(t.predicted_sex_probs) AS p
         GROUP BY 1 ORDER BY 1""")
     assert [row["label"] for row in rows] == ["FEMALE", "MALE"] and sum(row["share"] for row in rows) == pytest.approx(
         1
@@ -359,7 +387,8 @@ def test_arrays_unions_and_limits(models: Models) -> None:
 def test_predictions_order_windows_and_filter(models: Models) -> None:
     rows = models.ask("""
         SELECT place, predicted_body_mass_g FROM (
-          SELECT *, ROW_NUMBER() OVER (ORDER BY predicted_body_mass_g DESC) AS place FROM ML.PREDICT(MODEL d.weights, TABLE d.birds))
+          SELECT *, ROW_NUMBER() OVER (ORDER BY predicted_body_mass_g DESC) AS place
+          FROM ML.PREDICT(MODEL d.weights, TABLE d.birds))
         WHERE place <= 3 AND predicted_body_mass_g > 0 ORDER BY place""")
     sizes = [row["predicted_body_mass_g"] for row in rows]
     assert len(sizes) == 3 and sizes == sorted(sizes, reverse=True)
@@ -411,9 +440,11 @@ def test_a_linear_prediction_is_the_same_as_an_expression_and_row_by_row(models:
     models.api.query("""
         CREATE TABLE d.kinds AS
         SELECT IF(MOD(x, 11) = 0, NULL, x / 3) AS number, MOD(x, 4) AS whole, IF(MOD(x, 5) = 0, NULL, MOD(x, 3) = 0) AS flag,
-               IF(MOD(x, 7) = 0, NULL, CONCAT("it's ", CAST(MOD(x, 3) AS STRING))) AS word, DATE_ADD(DATE '2026-01-01', INTERVAL MOD(x, 5) DAY) AS day,
+               IF(MOD(x, 7) = 0, NULL, CONCAT("it's ", CAST(MOD(x, 3) AS STRING))) AS word,
+               DATE_ADD(DATE '2026-01-01', INTERVAL MOD(x, 5) DAY) AS day,
                TIMESTAMP_ADD(TIMESTAMP '2026-01-31 22:30:00+00', INTERVAL x * 11 HOUR) AS moment,
-               STRUCT(x * 0.5 AS inner_number, IF(MOD(x, 2) = 0, 'even', NULL) AS parity) AS pair, NUMERIC '1.5' * MOD(x, 6) AS exact,
+               STRUCT(x * 0.5 AS inner_number, IF(MOD(x, 2) = 0, 'even', NULL) AS parity) AS pair,
+               NUMERIC '1.5' * MOD(x, 6) AS exact,
                x + 3 * MOD(x, 4) + IF(MOD(x, 3) = 0, 5, 0) AS y, IF(x > 150, 'c', IF(x > 70, 'b', 'a')) AS z, x > 120 AS b
         FROM UNNEST(GENERATE_ARRAY(1, 200)) AS x""")
     from tests.bigquery.conftest import PROJECT
@@ -421,7 +452,10 @@ def test_a_linear_prediction_is_the_same_as_an_expression_and_row_by_row(models:
     from tule.bigquery.references import TableReference
 
     rows = list(models.api.warehouse.sources.open(TableReference(PROJECT, "d", "kinds")).scan())
-    unknown = "(SELECT * REPLACE ('new' AS word, DATE '1999-01-01' AS day, TIMESTAMP '1999-12-31 23:59:59.999+00' AS moment) FROM d.kinds)"
+    unknown = (
+        "(SELECT * REPLACE ('new' AS word, DATE '1999-01-01' AS day, TIMESTAMP '1999-12-31 23:59:59.999+00' AS "
+        "moment) FROM d.kinds)"
+    )
     for label, model_type in (("y", "LINEAR_REG"), ("z", "LOGISTIC_REG"), ("b", "LOGISTIC_REG")):
         others = ", ".join(name for name in ("y", "z", "b") if name != label)
         models.train(

@@ -26,7 +26,8 @@ def run(sql, **config):
 
 # CREATE MODEL is a job that returns no rows, and says what it did
 job = client.query(f\"\"\"CREATE MODEL zoo.species
-  TRANSFORM(ML.STANDARD_SCALER(culmen_length_mm) OVER() AS length, ML.QUANTILE_BUCKETIZE(body_mass_g, 5) OVER() AS mass, island, species)
+  TRANSFORM(ML.STANDARD_SCALER(culmen_length_mm) OVER() AS length, ML.QUANTILE_BUCKETIZE(body_mass_g, 5) OVER() AS mass,
+            island, species)
   OPTIONS(MODEL_TYPE='LOGISTIC_REG', INPUT_LABEL_COLS=['species'], L2_REG=0.01) AS SELECT * FROM {PENGUINS}\"\"\")
 assert list(job.result()) == [] and job.statement_type == "CREATE_MODEL" and job.ddl_operation_performed == "CREATE"
 assert job.ddl_target_table.table_id == "species"
@@ -34,7 +35,7 @@ assert job.ddl_target_table.table_id == "species"
 model = client.get_model("zoo.species")
 assert model.model_type == "LOGISTIC_REGRESSION" and model.model_id == "species" and model.location == "US"
 assert [c.name for c in model.feature_columns] == ["culmen_length_mm", "body_mass_g", "island"]
-assert [(c.name, c.type.type_kind if hasattr(c.type, "type_kind") else c.type.type) for c in model.label_columns][0][0] == "predicted_species"
+assert [c.name for c in model.label_columns] == ["predicted_species"]
 assert [c.name for c in model.transform_columns] == ["length", "mass", "island"]
 assert model.training_runs[0]["trainingOptions"]["inputLabelColumns"] == ["species"]
 assert model.created is not None and model.etag
@@ -57,19 +58,24 @@ assert abs(sum(p["prob"] for p in rows[0]["predicted_species_probs"]) - 1) < 1e-
 (evaluated,) = run("SELECT * FROM ML.EVALUATE(MODEL zoo.species)")
 assert evaluated["accuracy"] > 0.9
 parameter = bigquery.ScalarQueryParameter("limit", "FLOAT64", 4000.0)
-counted = run(f"SELECT COUNT(*) AS n FROM ML.PREDICT(MODEL zoo.species, (SELECT * FROM {PENGUINS} WHERE body_mass_g > @limit))", query_parameters=[parameter])
+heavy = f"(SELECT * FROM {PENGUINS} WHERE body_mass_g > @limit)"
+counted = run(f"SELECT COUNT(*) AS n FROM ML.PREDICT(MODEL zoo.species, {heavy})", query_parameters=[parameter])
 assert counted[0].n == 172, counted
-frame = client.query(f"SELECT * FROM ML.EXPLAIN_PREDICT(MODEL zoo.species, (SELECT * FROM {PENGUINS} LIMIT 3))").to_dataframe()
+three = f"(SELECT * FROM {PENGUINS} LIMIT 3)"
+frame = client.query(f"SELECT * FROM ML.EXPLAIN_PREDICT(MODEL zoo.species, {three})").to_dataframe()
 assert list(frame.columns[:3]) == ["predicted_species", "probability", "top_feature_attributions"] and len(frame) == 3
-dry = client.query(f"SELECT * FROM ML.PREDICT(MODEL zoo.species, TABLE {PENGUINS})", job_config=bigquery.QueryJobConfig(dry_run=True))
+looked = bigquery.QueryJobConfig(dry_run=True)
+dry = client.query(f"SELECT * FROM ML.PREDICT(MODEL zoo.species, TABLE {PENGUINS})", job_config=looked)
 assert dry.schema[0].name == "predicted_species"
 
 # errors are the client's own exceptions, at once
 for sql, kind, words in [
-    ("CREATE MODEL zoo.species OPTIONS(MODEL_TYPE='LINEAR_REG') AS SELECT 1 AS x, 2 AS label", exceptions.Conflict, "Already Exists: Model"),
+    ("CREATE MODEL zoo.species OPTIONS(MODEL_TYPE='LINEAR_REG') AS SELECT 1 AS x, 2 AS label", exceptions.Conflict,
+     "Already Exists: Model"),
     ("SELECT * FROM ML.PREDICT(MODEL zoo.nothing, (SELECT 1 AS x))", exceptions.NotFound, "Not found: Model"),
     ("SELECT * FROM ML.PREDICT(MODEL zoo.species, (SELECT 1 AS x))", exceptions.BadRequest, "The data must have the column"),
-    ("CREATE MODEL zoo.bad OPTIONS(MODEL_TYPE='LINEAR_REG') AS SELECT 1 AS x", exceptions.BadRequest, "The label column must be one of"),
+    ("CREATE MODEL zoo.bad OPTIONS(MODEL_TYPE='LINEAR_REG') AS SELECT 1 AS x", exceptions.BadRequest,
+     "The label column must be one of"),
 ]:
     try:
         run(sql)
@@ -78,14 +84,16 @@ for sql, kind, words in [
         assert words in str(error), error
 
 # an extract of trees, and a default format that cannot be
-run(f"CREATE MODEL zoo.mass OPTIONS(MODEL_TYPE='BOOSTED_TREE_REGRESSOR', INPUT_LABEL_COLS=['body_mass_g'], MAX_ITERATIONS=3) AS SELECT * FROM {PENGUINS} WHERE body_mass_g > 0")
+options = "MODEL_TYPE='BOOSTED_TREE_REGRESSOR', INPUT_LABEL_COLS=['body_mass_g'], MAX_ITERATIONS=3"
+run(f"CREATE MODEL zoo.mass OPTIONS({options}) AS SELECT * FROM {PENGUINS} WHERE body_mass_g > 0")
 from google.cloud import storage
 bucket = storage.Client().create_bucket("zoo-exports")
 config = bigquery.ExtractJobConfig(destination_format="ML_XGBOOST_BOOSTER")
-client.extract_table(client.get_model("zoo.mass").reference, "gs://zoo-exports/mass", source_type="Model", job_config=config).result()
+mass = client.get_model("zoo.mass").reference
+client.extract_table(mass, "gs://zoo-exports/mass", source_type="Model", job_config=config).result()
 assert "mass/model.bst" in {blob.name for blob in bucket.list_blobs()}
 try:
-    client.extract_table(client.get_model("zoo.mass").reference, "gs://zoo-exports/mass", source_type="Model").result()
+    client.extract_table(mass, "gs://zoo-exports/mass", source_type="Model").result()
     raise SystemExit("a SavedModel must be refused")
 except exceptions.GoogleAPICallError as error:
     assert "TensorFlow" in str(error)
@@ -107,7 +115,8 @@ client = bigquery.Client()
 client.create_dataset("served", exists_ok=True)
 PENGUINS = "`bigquery-public-data.ml_datasets.penguins`"
 client.query(f\"\"\"CREATE MODEL served.sexes
-  TRANSFORM(ML.STANDARD_SCALER(body_mass_g) OVER() AS mass, ML.FEATURE_CROSS(STRUCT(island, species)) AS crossed, culmen_depth_mm, sex)
+  TRANSFORM(ML.STANDARD_SCALER(body_mass_g) OVER() AS mass, ML.FEATURE_CROSS(STRUCT(island, species)) AS crossed,
+            culmen_depth_mm, sex)
   OPTIONS(MODEL_TYPE='BOOSTED_TREE_CLASSIFIER', INPUT_LABEL_COLS=['sex'], MAX_ITERATIONS=5, MODEL_REGISTRY='VERTEX_AI',
           VERTEX_AI_MODEL_ID='sexes', VERTEX_AI_MODEL_VERSION_ALIASES=['birds'])
   AS SELECT * FROM {PENGUINS} WHERE sex IN ('MALE', 'FEMALE')\"\"\").result()
@@ -118,10 +127,14 @@ assert model.version_id == "1" and model.display_name == "sexes"
 endpoint = model.deploy(machine_type="n1-standard-2")
 
 # raw rows online, the same rows in SQL: one answer
-rows = list(client.query(f"SELECT * EXCEPT (sex, culmen_length_mm, flipper_length_mm) FROM {PENGUINS} WHERE body_mass_g > 0 ORDER BY body_mass_g, culmen_depth_mm, island LIMIT 50").result())
+order = "ORDER BY body_mass_g, culmen_depth_mm, island LIMIT 50"
+raw = f"SELECT * EXCEPT (sex, culmen_length_mm, flipper_length_mm) FROM {PENGUINS} WHERE body_mass_g > 0 {order}"
+rows = list(client.query(raw).result())
 instances = [dict(row.items()) for row in rows]
 online = endpoint.predict(instances=instances).predictions
-found = client.query(f"SELECT predicted_sex, predicted_sex_probs FROM ML.PREDICT(MODEL served.sexes, (SELECT * FROM {PENGUINS} WHERE body_mass_g > 0)) ORDER BY body_mass_g, culmen_depth_mm, island LIMIT 50").result()
+measured = f"(SELECT * FROM {PENGUINS} WHERE body_mass_g > 0)"
+predicted = f"SELECT predicted_sex, predicted_sex_probs FROM ML.PREDICT(MODEL served.sexes, {measured}) {order}"
+found = client.query(predicted).result()
 for answer, row in zip(online, found, strict=True):
     assert answer["predicted_sex"] == [row["predicted_sex"]], (answer, row)
     assert answer["sex_probs"] == [each["prob"] for each in row["predicted_sex_probs"]], (answer, row)

@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 ROOT = "/bigquery/v2/projects/test-project"
-SLOW = """CREATE OR REPLACE MODEL d.m OPTIONS(MODEL_TYPE='BOOSTED_TREE_CLASSIFIER', INPUT_LABEL_COLS=['y'], MAX_ITERATIONS=10000,
-  EARLY_STOP=FALSE, MAX_TREE_DEPTH=8, DATA_SPLIT_METHOD='NO_SPLIT')
+SLOW = """CREATE OR REPLACE MODEL d.m OPTIONS(MODEL_TYPE='BOOSTED_TREE_CLASSIFIER', INPUT_LABEL_COLS=['y'],
+  MAX_ITERATIONS=10000, EARLY_STOP=FALSE, MAX_TREE_DEPTH=8, DATA_SPLIT_METHOD='NO_SPLIT')
   AS SELECT x, MOD(x * x, 7919) AS z, MOD(x * 7, 2) AS y FROM UNNEST(GENERATE_ARRAY(1, 300000)) AS x"""
-QUICK = "CREATE MODEL d.m OPTIONS(MODEL_TYPE='LINEAR_REG', INPUT_LABEL_COLS=['y']) AS SELECT x, 2 * x AS y FROM UNNEST([1, 2, 3]) AS x"
+QUICK = (
+    "CREATE MODEL d.m OPTIONS(MODEL_TYPE='LINEAR_REG', INPUT_LABEL_COLS=['y']) AS SELECT x, 2 * x AS y FROM "
+    "UNNEST([1, 2, 3]) AS x"
+)
 
 
 class Calls:
     def __init__(self, server: ServerProcess) -> None:
-        self._http = httpx.Client(base_url=server.url, headers=server.headers, timeout=60)
+        self._http = httpx.Client(base_url=server.url, headers=server.headers, timeout=240)
 
     def __call__(self, verb: str, path: str, body: Any = None) -> dict[str, Any]:
         answer = self._http.request(verb, f"{ROOT}/{path}", json=body)
@@ -32,7 +35,8 @@ class Calls:
         return found
 
     def query(self, sql: str) -> list[list[Any]]:
-        answer = self("POST", "queries", {"query": sql, "useLegacySql": False})
+        answer = self("POST", "queries", {"query": sql, "useLegacySql": False, "timeoutMs": 200_000})
+        assert answer["jobComplete"]
         return [[cell["v"] for cell in row["f"]] for row in answer.get("rows", [])]
 
 

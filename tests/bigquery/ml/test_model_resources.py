@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-
 from tests.bigquery.conftest import BigQueryApi
 from tests.bigquery.ml.conftest import PENGUINS, Models
+
 from tule.bigquery.ml.registration import region, registered_id
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def test_alter_model(models: Models) -> None:
     models.train("altered", LINE, NUMBERS)
     before = models.resource("altered")
     models.api.query(
-        "ALTER MODEL d.altered SET OPTIONS(description='about x', friendly_name='X', labels=[('team', 'ads')], expiration_timestamp=TIMESTAMP '2099-01-01 00:00:00 UTC')"
+        "ALTER MODEL d.altered SET OPTIONS(description='about x', friendly_name='X', labels=[('team', 'ads')], "
+        "expiration_timestamp=TIMESTAMP '2099-01-01 00:00:00 UTC')"
     )
     body = models.resource("altered")
     assert (body["description"], body["friendlyName"], body["labels"]) == ("about x", "X", {"team": "ads"})
@@ -262,7 +263,8 @@ def test_trees_are_exported_as_a_booster(models: Models, tmp_path: Any) -> None:
     query = f"SELECT culmen_length_mm, island, body_mass_g FROM {PENGUINS} WHERE body_mass_g > 0"
     models.train(
         "booster",
-        "MODEL_TYPE='BOOSTED_TREE_REGRESSOR', INPUT_LABEL_COLS=['body_mass_g'], CATEGORY_ENCODING_METHOD='LABEL_ENCODING'",
+        "MODEL_TYPE='BOOSTED_TREE_REGRESSOR', INPUT_LABEL_COLS=['body_mass_g'], "
+        "CATEGORY_ENCODING_METHOD='LABEL_ENCODING'",
         query,
     )
     models.api.query("EXPORT MODEL d.booster OPTIONS(URI='gs://out/first/')")

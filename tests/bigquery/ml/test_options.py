@@ -96,7 +96,7 @@ def test_defaults_that_clients_write_out_say_nothing() -> None:
         {"MODEL_TYPE": "BOOSTED_TREE_REGRESSOR", "XGBOOST_VERSION": "0.9", "DART_NORMALIZE_TYPE": "tree"}
     )
     assert trees["xgboost_version"] == "0.9" and learn_options(trees) == {}
-    with pytest.raises(InvalidArgument, match="XGBOOST_VERSION must be one of 0.9, 1.1"):
+    with pytest.raises(InvalidArgument, match=r"XGBOOST_VERSION must be one of 0\.9, 1\.1"):
         read_options({"MODEL_TYPE": "BOOSTED_TREE_REGRESSOR", "XGBOOST_VERSION": "2.0"})
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-
 from tests.bigquery.ml.conftest import PENGUINS
 
 if TYPE_CHECKING:
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module", autouse=True)
 def tutorial(models: Models) -> Iterator[None]:
     models.api.query(
-        f"CREATE OR REPLACE MODEL `d.penguins_model` OPTIONS (model_type='linear_reg', input_label_cols=['body_mass_g']) "
+        f"CREATE OR REPLACE MODEL `d.penguins_model` OPTIONS (model_type='linear_reg', "
+        f"input_label_cols=['body_mass_g']) "
         f"AS SELECT * FROM {PENGUINS} WHERE body_mass_g IS NOT NULL"
     )
     yield

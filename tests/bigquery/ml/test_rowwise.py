@@ -18,26 +18,34 @@ if TYPE_CHECKING:
     from tests.bigquery.ml.conftest import Models
 
 ROWS = """SELECT x / 4 AS f, x AS n, CONCAT('w', CAST(MOD(x, 5) AS STRING)) AS word, MOD(x, 3) = 0 AS flag,
-    DATE_ADD(DATE '2026-01-01', INTERVAL x DAY) AS day, TIMESTAMP_ADD(TIMESTAMP '2026-01-01 00:00:00+00', INTERVAL x HOUR) AS at,
+    DATE_ADD(DATE '2026-01-01', INTERVAL x DAY) AS day, TIMESTAMP_ADD(TIMESTAMP '2026-01-01 00:00:00+00',
+    INTERVAL x HOUR) AS at,
     STRUCT(x * 0.5 AS inner_f, 'k' AS inner_s) AS s, x * 3 AS y FROM UNNEST(GENERATE_ARRAY(1, 60)) AS x"""
 BY_ROWS = [
     "f * 2 - 1.5 + n", "-f", "f / 3", "n + 1", "n * n - 2", "SAFE_DIVIDE(f, n)", "MOD(n, 7)", "ABS(f) + ABS(n)",
-    "IF(f > 2.5, 'high', 'low')", "IF(flag, n, 0.5)", "CASE WHEN f < 0 THEN 'neg' WHEN f IS NULL THEN 'none' ELSE word END",
-    "CASE word WHEN 'w1' THEN 1 WHEN 'w2' THEN 2 END", "COALESCE(f, n, 0)", "IFNULL(word, 'x')", "word IN ('w1', 'it\\'s')",
-    "n BETWEEN 3 AND 5", "f > 1 AND n < 4 OR NOT flag", "flag IS TRUE", "word IS NOT NULL", "word = 'w1'", "word < 'w3'",
-    "CONCAT(word, '_', CAST(n AS STRING), CAST(flag AS STRING))", "word || 'z'", "CAST(n AS FLOAT64)", "CAST(flag AS INT64)",
+    "IF(f > 2.5, 'high', "
+    "'low')", "IF(flag, n, 0.5)", "CASE WHEN f < 0 THEN 'neg' WHEN f IS NULL THEN 'none' ELSE word END",
+    "CASE word WHEN 'w1' THEN 1 WHEN 'w2' THEN 2 "
+    "END", "COALESCE(f, n, 0)", "IFNULL(word, 'x')", "word IN ('w1', 'it\\'s')",
+    "n BETWEEN 3 AND 5", "f > 1 AND n < 4 OR NOT "
+        "flag", "flag IS TRUE", "word IS NOT NULL", "word = 'w1'", "word < 'w3'",
+    "CONCAT(word, '_', CAST(n AS STRING), CAST(flag AS "
+    "STRING))", "word || 'z'", "CAST(n AS FLOAT64)", "CAST(flag AS INT64)",
     "EXTRACT(YEAR FROM day) * 100 + EXTRACT(MONTH FROM day)", "EXTRACT(DAYOFWEEK FROM at)", "EXTRACT(HOUR FROM at)",
-    "EXTRACT(DAYOFYEAR FROM day)", "EXTRACT(QUARTER FROM day)", "s.inner_f + 1", "CONCAT(s.inner_s, word)", "LENGTH(word)", "UPPER(word)",
+    "EXTRACT(DAYOFYEAR FROM "
+    "day)", "EXTRACT(QUARTER FROM day)", "s.inner_f + 1", "CONCAT(s.inner_s, word)", "LENGTH(word)", "UPPER(word)",
     "GREATEST(f, n)", "LEAST(n, 3)", "SQRT(ABS(f))", "EXP(f / 10000000)", "LN(ABS(f) + 1)", "day", "at", "flag", "s", "word",
     "STRUCT(f AS a, word AS b)", "ML.BUCKETIZE(f, [1, 5.5, 10])", "ML.BUCKETIZE(n, [1, 5, 10], TRUE)",
     "ML.FEATURE_CROSS(STRUCT(word, CAST(n AS STRING) AS m))", "ML.POLYNOMIAL_EXPAND(STRUCT(f, n))",
     "ML.STANDARD_SCALER(f) OVER ()", "ML.MIN_MAX_SCALER(n) OVER ()", "ML.MAX_ABS_SCALER(f) OVER ()",
-    "ML.ROBUST_SCALER(f, [10, 90], FALSE) OVER ()", "ML.QUANTILE_BUCKETIZE(f, 7) OVER ()", "ML.IMPUTER(f, 'mean') OVER ()",
+    "ML.ROBUST_SCALER(f, [10, 90], FALSE) OVER "
+    "()", "ML.QUANTILE_BUCKETIZE(f, 7) OVER ()", "ML.IMPUTER(f, 'mean') OVER ()",
     "ML.IMPUTER(word, 'most_frequent') OVER ()", "ML.LABEL_ENCODER(word, 3) OVER ()",
     "ML.ONE_HOT_ENCODER(word) OVER ()", "ML.ONE_HOT_ENCODER(word, 'most_frequent', 4, 1) OVER ()",
 ]  # fmt: skip
 BY_THE_ENGINE = [
-    "ROUND(f, 1)", "SUBSTR(word, 2)", "REGEXP_REPLACE(word, 'w', 'v')", "CAST(f AS STRING)", "CAST(f AS INT64)", "FORMAT('%d', n)",
+    "ROUND(f, 1)", "SUBSTR(word, 2)", "REGEXP_REPLACE(word, 'w', "
+        "'v')", "CAST(f AS STRING)", "CAST(f AS INT64)", "FORMAT('%d', n)",
     "DATE_DIFF(day, DATE '2026-01-01', DAY)", "ML.HASH_BUCKETIZE(word, 8)", "EXTRACT(WEEK FROM day)",
 ]  # fmt: skip
 
@@ -92,7 +100,8 @@ def test_what_the_engine_does(models: Models, expression: str) -> None:
     }
     (answer,) = made([instance])
     (row,) = models.ask(
-        f"SELECT {expression} AS c FROM (SELECT 1.25 AS f, 7 AS n, 'w1' AS word, TRUE AS flag, DATE '2026-03-01' AS day)"
+        f"SELECT {expression} AS c FROM (SELECT 1.25 AS f, 7 AS n, 'w1' AS word, TRUE AS flag, DATE '2026-03-01' "
+        f"AS day)"
     )
     assert answer == [row["c"]]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from tests.bigquery.ml.conftest import PENGUINS
+
 from tule.bigquery.ml import Transforms
 from tule.bigquery.ml.transform import FILE
 from tule.kernel.errors import InvalidArgument
@@ -69,7 +69,8 @@ def birds(models: Models) -> list[dict[str, Any]]:
 def test_sql_and_online_answer_the_same(models: Models, name: str) -> None:
     rows = birds(models)
     found = models.ask(
-        f"SELECT * FROM ML.PREDICT(MODEL d.{name}, (SELECT * FROM {PENGUINS})) ORDER BY body_mass_g, culmen_length_mm, culmen_depth_mm, island"
+        f"SELECT * FROM ML.PREDICT(MODEL d.{name}, (SELECT * FROM {PENGUINS})) ORDER BY body_mass_g, "
+        f"culmen_length_mm, culmen_depth_mm, island"
     )
     answers = online(models, name, rows)
     for at in range(0, len(rows), 40):
@@ -86,13 +87,15 @@ def test_sql_and_online_answer_the_same(models: Models, name: str) -> None:
 def test_clusters_with_a_transform(models: Models) -> None:
     rows = birds(models)[5:50]
     found = models.ask(
-        f"SELECT CENTROID_ID FROM ML.PREDICT(MODEL d.t_clusters, TABLE {PENGUINS}) ORDER BY body_mass_g, culmen_length_mm, culmen_depth_mm, island"
+        f"SELECT CENTROID_ID FROM ML.PREDICT(MODEL d.t_clusters, TABLE {PENGUINS}) ORDER BY body_mass_g, "
+        f"culmen_length_mm, culmen_depth_mm, island"
     )
     assert [answer["NEAREST_CENTROID_ID"][0] for answer in online(models, "t_clusters", rows)] == [
         row["CENTROID_ID"] for row in found[5:50]
     ]
     anomalies = models.ask(
-        f"SELECT COUNTIF(is_anomaly) AS n FROM ML.DETECT_ANOMALIES(MODEL d.t_clusters, STRUCT(0.1 AS contamination), TABLE {PENGUINS})"
+        f"SELECT COUNTIF(is_anomaly) AS n FROM ML.DETECT_ANOMALIES(MODEL d.t_clusters, STRUCT(0.1 AS "
+        f"contamination), TABLE {PENGUINS})"
     )
     assert anomalies[0]["n"] == pytest.approx(34, abs=1)
 
@@ -104,7 +107,8 @@ def test_statistics_are_those_of_training(models: Models) -> None:
     assert transform is not None
     (mass, flipper, length, depth, place, crossed, nested, male, year) = transform([one])[0]
     (known,) = models.ask(
-        f"SELECT AVG(body_mass_g) AS mean, STDDEV_POP(body_mass_g) AS deviation, MIN(culmen_length_mm) AS low, MAX(culmen_length_mm) AS high FROM {PENGUINS}"
+        f"SELECT AVG(body_mass_g) AS mean, STDDEV_POP(body_mass_g) AS deviation, MIN(culmen_length_mm) AS low, "
+        f"MAX(culmen_length_mm) AS high FROM {PENGUINS}"
     )
     assert mass == pytest.approx((one["body_mass_g"] - known["mean"]) / known["deviation"], rel=1e-12)
     assert length == pytest.approx((one["culmen_length_mm"] - known["low"]) / (known["high"] - known["low"]), rel=1e-12)
@@ -121,7 +125,8 @@ def test_every_function_replays_it(models: Models) -> None:
         )
         assert few[0]["accuracy"] > 0.9
         explained = models.ask(
-            f"SELECT * FROM ML.EXPLAIN_PREDICT(MODEL d.{name}, (SELECT * FROM {PENGUINS} LIMIT 1), STRUCT(20 AS top_k_features))"
+            f"SELECT * FROM ML.EXPLAIN_PREDICT(MODEL d.{name}, (SELECT * FROM {PENGUINS} LIMIT 1), STRUCT(20 AS "
+            f"top_k_features))"
         )
         names = {each["feature"] for each in explained[0]["top_feature_attributions"]}
         assert names == {"mass", "flipper", "length", "depth", "place", "crossed_island_sex", "nested", "male", "year"}
@@ -180,7 +185,10 @@ def test_what_is_kept_is_data(models: Models) -> None:
 
 
 def test_stars(models: Models) -> None:
-    query = "SELECT x, x * 2 AS y, STRUCT(x AS a, 'k' AS b) AS s, CAST(x AS STRING) AS word FROM UNNEST(GENERATE_ARRAY(1, 50)) AS x"
+    query = (
+        "SELECT x, x * 2 AS y, STRUCT(x AS a, 'k' AS b) AS s, CAST(x AS STRING) AS word FROM "
+        "UNNEST(GENERATE_ARRAY(1, 50)) AS x"
+    )
     cases = {
         "*": ["x", "s", "word"],
         "* EXCEPT (word, s)": ["x"],
@@ -207,8 +215,14 @@ def test_a_split_column_passes_through(models: Models) -> None:
 
 
 def test_numbers_of_any_size_survive_being_kept(models: Models) -> None:
-    query = "SELECT x * 1e-300 AS tiny, x * 1e300 / 3 AS huge, CONCAT('it\\'s \\\\ \"', CAST(x AS STRING)) AS word, x AS y FROM UNNEST(GENERATE_ARRAY(1, 20)) AS x"
-    clause = "ML.MIN_MAX_SCALER(tiny) OVER () AS tiny, ML.MAX_ABS_SCALER(huge) OVER () AS huge, ML.LABEL_ENCODER(word, 100, 1) OVER () AS word, y"
+    query = (
+        "SELECT x * 1e-300 AS tiny, x * 1e300 / 3 AS huge, CONCAT('it\\'s \\\\ \"', CAST(x AS STRING)) AS word, "
+        "x AS y FROM UNNEST(GENERATE_ARRAY(1, 20)) AS x"
+    )
+    clause = (
+        "ML.MIN_MAX_SCALER(tiny) OVER () AS tiny, ML.MAX_ABS_SCALER(huge) OVER () AS huge, "
+        "ML.LABEL_ENCODER(word, 100, 1) OVER () AS word, y"
+    )
     models.train("sizes", "MODEL_TYPE='LINEAR_REG', INPUT_LABEL_COLS=['y'], L2_REG=0.001", query, transform=clause)
     transform = Transforms(lambda: models.api.warehouse.physical.engine)(bundle(models, "sizes"))
     assert transform is not None
@@ -219,13 +233,15 @@ def test_numbers_of_any_size_survive_being_kept(models: Models) -> None:
 @pytest.mark.parametrize(
     ("clause", "message"),
     [
-        ("x + 1, y", "must be a column, *, struct.* or an expression with a name; given: x + 1. Next: write expression AS name"),
+        ("x + 1, y", "must be a column, *, struct.* or an expression with a name; given: x + 1. Next: write "
+            "expression AS name"),
         ("SUM(x) AS s, y", "TRANSFORM must not hold an aggregate function; given: SUM(x)"),
         ("(SELECT 1) AS s, y", "TRANSFORM must not hold a subquery"),
         ("x + @p AS s, y", "TRANSFORM must not hold a query parameter"),
         ("ROW_NUMBER() OVER () AS s, y", "must be one of BigQuery ML's; given: ROW_NUMBER() OVER ()"),
         ("ML.STANDARD_SCALER(x) AS s, y", "ML.STANDARD_SCALER must be called with an empty OVER ()"),
-        ("ML.STANDARD_SCALER(x) OVER (PARTITION BY x) AS s, y", "ML.STANDARD_SCALER must be called with an empty OVER ()"),
+        ("ML.STANDARD_SCALER(x) OVER (PARTITION BY x) AS s, "
+            "y", "ML.STANDARD_SCALER must be called with an empty OVER ()"),
         ("x, x AS X, y", "must have different names; given: X"),
         ("x", "TRANSFORM must list the column y; given: x"),
         ("x, y + 1 AS y", "The column y must pass through TRANSFORM as it is; given: y + 1"),
@@ -251,19 +267,24 @@ def test_clauses_that_cannot_be(models: Models, clause: str, message: str) -> No
 @pytest.mark.parametrize(
     ("value", "answer"),
     [
-        ({"day": "2026-03-01", "at": "2026-03-01T10:00:00Z", "flag": True, "n": 3, "f": 1.5, "tags": ["a", "b"], "s": {"k": 7}, "d": "1.25"},
+        ({"day": "2026-03-01", "at": "2026-03-01T10:00:00Z", "flag": True, "n": 3, "f": 1.5, "tags": ["a",
+         "b"], "s": {"k": 7}, "d": "1.25"},
          [3, 10, 1, 4, 3.0, 2, 8, 1.25]),
-        ({"day": ["2026-03-01"], "at": 1772359200, "flag": "true", "n": "3", "f": "1.5", "tags": [], "s": {"k": None}, "d": 1.25},
+        ({"day": ["2026-03-01"], "at": 1772359200, "flag": "true", "n": "3", "f": "1.5", "tags": [],
+         "s": {"k": None}, "d": 1.25},
          [3, 10, 1, 4, 3.0, 0, None, 1.25]),
         (dict.fromkeys(("day", "at", "flag", "n", "f", "tags", "s", "d")), [None] * 2 + [0] + [None] * 5),
     ],
     ids=["typed", "loose", "null"],
 )  # fmt: skip
 def test_instances_of_every_type(models: Models, value: dict[str, Any], answer: list[Any]) -> None:
-    query = """SELECT DATE_ADD(DATE '2026-01-01', INTERVAL x DAY) AS day, TIMESTAMP_ADD(TIMESTAMP '2026-01-01 00:00:00+00', INTERVAL x HOUR) AS at,
-        x > 5 AS flag, x AS n, x / 2 AS f, ['a', CAST(x AS STRING)] AS tags, STRUCT(x AS k) AS s, NUMERIC '1.5' * x AS d, x AS y
+    query = """SELECT DATE_ADD(DATE '2026-01-01', INTERVAL x DAY) AS day,
+    TIMESTAMP_ADD(TIMESTAMP '2026-01-01 00:00:00+00', INTERVAL x HOUR) AS at,
+        x > 5 AS flag, x AS n, x / 2 AS f, ['a', CAST(x AS STRING)] AS tags, STRUCT(x AS k) AS s,
+        NUMERIC '1.5' * x AS d, x AS y
         FROM UNNEST(GENERATE_ARRAY(1, 50)) AS x"""
-    clause = """EXTRACT(MONTH FROM day) AS month, EXTRACT(HOUR FROM at) AS hour, IF(flag, 1, 0) AS flag, n + 1 AS n, f * 2 AS f,
+    clause = """EXTRACT(MONTH FROM day) AS month, EXTRACT(HOUR FROM at) AS hour, IF(flag, 1, 0) AS flag,
+    n + 1 AS n, f * 2 AS f,
         ARRAY_LENGTH(tags) AS tags, s.k + 1 AS k, d AS d, y"""
     if not models.exists("kinds"):
         models.train("kinds", "MODEL_TYPE='LINEAR_REG', INPUT_LABEL_COLS=['y'], L2_REG=0.1", query, transform=clause)
