@@ -18,7 +18,8 @@ from google.api_core import exceptions
 from google.cloud import bigquery, bigquery_storage
 bq = bigquery.Client()
 bq.create_dataset("avro", exists_ok=True)
-bq.query_and_wait('''CREATE OR REPLACE TABLE avro.t AS SELECT n, n * 0.5 AS f, CAST(n AS NUMERIC) / 4 AS d, 'é' || CAST(n AS STRING) AS s,
+bq.query_and_wait('''CREATE OR REPLACE TABLE avro.t AS SELECT n, n * 0.5 AS f, CAST(n AS NUMERIC) / 4 AS d,
+    'é' || CAST(n AS STRING) AS s,
     b'\\\\x01\\\\xff' AS b, n = 1 AS o, DATE '2024-02-29' AS day, TIMESTAMP '2024-02-29 12:00:00.5+00' AS ts,
     DATETIME '2024-02-29 12:00:00' AS dt, TIME '01:02:03' AS ti, [n, 7] AS a, STRUCT(n AS x, [STRUCT('y' AS y)] AS ys) AS r,
     IF(n = 1, NULL, 'z') AS z FROM UNNEST([1, 2, 3]) AS n ORDER BY n''')
@@ -45,7 +46,8 @@ except exceptions.InvalidArgument as error:
     )
     lines = done.stdout.splitlines()
     assert (
-        "'f': '0.5', 'd': '0.250000000', 's': 'é1', 'b': \"b'\\\\x01\\\\xff'\", 'o': 'True', 'day': '2024-02-29'" in lines[0]
+        "'f': '0.5', 'd': '0.250000000', 's': 'é1', 'b': \"b'\\\\x01\\\\xff'\", 'o': 'True', 'day': '2024-02-29'"
+        in lines[0]
     )
     assert "'ts': '2024-02-29 12:00:00.500000+00:00'" in lines[0] and "'z': 'None'" in lines[0]
     assert "'a': '[2, 7]'" in lines[1] and "'r': \"{'x': 2, 'ys': [{'y': 'y'}]}\"" in lines[1]
