@@ -19,6 +19,8 @@ from tule.kernel.clock import Clock, VirtualClock
 from tule.kernel.settings import Settings
 
 PROJECT = "test-project"
+# As long as one request may wait: a busy machine must not fail a test.
+_LONG = 200_000
 ROOT = f"/bigquery/v2/projects/{PROJECT}"
 
 
@@ -30,7 +32,7 @@ class BigQueryApi:
         self.app = app
         token = app.access.issue(email) if email else app.access.token
         self._http = httpx.Client(
-            base_url=f"http://127.0.0.1:{app.server.port}", headers={"Authorization": f"Bearer {token}"}, timeout=120
+            base_url=f"http://127.0.0.1:{app.server.port}", headers={"Authorization": f"Bearer {token}"}, timeout=240
         )
 
     @property
@@ -95,14 +97,14 @@ class BigQueryApi:
         return [[_plain(cell["v"]) for cell in row["f"]] for row in answer.get("rows", [])]
 
     def query(self, sql: str, **more: Any) -> dict[str, Any]:
-        return self.ok("POST", "queries", {"query": sql, "useLegacySql": False, **more})
+        return self.ok("POST", "queries", {"query": sql, "useLegacySql": False, "timeoutMs": _LONG, **more})
 
     def rows(self, sql: str, **more: Any) -> list[list[Any]]:
         """The rows of a query as plain values."""
         return self.cells(self.query(sql, **more))
 
     def query_error(self, sql: str, **more: Any) -> dict[str, Any]:
-        return self.error("POST", "queries", {"query": sql, "useLegacySql": False, **more})
+        return self.error("POST", "queries", {"query": sql, "useLegacySql": False, "timeoutMs": _LONG, **more})
 
     def job(self, **configuration: Any) -> dict[str, Any]:
         """Insert a job and wait for its end; the Job."""
@@ -112,7 +114,7 @@ class BigQueryApi:
     def ended(self, job: str) -> dict[str, Any]:
         found = self.warehouse.jobs.find(JobReference(PROJECT, job))
         if hasattr(found, "wait"):
-            assert found.wait(60)
+            assert found.wait(300)
         return self.ok("GET", f"jobs/{job}")
 
     def done(self, **configuration: Any) -> dict[str, Any]:

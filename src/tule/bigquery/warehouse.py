@@ -19,8 +19,8 @@ from tule.bigquery.destinations import WriteLocks
 from tule.bigquery.engine import QueryEngine
 from tule.bigquery.errors import invalid, not_found
 from tule.bigquery.extracts import Extracts
-from tule.bigquery.job_requests import JobRequests
 from tule.bigquery.javascript import Engine, Functions
+from tule.bigquery.job_requests import JobRequests
 from tule.bigquery.jobs import Jobs, Outcome
 from tule.bigquery.loads import Loads, ObjectFiles
 from tule.bigquery.model_statements import ModelStatements

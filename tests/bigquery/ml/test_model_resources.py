@@ -284,7 +284,8 @@ def test_trees_are_exported_as_a_booster(models: Models, tmp_path: Any) -> None:
     assert objects.path("out", "second/assets/1.txt").read_text() == "Biscoe\nDream\nTorgersen\n"
     about = json.loads(objects.path("out", "second/assets/model_metadata.json").read_text())
     assert about["feature_names"] == ["culmen_length_mm", "island"] and about["label_col"] == "body_mass_g"
-    file = tmp_path / "model.bst"
+    # XGBoost tells the format of a file by its name.
+    file = tmp_path / "model.ubj"
     file.write_bytes(objects.path("out", "second/model.bst").read_bytes())
     booster = xgboost.Booster(model_file=str(file))
     # Numbers as they are, categories by the line of their value, from 1.

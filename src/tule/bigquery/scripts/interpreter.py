@@ -230,6 +230,7 @@ class Interpreter:
     ) -> Job:  # fmt: skip
         """Run a statement as a job of its own; raises its error."""
         child = self._made(frame, node, kind, text or frame.script.source(node))
+        child.statistics["query"] = {"statementType": statement.kind}
         plan = self._plan(frame, node, statement, child)
 
         def placed_work(running: Job) -> Outcome:

@@ -43,11 +43,11 @@ class Runs:
     def run(self, job: Job, plan: QueryPlan) -> Outcome:
         """Run a query job."""
         if plan.new_session:
-            session = self._sessions.create(plan.project, job.user, job.reference.location)
-            plan = replace(plan, session=session)
-        if plan.session is not None:
-            job.statistics["sessionInfo"] = {"sessionId": plan.session.id}
-            with self._sessions.joined(plan.session, job) as state:
+            created = self._sessions.create(plan.project, job.user, job.reference.location)
+            plan = replace(plan, session=created)
+        if (session := plan.session) is not None:
+            job.statistics["sessionInfo"] = {"sessionId": session.id}
+            with self._sessions.joined(session, job) as state:
                 if plan.dataset:
                     state.dataset = plan.dataset
                 if plan.names_project:
@@ -55,9 +55,9 @@ class Runs:
                 if plan.script is not None:
                     # What names mean is known now that it is its turn.
                     project = state.project or plan.project
-                    statement, _ = single(plan.script, project, state.dataset, plan.session.temporary)
+                    statement, _ = single(plan.script, project, state.dataset, session.temporary)
                     plan = replace(plan, statement=statement)
-                return self._in_state(job, plan, state, plan.session.temporary)
+                return self._in_state(job, plan, state, session.temporary)
         if plan.type.endswith("_TRANSACTION"):
             raise InvalidArgument(_OUTSIDE, reason="invalidQuery", location="query")
         if plan.statement is not None:
