@@ -85,7 +85,7 @@ class Uploads:
         """The body of one request as a file, which belongs to the caller; the next start removes what a crash leaves."""
         path = self._folder / secrets.token_hex(20)
         try:
-            with path.open("xb") as file:
+            with room_on_disk(), path.open("xb") as file:
                 for chunk in chunks:
                     file.write(chunk)
         except BaseException:
