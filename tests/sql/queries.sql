@@ -198,6 +198,38 @@ SELECT (1, 'a') AS pair;
 --> pair STRUCT<_field_1 INT64, _field_2 STRING>
 --> {_field_1: 1, _field_2: "a"}
 
+-- The name of an unnested array, of its offset or of a table in FROM comes before columns of that name.
+SELECT scores FROM d.people AS p CROSS JOIN UNNEST(p.scores) AS scores ORDER BY scores;
+--> scores INT64
+--> 1
+--> 2
+--> 3
+
+SELECT id, scores, COUNT(*) AS n FROM d.people, UNNEST(scores) AS scores WITH OFFSET AS id GROUP BY id, scores ORDER BY scores;
+--> id INT64 | scores INT64 | n INT64
+--> 0 | 1 | 1
+--> 1 | 2 | 1
+--> 0 | 3 | 1
+
+SELECT p.id, scores FROM d.people AS p, p.scores ORDER BY scores DESC LIMIT 1;
+--> id INT64 | scores INT64
+--> 2 | 3
+
+SELECT scores FROM d.people, people.scores WHERE scores > 2;
+--> scores INT64
+--> 3
+
+SELECT color FROM d.teams AS color WHERE color.team = 'x';
+--> color STRUCT<team STRING, color STRING>
+--> {team: "x", color: "red"}
+
+SELECT team FROM d.teams AS team WHERE team = 'x';
+--> error: No matching signature for operator = for argument types: STRUCT<team STRING, color STRING>, STRING. at [1:53]
+
+SELECT n FROM (SELECT AS VALUE 1 + 1) AS n;
+--> n INT64
+--> 2
+
 SELECT x FROM UNNEST(5) AS x;
 --> error: Values referenced in UNNEST must be arrays. UNNEST contains expression of type INT64 at [1:22]
 

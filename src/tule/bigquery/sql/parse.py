@@ -61,6 +61,8 @@ class GoogleSQL(BigQuery):
     """The dialect."""
 
     class Parser(BigQuery.Parser):  # type: ignore[valid-type, misc]
+        # ``FROM t, t.items`` is told from UNNEST, which gives no name, where tables are resolved.
+        SUPPORTS_IMPLICIT_UNNEST: ClassVar[bool] = False
         # Functions stay as they are written (``Anonymous``): what each means is said in ``sql.functions`` alone.
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
             name: parser for name, parser in BigQuery.Parser.FUNCTION_PARSERS.items() if name in _SYNTAX

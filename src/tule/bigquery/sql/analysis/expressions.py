@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from tule.bigquery.sql.analysis import casts, operators
-from tule.bigquery.sql.analysis.scopes import Scope, parts_of, unrecognized, wrong
+from tule.bigquery.sql.analysis.scopes import Scope, Source, parts_of, unrecognized, wrong
 from tule.bigquery.sql.kinds import (
     BOOL,
     BYTES,
@@ -272,6 +272,9 @@ def _in_scope(scope: Scope, names: list[str], node: Any, aliases: bool) -> tuple
                 return True, kind, names[2:]
             if not scope.aliases.get(first) and not any(each.find(first)[0] for each in scope.sources):
                 raise wrong(f"Name {names[1]} not found inside {names[0]}", node)
+    by_alias = aliases and first in scope.aliases and len(names) == 1
+    if not (by_alias and node.find_ancestor(exp.Order)) and (variable := _variable(scope, names, node)) is not None:
+        return variable
     found: list[Kind | None] = []
     owner = ""
     for source in scope.sources:
@@ -285,7 +288,7 @@ def _in_scope(scope: Scope, names: list[str], node: Any, aliases: bool) -> tuple
             if hit:
                 _through_value(node, source, names, 0)
                 return True, kind, names[1:]
-    if aliases and first in scope.aliases and len(names) == 1:
+    if by_alias:
         # ORDER BY and GROUP BY look at the SELECT list first.
         if not found or node.find_ancestor(exp.Order):
             return True, scope.aliases[first], []
@@ -302,11 +305,46 @@ def _in_scope(scope: Scope, names: list[str], node: Any, aliases: bool) -> tuple
         return True, scope.aliases[first], []
     for source in scope.sources:
         if source.name and source.name.lower() == first:
-            if source.value:
-                # The name of an unnested array is its element.
-                return True, dict(source.columns or ()).get(source.value), names[1:]
             return True, source.row, names[1:]
     return False, None, None
+
+
+def _variable(scope: Scope, names: list[str], node: Any) -> tuple[bool, Kind | None, list[str] | None] | None:
+    """What a name is as a range variable, which hides columns of its name; None where it is none or hides nothing."""
+    first = names[0].lower()
+    source = scope.element(first)
+    if source is not None:
+        if scope.qualify or scope.shared(first, source):
+            _qualify(node, source.name)
+        return True, source.find(first)[1], names[1:]
+    source = next((each for each in scope.sources if each.name.lower() == first), None)
+    if source is None or source.columns is None or len(names) > 1:
+        return None
+    if source.value:
+        _qualify_value(node, source)
+        return True, source.find(source.value.lower())[1], []
+    if not any(each.find(first)[0] for each in scope.sources):
+        return None
+    replace(node, _row(source))
+    return True, source.row, []
+
+
+def _row(source: Source) -> Any:
+    """The whole row as a value."""
+    fields = []
+    for name, _ in source.columns or ():
+        column = exp.column(exp.to_identifier(name, quoted=True), exp.to_identifier(source.name, quoted=True))
+        fields.append(exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=column))
+    made = exp.Struct(expressions=fields)
+    made.meta["tule_done"] = True
+    return made
+
+
+def _qualify_value(node: Any, source: Source) -> None:
+    """The name of a value table is its value."""
+    made = exp.column(exp.to_identifier(source.value, quoted=True), exp.to_identifier(source.name, quoted=True))
+    made.meta["tule_done"] = True
+    replace(node, made)
 
 
 def _qualify(node: Any, owner: str) -> None:

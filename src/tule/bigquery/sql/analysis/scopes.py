@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,8 @@ class Source:
     hidden: Columns = field(default_factory=list)
     merged: set[str] = field(default_factory=set)
     """Names that a USING made one with an earlier source's."""
+    elements: frozenset[str] = frozenset()
+    """Columns that are range variables of their own: an unnested array's element and its offset."""
 
     def find(self, name: str) -> tuple[bool, Kind | None]:
         for each, kind in (*(self.columns or ()), *self.hidden):
@@ -68,12 +71,32 @@ class Scope:
             yield scope
             scope = scope.outer
 
+    @contextmanager
+    def qualified(self) -> Iterator[None]:
+        """Names that are looked up meanwhile, here and further out, get that of their source."""
+        changed = [each for each in self.out() if not each.qualify]
+        for each in changed:
+            each.qualify = True
+        try:
+            yield
+        finally:
+            for each in changed:
+                each.qualify = False
+
     def defined(self, name: str) -> tuple[bool, Columns | None]:
         """What a WITH clause around here defines under the name."""
         for scope in self.out():
             if name.lower() in scope.tables:
                 return True, scope.tables[name.lower()]
         return False, None
+
+    def element(self, name: str) -> Source | None:
+        """The source whose element is named so: range variables come before columns of other sources."""
+        return next((each for each in self.sources if name in each.elements), None)
+
+    def shared(self, name: str, owner: Source) -> bool:
+        """Whether another source than ``owner`` has, or may have, a column of the name."""
+        return any(each.columns is None or each.find(name)[0] for each in self.sources if each is not owner)
 
     def names(self) -> list[str]:
         """Everything that could have been meant."""

@@ -446,7 +446,9 @@ class Walk:
 
         if len(node.expressions) != 1:
             raise wrong("Tule does not do UNNEST of several arrays", node)
-        kind = self.expr(node.expressions[0], scope)
+        with scope.qualified():
+            # The engine would take an unqualified name for that of the element itself: UNNEST(z) AS z.
+            kind = self.expr(node.expressions[0], scope)
         if kind is not None and kind.name not in ("ARRAY", "NULL"):
             raise wrong(f"Values referenced in UNNEST must be arrays. UNNEST contains expression of type {kind}", node)
         element = kind.element if kind is not None else None
@@ -462,7 +464,8 @@ class Walk:
             places = engine_call("range", engine_call("len", node.expressions[0].copy()))
             items.append(exp.alias_(engine_call("unnest", places), offset_name, quoted=True))
             columns.append((offset_name, INT64))
-        source = Source(given, columns, value=name)
+        elements = frozenset(each.lower() for each, _ in columns if each != "_tule_element")
+        source = Source(given, columns, value=name, elements=elements)
         self._unnested = getattr(self, "_unnested", 0) + 1
         table = f"_tule_unnest_{self._unnested}"
         source.name = table

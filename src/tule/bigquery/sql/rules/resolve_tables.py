@@ -129,7 +129,7 @@ def _is_path(table: exp.Table) -> bool:
 def _names_of(source: Any) -> set[str]:
     alias = source.args.get("alias")
     if alias is None:
-        return set()
+        return {source.name.lower()} if isinstance(source, exp.Table) else set()
     return {each.name.lower() for each in (alias.this, *alias.columns) if each is not None}
 
 
