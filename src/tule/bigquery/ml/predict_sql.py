@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from tule.bigquery.ml import nodes
-from tule.bigquery.ml.options import CLASSIFIERS
+from tule.bigquery.ml.options.model_types import CLASSIFIERS
+from tule.bigquery.sql.analysis.floats import IEEE
 
 if TYPE_CHECKING:
     from tule.bigquery.ml.functions import Trained
@@ -75,7 +76,7 @@ def _term(term: Term, source: dict[str, exp.Expression]) -> exp.Expression | Non
         # An engine that knows a column to have no NULL drops the COALESCE.
         double = exp.cast(value, exp.DataType.Type.DOUBLE)
         filled = exp.Coalesce(this=double, expressions=[number(term.mean)])
-        return exp.Mul(this=number(term.weight), expression=filled)
+        return _plain(exp.Mul(this=number(term.weight), expression=filled))
     if term.kind != "category" or term.weights is None or len(term.weights) > MOST_CATEGORIES:
         return None
     case = exp.Case(default=number(0.0))
@@ -104,8 +105,14 @@ def _score(output: LinearOutput, source: dict[str, exp.Expression]) -> exp.Expre
 def _sum(terms: list[exp.Expression]) -> exp.Expression:
     total, *rest = terms
     for term in rest:
-        total = exp.Add(this=total, expression=term)
+        total = _plain(exp.Add(this=total, expression=term))
     return total
+
+
+def _plain(node: exp.Expression) -> exp.Expression:
+    """An operator of the machine, as in the model's own arithmetic."""
+    node.meta[IEEE] = True
+    return node
 
 
 @dataclass(frozen=True)

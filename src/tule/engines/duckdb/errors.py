@@ -35,15 +35,22 @@ _NOUNS: dict[str, str] = {
 }
 
 _TABLE: tuple[tuple[str, Make], ...] = (
+    # A failed condition of a column (see constraints.py) has its message at the end.
+    (r"CHECK constraint failed.*\(Error: (?:[\w ]+ Error: )?tule: (?P<text>.+)\)\s*$", _invalid(r"\g<text>")),
     # A failed check of a macro is a cast of its message that cannot be done.
-    (r"tule: (?P<text>[^\n]+?)(?:' to INT64[^\n]*)?(?:\n|$)",
+    (r"tule: (?P<text>[^\n]+?)(?:' to (?:INT64|DOUBLE)[^\n]*)?(?:\n|$)",
      lambda found: InvalidArgument(found["text"], reason="invalidQuery")),
     (r"(?P<what>(?:missing [)\]]|invalid escape sequence|no argument for repetition operator|bad repetition operator|"
      r"invalid perl operator|invalid character class(?: range)?|invalid named capture group|unexpected \)|trailing \\): "
      r"[^\n]*)", _invalid(r"Cannot parse regular expression: \g<what>")),
     (r"INTERRUPT|Interrupted", lambda _: Cancelled("Job execution was cancelled: the query was stopped", reason="stopped")),
+    (r"Casting value \"(?P<value>[^\"]*)\" to type DECIMAL\((?P<precision>\d+),(?P<scale>\d+)\) failed",
+     lambda found: _out_of_numeric(found["value"], int(found["precision"]), int(found["scale"]))),
+    (r"Overflow in \w+ of DECIMAL|Overflow in SUM of DECIMAL|Overflow in HUGEINT",
+     _invalid("numeric overflow: the result is out of the range of NUMERIC")),
     (r"Overflow in (?:addition|subtraction|multiplication|negation|division) of \w+ \((?P<what>[^)]*)\)",
      _invalid(r"int64 overflow: \g<what>")),
+    (r"Overflow in division of (?P<what>-?\d+ / -?\d+)", _invalid(r"int64 overflow: \g<what>")),
     (r"Overflow on (?P<what>abs\([^)]*\))", _invalid(r"int64 overflow: \g<what>")),
     (r"Division by zero in expression \((?P<what>.*?)\)(?:\.|$)", lambda found: _division(found["what"])),
     (r"Could not convert string '(?P<value>[^']*)' to (?P<type>\w+)",
@@ -94,6 +101,16 @@ _TABLE: tuple[tuple[str, Make], ...] = (
     (r"Not implemented Error: (?P<what>[^\n]+)",
      lambda found: Unimplemented(_clean(found["what"]), reason="notImplemented")),
 )  # fmt: skip
+
+
+def _out_of_numeric(value: str, precision: int, scale: int) -> TuleError:
+    if (precision, scale) == (38, 9):
+        return InvalidArgument(f"numeric out of range: {value}", reason="invalidQuery")
+    most = "9" * (precision - scale) + ("." + "9" * scale if scale else "")
+    return InvalidArgument(
+        f"NUMERIC({precision}, {scale}) has precision {precision} and scale {scale} but got a value that is not in range "
+        f"of [-{most}, {most}]", reason="invalidQuery",
+    )  # fmt: skip
 
 
 def _division(what: str) -> TuleError:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from tule.bigquery.sql.analysis import floats
 from tule.bigquery.sql.analysis.scopes import Scope, wrong
 from tule.bigquery.sql.kinds import (
     BOOL,
@@ -99,6 +100,8 @@ def _comparison(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | No
     a, b = _sides(walk, node, scope, aliases)
     kind = comparable(_SYMBOLS[type(node)], a, b, node)
     _coerce_sides(node, a, b, kind)
+    if kind == FLOAT64 and not isinstance(node, exp.NullSafeEQ | exp.NullSafeNEQ):
+        _replace(node, floats.compared(node, a[0], b[0]))
     return BOOL
 
 
@@ -118,6 +121,8 @@ def _plus_minus(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | No
     if left.name in _NUMBERS and right.name in _NUMBERS:
         kind = _number_of(a, b)
         _coerce_sides(node, a, b, kind)
+        if kind == FLOAT64:
+            _replace(node, floats.checked(node))
         return INT64 if kind == NULL else kind
     if left == DATE and right == INT64:
         _replace(node, _call("tule_date_plus" if symbol == "+" else "tule_date_minus", node.this, node.expression))
@@ -164,6 +169,8 @@ def _times(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
         # The engine would add the scales up.
         copy = exp.Mul(this=_wrapped(node.this), expression=_wrapped(node.expression))
         _replace(node, cast(exp.Paren(this=copy), NUMERIC))
+    if kind == FLOAT64:
+        _replace(node, floats.checked(node))
     return INT64 if kind == NULL else kind
 
 
@@ -172,7 +179,7 @@ def _wrapped(node: Any) -> Any:
 
 
 def _divided(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
-    if node.meta.get("tule_ieee"):
+    if node.meta.get(floats.IEEE):
         _sides(walk, node, scope, aliases)
         return FLOAT64
     a, b = _sides(walk, node, scope, aliases)
@@ -191,6 +198,7 @@ def _divided(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     # No typed or safe flags: the engine's own division, which fails for zero.
     node.set("typed", None)
     node.set("safe", None)
+    _replace(node, floats.checked(node))
     return FLOAT64
 
 
@@ -302,6 +310,8 @@ def _between(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
         together = comparable("BETWEEN", (kind, literal), (other, other_literal), node)
         if other is not None and other_literal and other.name not in _NUMBERS:
             node.set(key, coerced(node.args[key], other, together))
+    if floats.maybe_nan(node.args["high"], other):
+        _replace(node, floats.found_in(node, node.args["high"]))
     return BOOL
 
 
@@ -319,13 +329,15 @@ def _in(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
                 f"Values referenced in UNNEST must be arrays. UNNEST contains expression of type {elements}", node
             )
         comparable("IN", (kind, literal), (element, True), node)
-        content = unnest.expressions[0]
+        content, value = unnest.expressions[0], node.this
+        made = node
         if constant:
             inner = exp.select(_call("unnest", content))
             node.set("unnest", None)
             node.set("query", exp.Subquery(this=inner))
         else:
-            _replace(node, _call("tule_in_array", node.this, content))
+            made = _call("tule_in_array", node.this.copy(), content)
+        _replace(node, floats.found_in(made, value) if floats.maybe_nan(value, kind) and element == FLOAT64 else made)
         return BOOL
     if (query := node.args.get("query")) is not None:
         columns = walk.query(query, scope)
@@ -333,17 +345,23 @@ def _in(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
             if len(columns) != 1:
                 raise wrong("Subquery of type IN must have only one output column", node)
             comparable("IN", (kind, literal), (columns[0][1], False), node)
+            if floats.maybe_nan(node.this, kind) and columns[0][1] == FLOAT64:
+                _replace(node, floats.found_in(node, node.this))
         return BOOL
+    nan = False
     for each in list(node.expressions):
         index = each.index
         other_literal = is_literal(each)
         other = visit(walk, each, scope, aliases)
         together = comparable("IN", (kind, literal), (other, other_literal), node)
         current = node.expressions[index]
+        nan = nan or floats.maybe_nan(current, other)
         if other is not None and other_literal and other.name not in _NUMBERS:
             made = coerced(current, other, together)
             if made is not current:
                 current.replace(made)
+    if nan and floats.maybe_nan(node.this, kind):
+        _replace(node, floats.found_in(node, node.this))
     return BOOL
 
 

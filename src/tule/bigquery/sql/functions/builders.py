@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from tule.bigquery.sql.analysis import floats
 from tule.bigquery.sql.analysis.calls import engine_call as call
 from tule.bigquery.sql.functions import intervals, jsons, texts, times
 from tule.bigquery.sql.kinds import FLOAT64, INT64, NULL, NUMERIC, engine_type
@@ -234,8 +235,10 @@ def _safe(operator: type[Any]) -> Builder:
     def build(it: Call) -> Any:
         from tule.bigquery.sql.analysis.calls import attempt
 
-        made: Any = exp.Paren(this=operator(this=it.argument(0), expression=it.argument(1)))
-        if it.match is not None and it.match.result == NUMERIC:
+        made: Any = operator(this=it.argument(0), expression=it.argument(1))
+        result = it.match.result if it.match is not None else None
+        made = floats.checked(made) if result == FLOAT64 else exp.Paren(this=made)
+        if result == NUMERIC:
             made = cast(made, NUMERIC)
         return attempt(made, it.arguments)
 
