@@ -174,6 +174,7 @@ class App:
         from tule.bigquery.types import Field
         from tule.bigquery.warehouse import Warehouse
         from tule.engines.duckdb import DuckDBEngine
+        from tule.engines.filesystems import Folders
         from tule.engines.javascript import QuickJs
 
         engine = DuckDBEngine(
@@ -185,6 +186,7 @@ class App:
             home=self.home,
             engine=engine,
             objects=self.objects,
+            folders=Folders(self.settings.folders),
             access=self.access,
             policies=self.policies,
             projects=self.projects,

@@ -24,6 +24,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "kernel/objects": {"sqlalchemy", "google_crc32c"},
     "kernel/access.py": {"cryptography"},
     "engines/duckdb": {"duckdb", "pyarrow", "numpy", "farmhash"},
+    "engines/filesystems": {"fsspec"},
     "engines/jail": {"orjson"},
     "engines/javascript": {"quickjs"},
     "engines/local": {"psutil"},

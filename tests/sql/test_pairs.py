@@ -35,6 +35,7 @@ from tule.bigquery import warehouse
 from tule.bigquery.public import PublicTables
 from tule.bigquery.types import Field
 from tule.engines.duckdb import DuckDBEngine
+from tule.engines.filesystems import Folders
 from tule.kernel.access import Access, Principal
 from tule.kernel.clock import VirtualClock
 from tule.kernel.errors import TuleError
@@ -120,7 +121,8 @@ class Warehouse:
         engine = DuckDBEngine(self._home.folder("tables"), threads=2, memory="2GB", field=Field)
         self._warehouse = warehouse.Warehouse(
             records=self._records, clock=clock, home=self._home, engine=engine, policies=policies, access=access,
-            objects=Objects(self._home, self._records, clock), public=PublicTables(), projects=Projects(self._records),
+            objects=Objects(self._home, self._records, clock), folders=Folders(""), public=PublicTables(),
+            projects=Projects(self._records),
         )  # fmt: skip
         self._warehouse.start()
         self._principal = Principal(access.email, owner=True)

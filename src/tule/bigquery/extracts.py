@@ -1,6 +1,7 @@
-"""Extract jobs: the rows of a table, or a model, into files of Cloud Storage.
+"""Extract jobs and EXPORT DATA: the rows of a table or a query, or a model, into files of Cloud Storage.
 
 https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationExtract
+https://cloud.google.com/bigquery/docs/reference/standard-sql/export-statements
 """
 
 from __future__ import annotations
@@ -8,25 +9,27 @@ from __future__ import annotations
 import itertools
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from tule.bigquery.errors import invalid, not_implemented
+from tule.bigquery.errors import invalid, invalid_query, not_implemented
 from tule.bigquery.formats import writers
 from tule.bigquery.jobs import Job, Outcome
-from tule.bigquery.loads import ObjectFiles
 from tule.bigquery.readable import Sources
 from tule.bigquery.references import ModelReference, TableReference
+from tule.bigquery.source_files import ObjectFiles
+from tule.bigquery.types import Field
 
 _URI = re.compile(r"gs://(?P<bucket>[^/]+)/(?P<key>.+)")
 # Rows of one file when the URI has a wildcard.
 _SHARD_ROWS = 1_000_000
 _CONTENT_TYPES = {"CSV": "text/csv", "NEWLINE_DELIMITED_JSON": "application/json"}
 
+Batches = Iterable[pa.RecordBatch]
 ExportModel = Callable[[ModelReference, str, str, Callable[[], None]], int]
 
 
@@ -42,8 +45,20 @@ class ExtractPlan:
     config: Mapping[str, Any]
 
 
+@dataclass
+class Written:
+    """What was written: the number of files of each URI, rows and bytes."""
+
+    files: list[int] = field(default_factory=list)
+    rows: int = 0
+    bytes: int = 0
+
+
 class Extracts:
-    """Runs extract jobs. ``export_model(reference, uri, format, check)`` writes a model; set by the warehouse."""
+    """Runs extract jobs and EXPORT DATA.
+
+    ``export_model(reference, uri, format, check)`` writes a model; set by the warehouse.
+    """
 
     def __init__(self, sources: Sources, objects: ObjectFiles, folder: Path) -> None:
         self._sources = sources
@@ -73,6 +88,7 @@ class Extracts:
         table = TableReference.read(config.get("sourceTable"), project, "configuration.extract.sourceTable")
         format = str(config.get("destinationFormat") or "CSV").upper()
         compression = str(config.get("compression") or "NONE").upper()
+        _delimiter(config)
         return ExtractPlan(table, None, uris, format, compression, config)
 
     def run(self, job: Job, plan: ExtractPlan) -> Outcome:
@@ -84,34 +100,48 @@ class Extracts:
             return Outcome({"extract": {"destinationUriFileCounts": [str(count)], "inputBytes": "0"}})
         assert plan.table is not None
         source = self._sources.open(plan.table)
-        fields = source.columns
+        written = self.write(job, plan, source.columns, source.scan())
+        counts = [str(count) for count in written.files]
+        return Outcome({"extract": {"destinationUriFileCounts": counts, "inputBytes": str(written.bytes)}})
+
+    def exported(
+        self, job: Job, options: Mapping[str, Any], fields: Sequence[Field], batches: Batches
+    ) -> dict[str, Any]:
+        """Write the rows of a query as EXPORT DATA says; what the job's statistics tell of that."""
+        plan = export_plan(options)
+        if not plan.config.get("overwrite") and (found := self._objects.glob(plan.uris[0])):
+            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            raise invalid_query(
+                f"The destination of EXPORT DATA must be empty: {plan.uris[0]} has gs://{found[0].bucket}/{found[0].key}"
+                f"{more}. Next: set overwrite = true"
+            )
+        written = self.write(job, plan, fields, batches)
+        return {"exportDataStatistics": {"fileCount": str(sum(written.files)), "rowCount": str(written.rows)}}
+
+    def write(self, job: Job, plan: ExtractPlan, fields: Sequence[Field], batches: Batches) -> Written:
+        """Write rows; each file appears whole or not at all."""
         writers.check(plan.format, plan.compression, fields)
-        size = 0
+        made = Written()
 
         def rows() -> Iterator[pa.RecordBatch]:
-            nonlocal size
-            for batch in source.scan():
+            for batch in batches:
                 job.check()
-                size += batch.nbytes
+                made.bytes += batch.nbytes
+                made.rows += batch.num_rows
                 yield batch
 
-        counts = []
         for uri in plan.uris:
             shards = _shards(rows()) if "*" in uri else iter([rows()])
             count = 0
             for number, shard in enumerate(shards):
                 self._write(uri.replace("*", f"{number:012d}"), plan, fields, shard)
                 count += 1
-            counts.append(str(count))
-        return Outcome({"extract": {"destinationUriFileCounts": counts, "inputBytes": str(size)}})
+            made.files.append(count)
+        return made
 
-    def _write(self, uri: str, plan: ExtractPlan, fields: Any, batches: Iterator[pa.RecordBatch]) -> None:
+    def _write(self, uri: str, plan: ExtractPlan, fields: Sequence[Field], batches: Iterator[pa.RecordBatch]) -> None:
         found = _URI.fullmatch(uri)
         assert found is not None
-        delimiter = str(plan.config.get("fieldDelimiter") or ",")
-        delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
-        if len(delimiter) != 1:
-            raise invalid(f"fieldDelimiter must be one character; given: {delimiter!r}")
         with tempfile.TemporaryFile(dir=self._folder) as file:
             writers.write(
                 cast(BinaryIO, file),
@@ -119,8 +149,9 @@ class Extracts:
                 fields,
                 batches,
                 compression=plan.compression,
-                delimiter=delimiter,
+                delimiter=_delimiter(plan.config),
                 header=bool(plan.config.get("printHeader", True)),
+                logical=bool(plan.config.get("useAvroLogicalTypes")),
             )
             file.seek(0)
             self._objects.put(
@@ -129,6 +160,58 @@ class Extracts:
                 iter(lambda: file.read(1 << 20), b""),
                 content_type=_CONTENT_TYPES.get(plan.format, "application/octet-stream"),
             )
+
+
+def _delimiter(config: Mapping[str, Any]) -> str:
+    given = str(config.get("fieldDelimiter") or ",")
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(given, given)
+    if len(delimiter) != 1:
+        raise invalid(f"fieldDelimiter must be one character; given: {delimiter!r}")
+    return delimiter
+
+
+# Option of EXPORT DATA -> (field of configuration.extract, type).
+_EXPORT_OPTIONS: dict[str, tuple[str, type]] = {
+    "uri": ("destinationUri", str),
+    "format": ("destinationFormat", str),
+    "compression": ("compression", str),
+    "header": ("printHeader", bool),
+    "field_delimiter": ("fieldDelimiter", str),
+    "overwrite": ("overwrite", bool),
+    "use_avro_logical_types": ("useAvroLogicalTypes", bool),
+}
+_EXPORT_FORMATS = {"CSV": "CSV", "JSON": "NEWLINE_DELIMITED_JSON", "AVRO": "AVRO", "PARQUET": "PARQUET"}
+
+
+def export_plan(options: Mapping[str, Any]) -> ExtractPlan:
+    """OPTIONS of EXPORT DATA, checked."""
+    config: dict[str, Any] = {}
+    for name, value in options.items():
+        if name not in _EXPORT_OPTIONS:
+            raise not_implemented(
+                f"The option {name} of EXPORT DATA", do=f"leave it out; done are {', '.join(_EXPORT_OPTIONS)}"
+            )
+        key, kind = _EXPORT_OPTIONS[name]
+        if value is None:
+            continue
+        if not isinstance(value, kind):
+            word = "STRING" if kind is str else "BOOL"
+            raise invalid_query(f"The option {name} must be a {word}; given: {value!r}")
+        config[key] = value
+    for name in ("uri", "format"):
+        if not config.get(_EXPORT_OPTIONS[name][0]):
+            raise invalid_query(f"The option {name} must be set in EXPORT DATA")
+    uri, word = config["destinationUri"], config["destinationFormat"].upper()
+    if _URI.fullmatch(uri) is None or uri.count("*") != 1:
+        raise invalid_query(f"Option 'uri' value must be a wild card URI (gs://BUCKET/NAME-*.csv); given: {uri!r}")
+    if word not in _EXPORT_FORMATS:
+        raise not_implemented(f"EXPORT DATA in the format {word}", do=f"use one of {', '.join(_EXPORT_FORMATS)}")
+    for name, format in (("header", "CSV"), ("field_delimiter", "CSV"), ("use_avro_logical_types", "AVRO")):
+        if word != format and _EXPORT_OPTIONS[name][0] in config:
+            raise invalid_query(f"The option {name} is of the format {format} alone; given: {word}")
+    _delimiter(config)
+    compression = str(config.get("compression") or "NONE").upper()
+    return ExtractPlan(None, None, (uri,), _EXPORT_FORMATS[word], compression, config)
 
 
 def _shards(batches: Iterator[pa.RecordBatch]) -> Iterator[Iterator[pa.RecordBatch]]:

@@ -22,7 +22,7 @@ from tule.bigquery.extracts import Extracts
 from tule.bigquery.javascript import Engine, Functions
 from tule.bigquery.job_requests import JobRequests
 from tule.bigquery.jobs import Jobs, Outcome
-from tule.bigquery.loads import Loads, ObjectFiles
+from tule.bigquery.loads import Loads
 from tule.bigquery.model_statements import ModelStatements
 from tule.bigquery.models import Models
 from tule.bigquery.physical import Physical
@@ -38,6 +38,7 @@ from tule.bigquery.scripts.procedures import Procedures
 from tule.bigquery.scripts.runs import Runs
 from tule.bigquery.scripts.sessions import Sessions
 from tule.bigquery.scripts.transactions import Transactions
+from tule.bigquery.source_files import FileSystems, ObjectFiles, SourceFiles
 from tule.bigquery.sql import Parsed
 from tule.bigquery.tables import Tables
 from tule.bigquery.write_streams import WriteStreams
@@ -71,6 +72,7 @@ class Warehouse:
         home: Home,
         engine: QueryEngine,
         objects: ObjectFiles,
+        folders: FileSystems,
         access: AccessCheck,
         policies: Policies,
         projects: Projects,
@@ -125,7 +127,8 @@ class Warehouse:
             self.sessions,
         )
         self._objects = objects
-        self.loads = Loads(self.tables, self.physical, locks, objects)
+        self.files = SourceFiles(objects, folders)
+        self.loads = Loads(self.tables, self.physical, locks, self.files)
         self.extracts = Extracts(self.sources, objects, home.folder("uploads"))
         self.copies = Copies(self.tables, self.sources, self.physical, locks)
         self.requests = JobRequests(

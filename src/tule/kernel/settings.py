@@ -38,6 +38,7 @@ class Settings:
     keep_days: int = _setting(30, "days that ended operations, processes and journal entries are remembered")
     sql: str = _setting("duckdb", "SQL engine: duckdb")
     compute: str = _setting("local", "where jobs run: local")
+    folders: str = _setting("", "folders beside Cloud Storage that queries may read: hdfs://HOST/PATH,file:///PATH")
     offline: bool = _setting(False, "refuse every outbound connection of intercepted commands that is not for Tule")
     log_level: str = _setting("info", "debug, info, warning or error")
 

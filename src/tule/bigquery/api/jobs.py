@@ -64,6 +64,14 @@ _LOAD = (
     "useAvroLogicalTypes",
     "parquetOptions.enableListInference",
     "jsonExtension",
+    "hivePartitioningOptions.mode",
+    "hivePartitioningOptions.sourceUriPrefix",
+    "hivePartitioningOptions.requirePartitionFilter",
+    "referenceFileSchemaUri",
+    "fileSetSpecType",
+    # Refused in the words of a load (bigquery/loads.py).
+    "decimalTargetTypes",
+    "projectionFields",
     *_SCHEMA_AND_LAYOUT,
 )
 _EXTRACT = (

@@ -108,6 +108,7 @@ _ASKING: dict[str, Any] = {
     "connectionProperties": [{"key": TEXT, "value": TEXT}],
 }
 _QUERY: Shape = {**_ASKING, **_WRITING, "priority": TEXT, "allowLargeResults": FLAG, "flattenResults": FLAG}
+_HIVE: Shape = {"mode": TEXT, "sourceUriPrefix": TEXT, "requirePartitionFilter": FLAG, "fields": TEXTS}
 _LOAD: Shape = {
     **_WRITING,
     "sourceUris": TEXTS,
@@ -128,6 +129,11 @@ _LOAD: Shape = {
     "useAvroLogicalTypes": FLAG,
     "parquetOptions": {"enableListInference": FLAG},
     "jsonExtension": TEXT,
+    "hivePartitioningOptions": _HIVE,
+    "referenceFileSchemaUri": TEXT,
+    "fileSetSpecType": TEXT,
+    "decimalTargetTypes": TEXTS,
+    "projectionFields": TEXTS,
 }
 _EXTRACT: Shape = {
     "sourceTable": TABLE_REFERENCE,

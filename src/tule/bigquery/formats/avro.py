@@ -15,10 +15,13 @@ import pyarrow as pa
 
 from tule.bigquery.errors import invalid
 from tule.bigquery.formats.ndjson import batch_of
-from tule.bigquery.formats.sources import Source
+from tule.bigquery.formats.sources import AnySource
+from tule.bigquery.formats.values import TEXT
 from tule.bigquery.types import Field
 
 _ROWS = 20_000
+# Texts of files are read as these where the table's column is one.
+_PARSED = ("DATE", "TIME", "DATETIME", "TIMESTAMP")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
@@ -44,7 +47,7 @@ _LOGICAL = {
 }
 
 
-def fields_of(source: Source, *, logical: bool) -> list[dict[str, Any]]:
+def fields_of(source: AnySource, *, logical: bool) -> list[dict[str, Any]]:
     """The REST fields of a file; ``logical``: whether logical types count (``useAvroLogicalTypes``)."""
     schema = _reader(source).writer_schema
     if not isinstance(schema, dict) or schema.get("type") != "record":
@@ -81,7 +84,7 @@ def _field(name: str, schema: Any, logical: bool, path: str) -> dict[str, Any]:
     return {"name": name, "type": _PLAIN[kind], "mode": mode}
 
 
-def _reader(source: Source, file: BinaryIO | None = None) -> Any:
+def _reader(source: AnySource, file: BinaryIO | None = None) -> Any:
     import fastavro
 
     try:
@@ -97,7 +100,7 @@ def _reader(source: Source, file: BinaryIO | None = None) -> Any:
 
 
 def batches(
-    sources: Sequence[Source], fields: Sequence[Field], *, ignore_unknown: bool = False
+    sources: Sequence[AnySource], fields: Sequence[Field], *, ignore_unknown: bool = False
 ) -> Iterator[pa.RecordBatch]:
     """Typed batches of all files in turn."""
     schema = pa.schema([each.arrow for each in fields])
@@ -107,19 +110,20 @@ def batches(
             _check(reader.writer_schema, fields, source, ignore_unknown)
             row = 0
             while rows := _some(reader, source, row):
-                converted = [{each.name: _value(_get(body, each.name), each) for each in fields} for body in rows]
                 try:
-                    yield batch_of(converted, fields, schema)
-                except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                    converted = [{each.name: _value(_get(body, each.name), each) for each in fields} for body in rows]
+                    made = batch_of(converted, fields, schema)
+                except (ValueError, pa.ArrowTypeError) as error:
                     raise invalid(
                         f"Error while reading data, error message: values do not fit the table's columns: {error}; rows "
                         f"{row + 1} to {row + len(rows)} of {source.name}",
                         location=source.name,
                     ) from error
+                yield made
                 row += len(rows)
 
 
-def _some(reader: Iterable[dict[str, Any]], source: Source, row: int) -> list[dict[str, Any]]:
+def _some(reader: Iterable[dict[str, Any]], source: AnySource, row: int) -> list[dict[str, Any]]:
     try:
         return list(itertools.islice(reader, _ROWS))
     except Exception as error:  # a cut-off or corrupt block
@@ -130,7 +134,7 @@ def _some(reader: Iterable[dict[str, Any]], source: Source, row: int) -> list[di
         ) from error
 
 
-def _check(schema: Any, fields: Sequence[Field], source: Source, ignore_unknown: bool) -> None:
+def _check(schema: Any, fields: Sequence[Field], source: AnySource, ignore_unknown: bool) -> None:
     given = {each["name"].lower(): each["name"] for each in schema["fields"]}
     wanted = {each.name.lower() for each in fields}
     unknown = [name for key, name in given.items() if key not in wanted]
@@ -162,6 +166,8 @@ def _value(value: Any, field: Field) -> Any:
 def _single(value: Any, field: Field) -> Any:
     if field.type == "STRUCT":
         return {each.name: _value(_get(value, each.name), each) for each in field.fields}
+    if isinstance(value, str) and field.type in _PARSED:
+        return TEXT[field.type](value)
     if isinstance(value, datetime):
         return (value - (_EPOCH if value.tzinfo else _NAIVE_EPOCH)) // _MICROSECOND
     if isinstance(value, date):
@@ -176,8 +182,18 @@ def _single(value: Any, field: Field) -> Any:
 _CODECS = {"NONE": "null", "DEFLATE": "deflate", "SNAPPY": "snappy"}
 
 
-def write(file: BinaryIO, fields: Sequence[Field], batches: Iterable[pa.RecordBatch], compression: str) -> int:
-    """Write an Avro file; returns the number of rows."""
+def write(
+    file: BinaryIO,
+    fields: Sequence[Field],
+    batches: Iterable[pa.RecordBatch],
+    compression: str,
+    *,
+    logical: bool = True,
+) -> int:
+    """Write an Avro file; returns the number of rows. Without ``logical`` dates and times are texts.
+
+    https://cloud.google.com/bigquery/docs/exporting-data#avro_export_details
+    """
     import fastavro
 
     if compression not in _CODECS:
@@ -188,10 +204,14 @@ def write(file: BinaryIO, fields: Sequence[Field], batches: Iterable[pa.RecordBa
         nonlocal count
         for batch in batches:
             count += batch.num_rows
-            yield from batch.to_pylist()
+            kept = batch.to_pylist()
+            yield from (
+                kept if logical else [{each.name: _worded(row[each.name], each) for each in fields} for row in kept]
+            )
 
+    schema = fastavro.parse_schema(row_schema(fields, logical=logical))
     try:
-        fastavro.writer(file, fastavro.parse_schema(row_schema(fields)), rows(), codec=_CODECS[compression])
+        fastavro.writer(file, schema, rows(), codec=_CODECS[compression])
     except ValueError as error:
         if "codec" in str(error):
             raise invalid(
@@ -201,9 +221,20 @@ def write(file: BinaryIO, fields: Sequence[Field], batches: Iterable[pa.RecordBa
     return count
 
 
-def row_schema(fields: Sequence[Field]) -> dict[str, Any]:
+def _worded(value: Any, field: Field) -> Any:
+    """A value whose dates and times are texts."""
+    if value is None or (field.type != "STRUCT" and field.type not in _WORDED):
+        return value
+    if isinstance(value, list):
+        return [_worded(each, field) for each in value]
+    if field.type == "STRUCT":
+        return {each.name: _worded(value[each.name], each) for each in field.fields}
+    return value.isoformat()
+
+
+def row_schema(fields: Sequence[Field], *, logical: bool = True) -> dict[str, Any]:
     """The Avro schema of rows."""
-    return {"type": "record", "name": "Root", "fields": [_avro_field(each, "Root") for each in fields]}
+    return {"type": "record", "name": "Root", "fields": [_avro_field(each, "Root", logical) for each in fields]}
 
 
 def binary_rows(fields: Sequence[Field], batch: pa.RecordBatch) -> bytes:
@@ -216,8 +247,8 @@ def binary_rows(fields: Sequence[Field], batch: pa.RecordBatch) -> bytes:
     return sink.getvalue()
 
 
-def _avro_field(field: Field, prefix: str) -> dict[str, Any]:
-    kind = _avro_type(field, f"{prefix}_{field.name}")
+def _avro_field(field: Field, prefix: str, logical: bool) -> dict[str, Any]:
+    kind = _avro_type(field, f"{prefix}_{field.name}", logical)
     if field.mode == "REPEATED":
         return {"name": field.name, "type": {"type": "array", "items": kind}}
     if field.mode == "REQUIRED":
@@ -225,15 +256,18 @@ def _avro_field(field: Field, prefix: str) -> dict[str, Any]:
     return {"name": field.name, "type": ["null", kind], "default": None}
 
 
-def _avro_type(field: Field, path: str) -> Any:
+def _avro_type(field: Field, path: str, logical: bool) -> Any:
     if field.type == "STRUCT":
-        return {"type": "record", "name": path, "fields": [_avro_field(each, path) for each in field.fields]}
+        return {"type": "record", "name": path, "fields": [_avro_field(each, path, logical) for each in field.fields]}
+    if not logical and field.type in _WORDED:
+        return {"type": "string", "sqlType": field.type}
     try:
         return _WRITTEN[field.type]
     except KeyError:
         raise invalid(f"A field of type {field.type} cannot be written as AVRO: {field.name}") from None
 
 
+_WORDED = ("DATE", "TIME", "DATETIME")
 _WRITTEN: dict[str, Any] = {
     "INT64": "long",
     "FLOAT64": "double",

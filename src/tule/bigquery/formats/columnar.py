@@ -8,39 +8,39 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tule.bigquery.errors import invalid
-from tule.bigquery.formats.sources import Source
+from tule.bigquery.formats.sources import AnySource
 from tule.bigquery.types import Field
 
 _ROWS = 65_536
 
 
-def schema_of(source: Source, format: str) -> pa.Schema:
+def schema_of(source: AnySource, format: str) -> pa.Schema:
     """The Arrow schema of a file."""
     try:
         if format == "PARQUET":
             from pyarrow import parquet
 
-            with parquet.ParquetFile(source.path) as file:
+            with parquet.ParquetFile(source.raw()) as file:
                 return file.schema_arrow
         from pyarrow import orc
 
-        return orc.ORCFile(source.path).schema
+        return orc.ORCFile(source.raw()).schema
     except (pa.ArrowInvalid, OSError) as error:
         raise _unreadable(source, format, error) from error
 
 
-def raw_batches(source: Source, format: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+def raw_batches(source: AnySource, format: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """The batches of a file as they are."""
     try:
         if format == "PARQUET":
             from pyarrow import parquet
 
-            with parquet.ParquetFile(source.path) as file:
+            with parquet.ParquetFile(source.raw()) as file:
                 yield from file.iter_batches(batch_size=_ROWS, columns=columns, use_threads=False)
             return
         from pyarrow import orc
 
-        reader = orc.ORCFile(source.path)
+        reader = orc.ORCFile(source.raw())
         for number in range(reader.nstripes):
             stripe = reader.read_stripe(number)
             yield from pa.Table.from_batches([stripe]).to_batches(max_chunksize=_ROWS)
@@ -49,7 +49,7 @@ def raw_batches(source: Source, format: str, columns: Sequence[str] | None = Non
 
 
 def batches(
-    sources: Sequence[Source], fields: Sequence[Field], format: str, *, ignore_unknown: bool = False
+    sources: Sequence[AnySource], fields: Sequence[Field], format: str, *, ignore_unknown: bool = False
 ) -> Iterator[pa.RecordBatch]:
     """Typed batches of all files in turn."""
     for source in sources:
@@ -60,7 +60,7 @@ def batches(
             row += batch.num_rows
 
 
-def check_columns(schema: pa.Schema, fields: Sequence[Field], source: Source, *, ignore_unknown: bool) -> None:
+def check_columns(schema: pa.Schema, fields: Sequence[Field], source: AnySource, *, ignore_unknown: bool) -> None:
     """Raise for columns that the table lacks, and required ones that the file lacks."""
     given = {name.lower() for name in schema.names}
     wanted = {each.name.lower() for each in fields}
@@ -169,7 +169,7 @@ def _compatible(kind: pa.DataType, target: pa.DataType) -> bool:
     return t.is_time(target) and t.is_time(kind)
 
 
-def _unreadable(source: Source, format: str, error: Exception) -> Exception:
+def _unreadable(source: AnySource, format: str, error: Exception) -> Exception:
     return invalid(
         f"Error while reading data, error message: Input file is not in {format} format: {error}; file: {source.name}",
         location=source.name,

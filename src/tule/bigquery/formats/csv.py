@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from tule.bigquery.errors import invalid
 from tule.bigquery.formats.bad_records import BadRecords, TooManyBadRecords
-from tule.bigquery.formats.sources import Source
+from tule.bigquery.formats.sources import AnySource
 from tule.bigquery.formats.values import column
 from tule.bigquery.types import Field
 
@@ -80,7 +80,7 @@ class CsvOptions:
 
 
 def batches(
-    sources: Sequence[Source], fields: Sequence[Field], options: CsvOptions, bad: BadRecords
+    sources: Sequence[AnySource], fields: Sequence[Field], options: CsvOptions, bad: BadRecords
 ) -> Iterator[pa.RecordBatch]:
     """Typed batches of all files in turn; bad rows are left out through ``bad``."""
     for each in fields:
@@ -100,7 +100,7 @@ def _typed(
     rows: Sequence[int],
     fields: Sequence[Field],
     schema: pa.Schema,
-    source: Source,
+    source: AnySource,
     bad: BadRecords,
     options: CsvOptions,
 ) -> pa.RecordBatch:
@@ -131,7 +131,7 @@ def _typed(
 
 
 def _blocks(
-    source: Source, fields: Sequence[Field], options: CsvOptions, bad: BadRecords
+    source: AnySource, fields: Sequence[Field], options: CsvOptions, bad: BadRecords
 ) -> Iterator[tuple[Sequence[int], list[pa.Array]]]:
     """Columns of text and their row numbers, by pyarrow's parser."""
     from pyarrow import csv
@@ -207,7 +207,7 @@ def _blocks(
 
 
 def _padded(
-    source: Source, fields: Sequence[Field], options: CsvOptions, bad: BadRecords
+    source: AnySource, fields: Sequence[Field], options: CsvOptions, bad: BadRecords
 ) -> Iterator[tuple[Sequence[int], list[pa.Array]]]:
     """Columns of text where short rows are filled with NULL and long ones cut, as the options allow."""
     width = len(fields)
@@ -238,7 +238,7 @@ def _padded(
         yield flush()
 
 
-def records(source: Source, options: CsvOptions) -> Iterator[tuple[int, list[str | None]]]:
+def records(source: AnySource, options: CsvOptions) -> Iterator[tuple[int, list[str | None]]]:
     """Rows of cells with their numbers from 1: None for NULL. Empty lines are left out but counted."""
     q, d = re.escape(options.quote), re.escape(options.delimiter)
     pattern = rf"{q}(?P<quoted>(?:[^{q}]|{q}{q})*){q}(?={d}|$)|(?P<plain>[^{d}]*)" if q else rf"(?P<plain>[^{d}]*)"

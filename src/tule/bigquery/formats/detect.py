@@ -14,7 +14,7 @@ from typing import Any
 from tule.bigquery.errors import invalid
 from tule.bigquery.formats import csv, ndjson
 from tule.bigquery.formats.csv import CsvOptions
-from tule.bigquery.formats.sources import Source
+from tule.bigquery.formats.sources import AnySource
 from tule.bigquery.formats.values import day, integer, moment_of_day, real, timestamp
 
 _SAMPLE = 500
@@ -75,7 +75,7 @@ class DetectedCsv:
     skip: int
 
 
-def csv_schema(source: Source, options: CsvOptions) -> DetectedCsv:
+def csv_schema(source: AnySource, options: CsvOptions) -> DetectedCsv:
     """Detect header and types from the first rows of a file.
 
     Without ``skipLeadingRows`` a first row of texts above other types is a header; with N the header is looked for in
@@ -132,7 +132,7 @@ def _names(cells: Sequence[str | None], kinds: Sequence[str | None]) -> list[str
 # -- JSON
 
 
-def json_schema(source: Source) -> list[dict[str, Any]]:
+def json_schema(source: AnySource) -> list[dict[str, Any]]:
     """Detect fields from the first objects of a file of newline-delimited JSON, in order of appearance."""
     rows = [row for _, row in itertools.islice(ndjson.objects(source), _SAMPLE)]
     if not rows:

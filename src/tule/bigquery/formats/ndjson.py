@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tule.bigquery.errors import invalid
 from tule.bigquery.formats.bad_records import BadRecords
-from tule.bigquery.formats.sources import Source
+from tule.bigquery.formats.sources import AnySource
 from tule.bigquery.formats.values import BadValue, array, record
 from tule.bigquery.types import Field
 
@@ -18,7 +18,7 @@ _ROWS = 20_000
 _LONGEST_LINE = 100 * 2**20
 
 
-def objects(source: Source) -> Iterator[tuple[int, dict[str, Any]]]:
+def objects(source: AnySource) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line numbers and objects; raises for a line that is not an object."""
     for number, line in _lines(source):
         try:
@@ -34,7 +34,7 @@ def objects(source: Source) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, value
 
 
-def _lines(source: Source) -> Iterator[tuple[int, bytes]]:
+def _lines(source: AnySource) -> Iterator[tuple[int, bytes]]:
     with source.open() as file:
         number = 0
         while line := file.readline(_LONGEST_LINE + 1):
@@ -46,7 +46,7 @@ def _lines(source: Source) -> Iterator[tuple[int, bytes]]:
 
 
 def batches(
-    sources: Sequence[Source], fields: Sequence[Field], bad: BadRecords, *, ignore_unknown: bool = False
+    sources: Sequence[AnySource], fields: Sequence[Field], bad: BadRecords, *, ignore_unknown: bool = False
 ) -> Iterator[pa.RecordBatch]:
     """Typed batches of all files in turn; bad rows are left out through ``bad``."""
     schema = pa.schema([each.arrow for each in fields])

@@ -53,12 +53,13 @@ def write(
     compression: str = "NONE",
     delimiter: str = ",",
     header: bool = True,
+    logical: bool = True,
 ) -> int:
-    """Write one file; returns its number of rows."""
+    """Write one file; returns its number of rows. ``logical``: whether Avro's logical types are used."""
     if format == "PARQUET":
         return _parquet(file, fields, batches, compression)
     if format == "AVRO":
-        return avro.write(file, fields, batches, compression)
+        return avro.write(file, fields, batches, compression, logical=logical)
     pieces = _csv(fields, batches, delimiter, header) if format == "CSV" else _json(fields, batches)
     if compression == "GZIP":
         # Without name and time: the same rows give the same bytes.

@@ -21,7 +21,7 @@ from tule.bigquery.catalog import type_text
 from tule.bigquery.engine import Session
 from tule.bigquery.errors import invalid, not_found
 from tule.bigquery.javascript.values import check_types, described, given, taken
-from tule.bigquery.loads import ObjectFiles
+from tule.bigquery.source_files import ObjectFiles
 from tule.bigquery.sql.routine_statements import RoutineDefinition
 from tule.bigquery.sql.statements import field_of_text
 from tule.bigquery.types import Field, arrow_schema
