@@ -266,9 +266,6 @@ SELECT CAST(1 AS BIGNUMERIC);
 SELECT CAST('abc' AS STRING(2));
 --> error: maximum length 2 required for 'abc'
 
-SELECT CAST('2020' AS DATE FORMAT 'YYYY');
---> error: Tule does not do CAST ... FORMAT. Next: use FORMAT_DATE, PARSE_DATE and their like
-
 SELECT SAFE_CAST('apple' AS INT64);
 --> f0_ INT64
 --> NULL

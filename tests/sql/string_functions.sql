@@ -656,9 +656,6 @@ SELECT UPPER('foo bar baz');
 --> f0_ STRING
 --> "FOO BAR BAZ"
 
-SELECT UPPER(b'a');
---> error: Tule does not do UPPER on BYTES. Next: use STRING
-
 SELECT LOWER(1);
 --> error: No matching signature for function LOWER for argument types: INT64. Supported signatures: LOWER(STRING); LOWER(BYTES) at [1:8]
 

@@ -15,6 +15,7 @@ from sqlglot import exp, tokens
 from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import ParseError, TokenError
 
+from tule.bigquery.sql.byte_literals import RAW_PREFIXES, byte_literal, printed_bytes, raw_literal
 from tule.bigquery.sql.routine_statements import (
     CreateRoutine,
     DropRoutine,
@@ -60,6 +61,15 @@ _SYNTAX = frozenset({"ARRAY", "CAST", "EXTRACT", "SAFE_CAST", "UNNEST"})
 class GoogleSQL(BigQuery):
     """The dialect."""
 
+    # ``t FOR SYSTEM_TIME AS OF moment AS a``; ``t AS a FOR ...`` is read behind it.
+    ALIAS_POST_VERSION: ClassVar[bool] = True
+
+    class Tokenizer(BigQuery.Tokenizer):
+        RAW_STRINGS: ClassVar[list[Any]] = [
+            *BigQuery.Tokenizer.RAW_STRINGS,
+            *((prefix + quote, quote) for quote in ("'", '"', '"""', "'''") for prefix in RAW_PREFIXES),
+        ]
+
     class Parser(BigQuery.Parser):  # type: ignore[valid-type, misc]
         # ``FROM t, t.items`` is told from UNNEST, which gives no name, where tables are resolved.
         SUPPORTS_IMPLICIT_UNNEST: ClassVar[bool] = False
@@ -75,10 +85,36 @@ class GoogleSQL(BigQuery):
             # Plain names and values: sqlglot has words like FORMAT and LOCATION for properties of their own.
             "OPTIONS": lambda self: self._parse_wrapped_csv(self._parse_key_value_property),
         }
+        PRIMARY_PARSERS: ClassVar[dict[Any, Any]] = {
+            **BigQuery.Parser.PRIMARY_PARSERS,
+            tokens.TokenType.BYTE_STRING: lambda self, token: byte_literal(
+                token, self.sql[token.start : token.end + 1]
+            ),
+            tokens.TokenType.RAW_STRING: lambda self, token: raw_literal(token, self.sql[token.start : token.end + 1]),
+        }
         PLACEHOLDER_PARSERS: ClassVar[dict[Any, Any]] = {
             **BigQuery.Parser.PLACEHOLDER_PARSERS,
             tokens.TokenType.PLACEHOLDER: lambda self: self._parse_positional(),
         }
+
+        def _parse_cast(self, strict: bool, safe: bool | None = None) -> Any:
+            """``CAST(x AS type [FORMAT pattern [AT TIME ZONE zone]])``, with the pattern as it is written."""
+            this = self._parse_assignment()
+            if not self._match(tokens.TokenType.ALIAS):
+                self.raise_error("Expected AS after CAST")
+            to = self._parse_types()
+            if not to:
+                self.raise_error("Expected TYPE after CAST")
+            if isinstance(to, exp.Identifier):
+                to = exp.DataType.from_str(to.name, dialect=self.dialect, udt=True)
+            pattern = self._parse_at_time_zone(self._parse_unary()) if self._match(tokens.TokenType.FORMAT) else None
+            return self.expression((exp.Cast if strict else exp.TryCast)(this=this, to=to, format=pattern))
+
+        def _parse_table(self, *args: Any, **options: Any) -> Any:
+            made = super()._parse_table(*args, **options)
+            if isinstance(made, exp.Table) and not made.args.get("version") and (found := self._parse_version()):
+                made.set("version", found)
+            return made
 
         def _parse_positional(self) -> Any:
             """``?`` with its place in the text: no walk through a tree meets them in the order of the text."""
@@ -113,6 +149,7 @@ class GoogleSQL(BigQuery):
         TRANSFORMS: ClassVar[dict[Any, Any]] = {
             **BigQuery.Generator.TRANSFORMS,
             ModelRef: lambda self, node: f"MODEL {self.sql(node, 'this')}",
+            exp.ByteString: lambda self, node: printed_bytes(node),
             TableRef: lambda self, node: f"TABLE {self.sql(node, 'this')}",
             CreateRoutine: lambda self, node: node.args["text"],
             DropRoutine: lambda self, node: node.args["text"],

@@ -12,7 +12,7 @@ from sqlglot import exp
 from tule.bigquery.sql.analysis import moments
 from tule.bigquery.sql.analysis.scopes import Scope, wrong
 from tule.bigquery.sql.kinds import FLOAT64, NULL, STRING, Kind, engine_type, kind_of_node
-from tule.kernel.errors import TuleError, Unimplemented
+from tule.kernel.errors import Unimplemented
 
 if TYPE_CHECKING:
     from tule.bigquery.sql.analysis.walk import Walk
@@ -47,20 +47,16 @@ _ALLOWED: dict[str, tuple[str, ...]] = {
 }
 
 
-def no_format() -> TuleError:
-    return Unimplemented(
-        "Tule does not do CAST ... FORMAT", do="use FORMAT_DATE, PARSE_DATE and their like", reason="notImplemented"
-    )
-
-
 def visit_cast(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     """The engine's form of a cast; the type it casts to."""
     from tule.bigquery.sql.analysis.expressions import is_literal, replace, visit
 
-    if node.args.get("format") is not None:
-        raise no_format()
     to = kind_of_node(node.to)
     unsupported(to)
+    if node.args.get("format") is not None:
+        from tule.bigquery.sql.functions.formats import formatted_cast
+
+        return formatted_cast(walk, node, to, scope, aliases)
     if isinstance(node.this, exp.Parameter):
         # A bound value has its type already.
         node.set("to", engine_type(to) or node.to)

@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from tule.bigquery.sql.analysis import casts, operators
 from tule.bigquery.sql.analysis.scopes import Scope, Source, parts_of, unrecognized, wrong
+from tule.bigquery.sql.byte_literals import octets
 from tule.bigquery.sql.kinds import (
     BOOL,
     BYTES,
@@ -212,9 +213,7 @@ def _raw_string(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | No
 def _byte_string(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     from tule.bigquery.sql.analysis.calls import engine_call
 
-    text = node.this
-    content = text.encode("latin-1") if all(ord(each) < 256 for each in text) else text.encode()
-    made = engine_call("unhex", exp.Literal.string(content.hex()))
+    made = engine_call("unhex", exp.Literal.string(octets(node).hex()))
     made.meta["tule_literal"] = True
     replace(node, made)
     return BYTES
@@ -631,10 +630,6 @@ def _parse_json(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | No
     return named_call(walk, made, "PARSE_JSON", scope, aliases)
 
 
-def _formatted_cast(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
-    raise casts.no_format()
-
-
 def _adjacent(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     if node.args.get("coalesce") is False and all(isinstance(each, exp.Literal) for each in node.expressions):
         raise wrong("Syntax error: concatenated string literals need || between them", node)
@@ -687,8 +682,6 @@ HANDLERS: dict[type[Any], Handler] = {
     exp.SafeFunc: _safe,
     exp.NetFunc: _net,
     exp.ParseJSON: _parse_json,
-    exp.StrToTime: _formatted_cast,
-    exp.StrToDate: _formatted_cast,
     exp.Concat: _adjacent,
     exp.Extract: _extract,
     exp.Interval: _interval,

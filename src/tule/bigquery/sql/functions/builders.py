@@ -11,7 +11,7 @@ from sqlglot import exp
 from tule.bigquery.sql.analysis import floats
 from tule.bigquery.sql.analysis.calls import engine_call as call
 from tule.bigquery.sql.functions import intervals, jsons, texts, times
-from tule.bigquery.sql.kinds import FLOAT64, INT64, NULL, NUMERIC, engine_type
+from tule.bigquery.sql.kinds import BYTES, FLOAT64, INT64, NULL, NUMERIC, array, engine_type
 
 if TYPE_CHECKING:
     from tule.bigquery.sql.analysis.calls import Call
@@ -40,8 +40,27 @@ def not_null(node: Any) -> Any:
     return exp.Not(this=exp.Is(this=node.copy(), expression=exp.Null()))
 
 
-def _not_on_bytes(it: Call) -> Any:
-    raise it.refuse(f"{it.function.name} on BYTES", do="use STRING")
+def _on_bytes(it: Call) -> Any:
+    """The function of text, on text of one character for each byte. https://github.com/google/re2 sees BYTES so too."""
+    form = next(each for each in it.function.signatures if BYTES not in [argument.kind for argument in each.arguments])
+    assert it.match is not None
+    result = it.match.result
+    for index, kind in enumerate(it.match.arguments):
+        if kind == BYTES and it.kind(index) != NULL:
+            it.arguments[index] = _characters(it.arguments[index])
+        elif kind == array(BYTES):
+            it.arguments[index] = call("tule_characters_of_all", it.arguments[index])
+    made = BUILDERS[form.engine[1:]](it) if form.engine.startswith("@") else call(form.engine, *it.arguments)
+    if result == BYTES:
+        return call("tule_octets", made)
+    return call("tule_octets_of_all", made) if result == array(BYTES) else made
+
+
+def _characters(node: Any) -> Any:
+    """Constants stay constants: a pattern must be one."""
+    if isinstance(node, exp.Anonymous) and node.name == "unhex" and isinstance(node.expressions[0], exp.Literal):
+        return text(bytes.fromhex(node.expressions[0].this).decode("latin-1"))
+    return call("tule_characters", node)
 
 
 def _not_done(it: Call) -> Any:
@@ -368,7 +387,7 @@ def _regexp_instr(it: Call) -> Any:
 
 
 BUILDERS: dict[str, Builder] = {
-    "not_on_bytes": _not_on_bytes,
+    "on_bytes": _on_bytes,
     "not_done": _not_done,
     "any_value": _any_value,
     "extreme": _extreme,

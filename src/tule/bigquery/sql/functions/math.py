@@ -119,7 +119,7 @@ FUNCTIONS: dict[str, Function] = {
         ARRAY_REVERSE(ARRAY<T>) ARRAY<T> = list_reverse
         ARRAY_SLICE(ARRAY<T>, INT64, INT64) ARRAY<T>
         ARRAY_TO_STRING(ARRAY<STRING>, STRING, [STRING]) STRING = @array_to_string
-        ARRAY_TO_STRING(ARRAY<BYTES>, BYTES, [BYTES]) BYTES = @not_on_bytes
+        ARRAY_TO_STRING(ARRAY<BYTES>, BYTES, [BYTES]) BYTES = @on_bytes
         GENERATE_ARRAY(INT64, INT64, [INT64]) ARRAY<INT64> = @generate_array
         GENERATE_ARRAY(NUMERIC, NUMERIC, [NUMERIC]) ARRAY<NUMERIC> = @generate_array
         GENERATE_ARRAY(FLOAT64, FLOAT64, [FLOAT64]) ARRAY<FLOAT64> = @generate_array

@@ -31,53 +31,53 @@ FUNCTIONS: dict[str, Function] = {
         FROM_HEX(STRING) BYTES
         INITCAP(STRING, [STRING]) STRING = @initcap
         INSTR(STRING, STRING, [INT64], [INT64]) INT64 = @instr
-        INSTR(BYTES, BYTES, [INT64], [INT64]) INT64 = @not_on_bytes
+        INSTR(BYTES, BYTES, [INT64], [INT64]) INT64 = @on_bytes
         LEFT(STRING, INT64) STRING
         LEFT(BYTES, INT64) BYTES = tule_left_bytes
         LENGTH(STRING) INT64 = length
         LENGTH(BYTES) INT64 = octet_length
         LOWER(STRING) STRING = lower
-        LOWER(BYTES) BYTES = @not_on_bytes
+        LOWER(BYTES) BYTES = tule_lower_bytes
         LPAD(STRING, INT64, [STRING]) STRING = @pad
-        LPAD(BYTES, INT64, [BYTES]) BYTES = @not_on_bytes
+        LPAD(BYTES, INT64, [BYTES]) BYTES = @on_bytes
         LTRIM(STRING, [STRING]) STRING = @trim
-        LTRIM(BYTES, BYTES) BYTES = @not_on_bytes
+        LTRIM(BYTES, BYTES) BYTES = @on_bytes
         NORMALIZE(STRING, [PART]) STRING = @normalize
         NORMALIZE_AND_CASEFOLD(STRING, [PART]) STRING = @normalize_and_casefold
         OCTET_LENGTH(STRING) INT64 = strlen
         OCTET_LENGTH(BYTES) INT64 = octet_length
         REGEXP_CONTAINS(STRING, STRING) BOOL = regexp_matches
-        REGEXP_CONTAINS(BYTES, BYTES) BOOL = @not_on_bytes
+        REGEXP_CONTAINS(BYTES, BYTES) BOOL = @on_bytes
         REGEXP_EXTRACT(STRING, STRING, [INT64], [INT64]) STRING = @regexp_extract
-        REGEXP_EXTRACT(BYTES, BYTES, [INT64], [INT64]) BYTES = @not_on_bytes
+        REGEXP_EXTRACT(BYTES, BYTES, [INT64], [INT64]) BYTES = @on_bytes
         REGEXP_EXTRACT_ALL(STRING, STRING) ARRAY<STRING> = @regexp_extract_all
-        REGEXP_EXTRACT_ALL(BYTES, BYTES) ARRAY<BYTES> = @not_on_bytes
+        REGEXP_EXTRACT_ALL(BYTES, BYTES) ARRAY<BYTES> = @on_bytes
         REGEXP_INSTR(STRING, STRING, [INT64], [INT64], [INT64]) INT64 = @regexp_instr
-        REGEXP_INSTR(BYTES, BYTES, [INT64], [INT64], [INT64]) INT64 = @not_on_bytes
+        REGEXP_INSTR(BYTES, BYTES, [INT64], [INT64], [INT64]) INT64 = @on_bytes
         REGEXP_REPLACE(STRING, STRING, STRING) STRING
-        REGEXP_REPLACE(BYTES, BYTES, BYTES) BYTES = @not_on_bytes
+        REGEXP_REPLACE(BYTES, BYTES, BYTES) BYTES = @on_bytes
         REGEXP_SUBSTR(STRING, STRING, [INT64], [INT64]) STRING = @regexp_extract
-        REGEXP_SUBSTR(BYTES, BYTES, [INT64], [INT64]) BYTES = @not_on_bytes
+        REGEXP_SUBSTR(BYTES, BYTES, [INT64], [INT64]) BYTES = @on_bytes
         REPEAT(STRING, INT64) STRING
         REPEAT(BYTES, INT64) BYTES = tule_repeat_bytes
         REPLACE(STRING, STRING, STRING) STRING
-        REPLACE(BYTES, BYTES, BYTES) BYTES = @not_on_bytes
+        REPLACE(BYTES, BYTES, BYTES) BYTES = @on_bytes
         REVERSE(STRING) STRING = reverse
         REVERSE(BYTES) BYTES = tule_reverse_bytes
         RIGHT(STRING, INT64) STRING
         RIGHT(BYTES, INT64) BYTES = tule_right_bytes
         RPAD(STRING, INT64, [STRING]) STRING = @pad
-        RPAD(BYTES, INT64, [BYTES]) BYTES = @not_on_bytes
+        RPAD(BYTES, INT64, [BYTES]) BYTES = @on_bytes
         RTRIM(STRING, [STRING]) STRING = @trim
-        RTRIM(BYTES, BYTES) BYTES = @not_on_bytes
+        RTRIM(BYTES, BYTES) BYTES = @on_bytes
         SAFE_CONVERT_BYTES_TO_STRING(BYTES) STRING
         SOUNDEX(STRING) STRING
         SPLIT(STRING, [STRING]) ARRAY<STRING> = @split
-        SPLIT(BYTES, BYTES) ARRAY<BYTES> = @not_on_bytes
+        SPLIT(BYTES, BYTES) ARRAY<BYTES> = @on_bytes
         STARTS_WITH(STRING, STRING) BOOL = starts_with
         STARTS_WITH(BYTES, BYTES) BOOL = tule_starts_with_bytes
         STRPOS(STRING, STRING) INT64 = strpos
-        STRPOS(BYTES, BYTES) INT64 = @not_on_bytes
+        STRPOS(BYTES, BYTES) INT64 = @on_bytes
         SUBSTR(STRING, INT64, [INT64]) STRING = @substr
         SUBSTR(BYTES, INT64, [INT64]) BYTES = @substr_bytes
         SUBSTRING(STRING, INT64, [INT64]) STRING = @substr
@@ -88,12 +88,12 @@ FUNCTIONS: dict[str, Function] = {
         TO_CODE_POINTS(BYTES) ARRAY<INT64> = tule_to_code_points_bytes
         TO_HEX(BYTES) STRING
         TRANSLATE(STRING, STRING, STRING) STRING = translate
-        TRANSLATE(BYTES, BYTES, BYTES) BYTES = @not_on_bytes
+        TRANSLATE(BYTES, BYTES, BYTES) BYTES = @on_bytes
         TRIM(STRING, [STRING]) STRING = @trim
-        TRIM(BYTES, BYTES) BYTES = @not_on_bytes
+        TRIM(BYTES, BYTES) BYTES = @on_bytes
         UNICODE(STRING) INT64
         UPPER(STRING) STRING = upper
-        UPPER(BYTES) BYTES = @not_on_bytes
+        UPPER(BYTES) BYTES = tule_upper_bytes
         """,
     ),
     **read(
@@ -111,7 +111,7 @@ FUNCTIONS: dict[str, Function] = {
         SHA512(BYTES) BYTES = tule_sha512
         """,
     ),
-    **read("Bit functions", "BIT_COUNT(INT64) INT64\nBIT_COUNT(BYTES) INT64 = @not_on_bytes"),
+    **read("Bit functions", "BIT_COUNT(INT64) INT64\nBIT_COUNT(BYTES) INT64 = tule_bit_count_bytes"),
     **read(
         "Network functions",
         """

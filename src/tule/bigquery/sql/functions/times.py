@@ -83,7 +83,7 @@ def _moved(node: Any, micros: int) -> Any:
     return exp.Paren(this=made)
 
 
-def _ahead(local: Any, value: Any) -> Any:
+def ahead_of(local: Any, value: Any) -> Any:
     """Seconds that a wall clock is ahead of UTC."""
     difference = exp.Paren(this=exp.Sub(this=call("epoch_us", local), expression=call("epoch_us", value)))
     made = exp.IntDiv(this=difference, expression=_number(1_000_000))
@@ -297,7 +297,7 @@ def _string_of_timestamp(it: Call) -> Any:
     if len(it.arguments) > 1:
         value = it.argument(0)
         local = in_zone(value.copy(), it.argument(1))
-        return call("tule_text_of_timestamp_at", local, _ahead(local.copy(), value))
+        return call("tule_text_of_timestamp_at", local, ahead_of(local.copy(), value))
     return casts.to_string(it.argument(0), TIMESTAMP)
 
 
@@ -432,7 +432,7 @@ def _element(it: Call, element: str, local: Any, value: Any, kind: Kind, zone: A
             raise it.wrong(f"Invalid format: %{element} is not allowed for the {kind} type.")
         if zone is None:
             return _text({"Z": "UTC", "z": "+0000", "Ez": "+00:00"}[element])
-        ahead = _ahead(local, value)
+        ahead = ahead_of(local, value)
         if element == "Z":
             return call("tule_format_zone_name", ahead)
         return call("tule_format_offset", ahead, _text(":" if element == "Ez" else ""))

@@ -266,3 +266,6 @@ tule_generate_timestamps(a, b, step) AS
     CASE WHEN a IS NULL OR b IS NULL OR step IS NULL THEN NULL WHEN tule_check(step = INTERVAL 0 DAY,
     'Sequence step cannot be 0.') THEN generate_series(a, b, CASE WHEN step = INTERVAL 0 DAY THEN NULL ELSE step
     END) END;
+
+tule_today() AS
+    CAST(CAST(current_date AS DATE) AS VARCHAR);

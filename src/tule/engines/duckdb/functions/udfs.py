@@ -23,21 +23,24 @@ def rows(function: Callable[..., Any], kind: pa.DataType, count: int) -> Callabl
 
     def column(columns: Sequence[Any]) -> pa.Array:
         lists = [each.to_pylist() for each in columns]
+        nested = any(pa.types.is_list(each.type) for each in columns)
         known: dict[tuple[Any, ...], Any] = {}
         made: list[Any] = []
         for row in zip(*lists, strict=True):
             if None in row:
                 made.append(None)
                 continue
-            if row not in known:
-                known[row] = function(*row)
-            made.append(known[row])
+            key = tuple(tuple(each) if isinstance(each, list) else each for each in row) if nested else row
+            if key not in known:
+                known[key] = function(*row)
+            made.append(known[key])
         return pa.array(made, kind)
 
     # The engine reads the number of parameters off the function.
     wrappers: dict[int, Callable[..., pa.Array]] = {
         1: lambda a: column((a,)),
         2: lambda a, b: column((a, b)),
+        3: lambda a, b, c: column((a, b, c)),
         4: lambda a, b, c, d: column((a, b, c, d)),
     }
     return wrappers[count]
@@ -212,39 +215,61 @@ def _json_pretty(text: str) -> str:
     return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
 
 
+_ARROW: dict[str, pa.DataType] = {
+    "VARCHAR": pa.string(),
+    "BIGINT": pa.int64(),
+    "DOUBLE": pa.float64(),
+    "BOOLEAN": pa.bool_(),
+    "BLOB": pa.binary(),
+    "DATE": pa.date32(),
+    "TIME": pa.time64("us"),
+    "TIMESTAMP": pa.timestamp("us"),
+}
+
+
+def _arrow(name: str) -> pa.DataType:
+    return pa.list_(_arrow(name[:-2])) if name.endswith("[]") else _ARROW[name]
+
+
+Row = tuple[str, Callable[..., Any], str, str]
+"""A function of one row: its name, what computes it, the types that it takes, the type that it gives."""
+
+
 def register(connection: Any) -> None:
     """Make the functions known to a DuckDB instance."""
-    from duckdb.sqltypes import BIGINT, BLOB, VARCHAR
+    from tule.engines.duckdb.functions import formats, octets
 
-    def add(name: str, function: Callable[..., Any], takes: Sequence[Any], gives: Any, kind: pa.DataType) -> None:
+    for name, function, takes, gives in (*FUNCTIONS, *octets.FUNCTIONS, *formats.FUNCTIONS):
+        given = takes.split(", ")
         connection.create_function(
             name,
-            rows(function, kind, len(takes)),
-            list(takes),
-            gives,
+            rows(function, _arrow(gives), len(given)),
+            [connection.type(each) for each in given],
+            connection.type(gives),
             type="arrow",
             null_handling="special",
             side_effects=False,
         )
 
-    text, whole, binary = pa.string(), pa.int64(), pa.binary()
-    texts = connection.type("VARCHAR[]")
-    add("tule_farm_fingerprint", _fingerprint, [VARCHAR], BIGINT, whole)
-    add("tule_farm_fingerprint_bytes", _fingerprint, [BLOB], BIGINT, whole)
-    add("tule_sha512", lambda value: hashlib.sha512(value).digest(), [BLOB], BLOB, binary)
-    add("tule_normalize", lambda value, mode: unicodedata.normalize(mode, value), [VARCHAR, VARCHAR], VARCHAR, text)
-    add("tule_normalize_and_casefold", _casefold, [VARCHAR, VARCHAR], VARCHAR, text)
-    add("tule_to_base32", lambda value: base64.b32encode(value).decode(), [BLOB], VARCHAR, text)
-    add("tule_from_base32", _from_base32, [VARCHAR], BLOB, binary)
-    add("tule_safe_convert_bytes_to_string", lambda value: value.decode("utf-8", "replace"), [BLOB], VARCHAR, text)
-    add("tule_distance_of_texts", _edit_distance, [VARCHAR, VARCHAR], BIGINT, whole)
-    add("tule_net_ip_from_string", _ip_from_string, [VARCHAR], BLOB, binary)
-    add("tule_net_safe_ip_from_string", _safe_ip_from_string, [VARCHAR], BLOB, binary)
-    add("tule_net_ip_to_string", _ip_to_string, [BLOB], VARCHAR, text)
-    add("tule_net_ip_net_mask", _ip_net_mask, [BIGINT, BIGINT], BLOB, binary)
-    add("tule_net_ip_trunc", _ip_trunc, [BLOB, BIGINT], BLOB, binary)
-    add("tule_json_change", _json_change, [VARCHAR, VARCHAR, VARCHAR, VARCHAR], VARCHAR, text)
-    add("tule_json_keys", _json_keys, [VARCHAR, BIGINT], texts, pa.list_(text))
-    add("tule_json_pretty", _json_pretty, [VARCHAR], VARCHAR, text)
-    add("tule_json_strip_nulls_text", _json_strip_nulls, [VARCHAR], VARCHAR, text)
-    add("tule_json_flatten_text", _json_flatten, [VARCHAR], texts, pa.list_(text))
+
+FUNCTIONS: tuple[Row, ...] = (
+    ("tule_farm_fingerprint", _fingerprint, "VARCHAR", "BIGINT"),
+    ("tule_farm_fingerprint_bytes", _fingerprint, "BLOB", "BIGINT"),
+    ("tule_sha512", lambda value: hashlib.sha512(value).digest(), "BLOB", "BLOB"),
+    ("tule_normalize", lambda value, mode: unicodedata.normalize(mode, value), "VARCHAR, VARCHAR", "VARCHAR"),
+    ("tule_normalize_and_casefold", _casefold, "VARCHAR, VARCHAR", "VARCHAR"),
+    ("tule_to_base32", lambda value: base64.b32encode(value).decode(), "BLOB", "VARCHAR"),
+    ("tule_from_base32", _from_base32, "VARCHAR", "BLOB"),
+    ("tule_safe_convert_bytes_to_string", lambda value: value.decode("utf-8", "replace"), "BLOB", "VARCHAR"),
+    ("tule_distance_of_texts", _edit_distance, "VARCHAR, VARCHAR", "BIGINT"),
+    ("tule_net_ip_from_string", _ip_from_string, "VARCHAR", "BLOB"),
+    ("tule_net_safe_ip_from_string", _safe_ip_from_string, "VARCHAR", "BLOB"),
+    ("tule_net_ip_to_string", _ip_to_string, "BLOB", "VARCHAR"),
+    ("tule_net_ip_net_mask", _ip_net_mask, "BIGINT, BIGINT", "BLOB"),
+    ("tule_net_ip_trunc", _ip_trunc, "BLOB, BIGINT", "BLOB"),
+    ("tule_json_change", _json_change, "VARCHAR, VARCHAR, VARCHAR, VARCHAR", "VARCHAR"),
+    ("tule_json_keys", _json_keys, "VARCHAR, BIGINT", "VARCHAR[]"),
+    ("tule_json_pretty", _json_pretty, "VARCHAR", "VARCHAR"),
+    ("tule_json_strip_nulls_text", _json_strip_nulls, "VARCHAR", "VARCHAR"),
+    ("tule_json_flatten_text", _json_flatten, "VARCHAR", "VARCHAR[]"),
+)
