@@ -364,6 +364,28 @@ FROM d.teams |> EXTEND UPPER(team) AS big |> WHERE big = 'X' |> SELECT big, colo
 FROM d.teams |> SET team = 'a';
 --> error: Syntax error: Unexpected keyword SET at [1:23]
 
+-- Windows over random values
+
+SELECT COUNT(DISTINCT r) AS places, MIN(r) AS least FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY RAND()) AS r FROM d.people);
+--> places INT64 | least INT64
+--> 3 | 1
+
+SELECT id, ROW_NUMBER() OVER (PARTITION BY p.team ORDER BY p.team, CONCAT(CAST(RAND() AS STRING), name)) AS r
+FROM d.people AS p WHERE team = 'y';
+--> id INT64 | r INT64
+--> 2 | 1
+
+SELECT name, t.color, ROW_NUMBER() OVER (ORDER BY GENERATE_UUID()) AS r, s
+FROM d.people AS p JOIN d.teams AS t ON p.team = t.team CROSS JOIN UNNEST(scores) AS s WHERE s > 1;
+--> name STRING | color STRING | r INT64 | s INT64
+--> "Ann" | "red" | 1 | 2
+
+SELECT name FROM d.people WHERE team = 'x' QUALIFY COUNT(*) OVER (ORDER BY RAND() ROWS UNBOUNDED PRECEDING) = 2 AND 1 = 2;
+--> name STRING
+
+SELECT team, RANK() OVER (ORDER BY RAND()) AS r FROM d.people GROUP BY team;
+--> error: A window has no ORDER BY a value that may differ each time. Next: compute it in a subquery, or declare the JavaScript function DETERMINISTIC
+
 -- What would be lost is refused
 
 SELECT * FROM d.people FOR SYSTEM_TIME AS OF TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 1 HOUR);

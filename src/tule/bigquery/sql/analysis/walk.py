@@ -7,6 +7,7 @@ from typing import Any
 from sqlglot import exp
 
 from tule.bigquery.sql.analysis.scopes import Columns, Scope, Source, unrecognized, wrong
+from tule.bigquery.sql.analysis.windows import random_windows, split
 from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.free_names import COLUMNS
 from tule.bigquery.sql.kinds import INT64, NULL, STRING, Kind, NoSupertype, common, kind_of_field
@@ -128,6 +129,8 @@ class Walk:
 
     def _select(self, node: Any, outer: Scope | None) -> Columns | None:
         scope = self._with(node, outer)
+        if random := random_windows(node):
+            scope.qualify = True
         if (source := node.args.get("from_")) is not None:
             self._source(source.this, scope)
         for join in node.args.get("joins") or []:
@@ -147,6 +150,8 @@ class Walk:
         if (distinct := node.args.get("distinct")) is not None and distinct.args.get("on") is not None:
             raise wrong("DISTINCT ON is not GoogleSQL")
         self._order(node, scope)
+        if random:
+            split(node, scope)
         return self._as_struct(node, columns)
 
     def _group(self, group: Any, scope: Scope) -> None:
