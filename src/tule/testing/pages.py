@@ -36,17 +36,18 @@ def model_options() -> str:
     """docs/bigquery-ml-options.md"""
     from tule.bigquery.ml.functions import FUNCTIONS
     from tule.bigquery.ml.functions import REFUSED as REFUSED_FUNCTIONS
-    from tule.bigquery.ml.options import MODEL_TYPES, OPTIONS, REFUSED, REFUSED_TYPES
+    from tule.bigquery.ml.options import OPTIONS, REFUSED
+    from tule.bigquery.ml.options.model_types import REFUSED_TYPES, TYPES
 
     def types(names: Iterable[str]) -> str:
-        kept = [name for name in MODEL_TYPES if name in set(names)]
-        return "all" if len(kept) == len(MODEL_TYPES) else ", ".join(kept)
+        kept = [name for name in TYPES if name in set(names)]
+        return "all" if len(kept) == len(TYPES) else ", ".join(kept)
 
     parts = [
         "# BigQuery ML: options and functions",
         NOTE,
         "## Model types\n\nTrained: "
-        + ", ".join(f"`{name}`" for name in MODEL_TYPES)
+        + ", ".join(f"`{name}`" for name in TYPES)
         + ".\n\nRefused by name (UNIMPLEMENTED): "
         + ", ".join(f"`{name}`" for name in REFUSED_TYPES)
         + ".",
@@ -71,7 +72,8 @@ def model_options() -> str:
             ("function", "model types", "data argument", "STRUCT arguments"),
             (
                 (f"`ML.{f.name}`", types(f.model_types), f.data, ", ".join(f"`{key}`" for key in f.arguments) or "-")
-                for f in FUNCTIONS.values()
+                for forms in FUNCTIONS.values()
+                for f in forms
             ),
         ),
         "Refused by name (UNIMPLEMENTED): " + ", ".join(f"`ML.{name}`" for name in REFUSED_FUNCTIONS) + ".",

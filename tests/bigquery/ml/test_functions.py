@@ -292,7 +292,8 @@ def test_arguments_may_be_query_parameters(models: Models) -> None:
         ("ML.ADVANCED_WEIGHTS(MODEL d.mass)", "needs a model trained with CALCULATE_P_VALUES = TRUE"),
         ("ML.EVALUATE(MODEL d.mass, STRUCT(0.3 AS "
             "threshold))", "threshold of ML.EVALUATE is not supported for model type LINEAR_REG"),
-        ("ML.FORECAST(MODEL d.mass, STRUCT(3 AS horizon))", "Tule does not do ML.FORECAST"),
+        ("ML.FORECAST(MODEL d.mass, STRUCT(3 AS horizon))", "ML.FORECAST is not supported for model type LINEAR_REG"),
+        ("ML.TRIAL_INFO(MODEL d.mass)", "Tule does not do ML.TRIAL_INFO"),
         ("ML.PREDICTION(MODEL d.mass, TABLE "
             "d.birds)", "Table-valued function not found: ML.PREDICTION. Next: did you mean ML.PREDICT"),
         ("AI.FORECAST(TABLE d.birds, data_col => 'x')", "Tule does not do AI.FORECAST"),

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tule.bigquery.ml.options import MODEL_TYPES, OPTIONS, REFUSED, REFUSED_TYPES, read_options
+from tule.bigquery.ml.options import OPTIONS, REFUSED, read_options
+from tule.bigquery.ml.options.model_types import REFUSED_TYPES, TYPES
 from tule.bigquery.ml.training import learn_options
 from tule.kernel.errors import InvalidArgument, Unimplemented
 
@@ -101,6 +102,6 @@ def test_defaults_that_clients_write_out_say_nothing() -> None:
 
 
 def test_each_model_type_has_one_meaning_per_option() -> None:
-    for model_type in MODEL_TYPES:
+    for model_type in TYPES:
         names = [option.name for option in OPTIONS if model_type in option.types]
         assert len(names) == len(set(names))

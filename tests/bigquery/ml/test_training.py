@@ -8,8 +8,9 @@ import pyarrow as pa
 import pytest
 from tests.bigquery.ml.conftest import PENGUINS
 
-from tule.bigquery.ml.options import MODEL_TYPES, OPTIONS, read_options
-from tule.bigquery.ml.training import FAMILIES, learn_options
+from tule.bigquery.ml.options import OPTIONS, read_options
+from tule.bigquery.ml.options.model_types import TYPES
+from tule.bigquery.ml.training import learn_options
 
 if TYPE_CHECKING:
     from tests.bigquery.ml.conftest import Models
@@ -84,7 +85,7 @@ def test_tables_views_and_models_share_one_namespace(models: Models) -> None:
         ("CREATE MODEL d.bad OPTIONS(MODEL_TYPE='LINEAR_REG') AS SELECT * FROM d.missing", "Table test-project:d.missing"),
         ("CREATE MODEL d.bad REMOTE WITH CONNECTION DEFAULT OPTIONS(ENDPOINT='x')", "does not make remote models"),
         ("CREATE MODEL d.bad OPTIONS(MODEL_TYPE='LINEAR_REG', NUM_TRIALS=2) AS SELECT 1 AS label", "NUM_TRIALS"),
-        ("CREATE MODEL d.bad OPTIONS(MODEL_TYPE='ARIMA_PLUS') AS SELECT 1 AS label", "MODEL_TYPE = 'ARIMA_PLUS'"),
+        ("CREATE MODEL d.bad OPTIONS(MODEL_TYPE='AUTOENCODER') AS SELECT 1 AS label", "MODEL_TYPE = 'AUTOENCODER'"),
     ],
 )  # fmt: skip
 def test_statements_that_train_nothing(models: Models, sql: str, message: str) -> None:
@@ -119,25 +120,47 @@ def test_the_same_data_trains_the_same_bytes(models: Models) -> None:
     assert contents[0] == contents[1]
 
 
-def test_a_model_of_every_type(models: Models) -> None:
-    for model_type in MODEL_TYPES:
-        label = "" if model_type == "KMEANS" else ", INPUT_LABEL_COLS=['body_mass_g']"
-        if model_type.endswith(("CLASSIFIER", "LOGISTIC_REG")):
-            label = ", INPUT_LABEL_COLS=['species']"
-        name = f"every_{model_type.lower()}"
-        models.train(name, f"MODEL_TYPE='{model_type}'{label}", f"SELECT * FROM {PENGUINS} WHERE body_mass_g > 0")
-        assert models.resource(name)["modelType"] == MODEL_TYPES[model_type]
+_SERIES = "SELECT DATE_ADD(DATE '2026-01-01', INTERVAL n DAY) AS day, n + MOD(n, 7) AS y, SIN(n) AS x"
+_OF_DAYS = {"time_series_timestamp_col": "day", "time_series_data_col": "y"}
+# What a type cannot do without, and the rows for it where the penguins do not fit.
+_NEEDED: dict[str, dict[str, object]] = {
+    "PCA": {"num_principal_components": 2},
+    "MATRIX_FACTORIZATION": {"user_col": "u", "item_col": "i", "rating_col": "r"},
+    "ARIMA_PLUS": _OF_DAYS,
+    "ARIMA_PLUS_XREG": _OF_DAYS,
+}
+_ROWS = {
+    "MATRIX_FACTORIZATION": "SELECT MOD(n, 7) AS u, DIV(n, 7) AS i, MOD(n * n, 5) AS r "
+    "FROM UNNEST(GENERATE_ARRAY(0, 69)) AS n",
+    "ARIMA_PLUS": f"SELECT day, y FROM ({_SERIES} FROM UNNEST(GENERATE_ARRAY(1, 60)) AS n)",
+    "ARIMA_PLUS_XREG": f"{_SERIES} FROM UNNEST(GENERATE_ARRAY(1, 60)) AS n",
+}
 
 
-@pytest.mark.parametrize("model_type", MODEL_TYPES)
+@pytest.mark.parametrize("model_type", TYPES)
+def test_a_model_of_every_type(models: Models, model_type: str) -> None:
+    options: dict[str, object] = {"model_type": model_type, **_NEEDED.get(model_type, {})}
+    if TYPES[model_type].task in ("regression", "classification"):
+        options["input_label_cols"] = ["species" if TYPES[model_type].task == "classification" else "body_mass_g"]
+    written = ", ".join(f"{key}={value!r}" for key, value in options.items())
+    rows = _ROWS.get(model_type, f"SELECT * FROM {PENGUINS} WHERE body_mass_g > 0")
+    models.train(f"every_{model_type.lower()}", written, rows)
+    resource = models.resource(f"every_{model_type.lower()}")
+    assert resource["modelType"] == TYPES[model_type].rest
+    assert resource["trainingRuns"][-1]["results"]
+
+
+@pytest.mark.parametrize("model_type", TYPES)
 def test_defaults_of_learning_are_those_of_the_options(model_type: str) -> None:
-    from tule.learn.models import FAMILIES as KNOWN
+    from tule.learn.models import FAMILIES
 
-    learned = KNOWN[FAMILIES[model_type]].options.of(learn_options(read_options({"MODEL_TYPE": model_type})))
+    needed = _NEEDED.get(model_type, {})
+    written = read_options({"model_type": model_type, **needed})
+    learned = FAMILIES[TYPES[model_type].family].options.of(learn_options(written))
     # The learn rate counts only with CONSTANT; min_tree_child_weight is whole there.
     differ = {"learn_rate"} if model_type in ("LINEAR_REG", "LOGISTIC_REG") else set()
     for option in OPTIONS:
-        if model_type in option.types and hasattr(learned, option.key) and option.key not in differ:
+        if model_type in option.types and hasattr(learned, option.key) and option.key not in {*differ, *needed}:
             assert getattr(learned, option.key) == option.default, option.name
 
 

@@ -57,9 +57,21 @@ def read_arguments(call: exp.Expression, function: Function, context: Context) -
         raise _form(function, given=printed(found[DATA]))
     if DATA not in found and function.data == "required":
         raise _form(function, given="no rows to read")
-    model = reference(full_name(found[MODEL].this, context.project, context.dataset))
+    model = _model(found[MODEL], context)
     array = _numbers(found[ARRAY], function, context) if ARRAY in found else None
     return Arguments(model, _query(found.get(DATA)), _structure(found.get(STRUCT), function, context), array)
+
+
+def model_of(call: exp.Expression, function: Function, context: Context) -> ModelReference:
+    """The model that a call names first."""
+    written = list(call.this.expressions)
+    if not written or _kind(written[0]) != MODEL:
+        raise _form(function, given=printed(written[0]) if written else "no argument")
+    return _model(written[0], context)
+
+
+def _model(node: Any, context: Context) -> ModelReference:
+    return reference(full_name(node.this, context.project, context.dataset))
 
 
 def _kind(node: Any) -> str | None:

@@ -8,18 +8,18 @@ engine's session, so that rows stream through it in constant memory and only tho
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from sqlglot import exp
 
 from tule.bigquery.ml import nodes, predict_sql
-from tule.bigquery.ml.arguments import Arguments, read_arguments
-from tule.bigquery.ml.batches import QueryBatches, Relation
-from tule.bigquery.ml.functions import FUNCTIONS, REFUSED, Call, Function, RowFunction, TableFunction, Trained
+from tule.bigquery.ml.arguments import Arguments, model_of, read_arguments
+from tule.bigquery.ml.batches import QueryBatches, Relation, actual
+from tule.bigquery.ml.functions import FUNCTIONS, REFUSED, Call, Function, RowFunction, TableFunction, Trained, form
 from tule.bigquery.ml.inputs import check_types, input_items
-from tule.bigquery.ml.options import GLM
+from tule.bigquery.ml.options.model_types import GLM
 from tule.bigquery.model_statements import Run
 from tule.bigquery.references import ModelReference
 from tule.bigquery.sql import Context, compile_query
@@ -39,12 +39,12 @@ Open = Callable[[ModelReference], Trained]
 
 def expand(call: exp.Expression, context: Context, run: Run, open: Open) -> exp.Expression:
     """What stands in the place of a table function. ``open`` gives the model of a name, or raises NotFound."""
-    function = _function(function_name(call))  # type: ignore[arg-type]
-    arguments = read_arguments(call, function, context)
-    run.guard("bigquery.models.getData", arguments.model.name)
-    trained = open(arguments.model)
-    function.check(trained)
-    values = function.read_arguments(arguments.values)
+    forms = _function(function_name(call))  # type: ignore[arg-type]
+    model = model_of(call, forms[0], context)
+    run.guard("bigquery.models.getData", model.name)
+    trained = open(model)
+    function, arguments = _form(call, forms, trained, context, run)
+    values = function.read_arguments(arguments.values, trained)
     expansion = _Expansion(call, context, run, trained, arguments, values)
     if isinstance(function, RowFunction):
         return expansion.beside_rows(function)
@@ -52,7 +52,20 @@ def expand(call: exp.Expression, context: Context, run: Run, open: Open) -> exp.
     return expansion.table(function)
 
 
-def _function(name: str) -> Function:
+def _form(
+    call: exp.Expression, forms: Sequence[Function], trained: Trained, context: Context, run: Run
+) -> tuple[Function, Arguments]:
+    """The form of the function that the model and the rows given ask for, and the arguments as it reads them."""
+    function = form(forms[0].name, forms, trained, None)
+    arguments = read_arguments(call, function, context)
+    if len(forms) > 1 and arguments.data is not None:
+        made = compile_query(nodes.standalone(arguments.data, call), context.beside())
+        columns = run.session.schema(made.sql, made.parameters).names
+        function = form(function.name, forms, trained, columns)
+    return function, arguments
+
+
+def _function(name: str) -> Sequence[Function]:
     head, _, last = name.rpartition(".")
     if head == "ML" and last in FUNCTIONS:
         return FUNCTIONS[last]
@@ -107,9 +120,11 @@ class _Expansion:
         assert self._arguments.data is not None
         return nodes.standalone(self._arguments.data, self._place)
 
-    def _inputs(self, rows: pa.Schema, *, label: bool = False) -> tuple[list[tuple[str, exp.Expression]], pa.Schema]:
-        """The model's inputs over the rows, and their types."""
-        items = input_items(self._trained, rows, label=label)
+    def _inputs(
+        self, rows: pa.Schema, wanted: Sequence[str] | None = None
+    ) -> tuple[list[tuple[str, exp.Expression]], pa.Schema]:
+        """The model's inputs (or other columns) over the rows, and their types."""
+        items = input_items(self._trained, rows, wanted)
         columns = [nodes.named(node.copy(), name) for name, node in items]
         found = self._schema(nodes.select(columns, nodes.subquery(self._rows())))
         check_types(self._trained, found)
@@ -118,14 +133,15 @@ class _Expansion:
     # -- functions with a table of their own
 
     def table(self, function: TableFunction) -> exp.Expression:
-        data = self._given() if self._arguments.data is not None else None
+        data = self._given(function) if self._arguments.data is not None else None
         answer = function.answer(Call(self._trained, self._values, data, self._arguments.array))
-        batches = [] if self._run.looking else answer.table().to_batches()
+        batches = () if self._run.looking else answer.batches()
         return relation_node(self._run.session.temporary(answer.schema, iter(batches)))
 
-    def _given(self) -> Batches:
-        """The rows of the data argument as the model's inputs and label."""
-        items, schema = self._inputs(self._schema(self._rows()), label=True)
+    def _given(self, function: TableFunction) -> Batches:
+        """The rows of the data argument as the columns that the function reads."""
+        rows = self._schema(self._rows())
+        items, schema = self._inputs(rows, function.reads(self._trained, rows.names))
         columns = [nodes.named(node, name) for name, node in items]
         query = nodes.select(columns, nodes.subquery(self._rows()))
         relation = Relation(nodes.subquery(query), schema)
@@ -138,8 +154,9 @@ class _Expansion:
         call = Call(self._trained, self._values)
         own = function.fields(call)
         rows = self._schema(self._rows())
-        _check_names([each.name for each in own], rows.names)
         items, inputs = self._inputs(rows)
+        dropped = [name for name in (actual(rows.names, each) for each in function.drops(call)) if name is not None]
+        _check_names([each.name for each in own], [name for name in rows.names if name not in dropped])
         # The argument itself moves into the query that stands in the call's place, where its names mean what they did.
         data = self._arguments.data
         if function.name == "PREDICT" and self._trained.options.model_type in GLM:
@@ -155,7 +172,8 @@ class _Expansion:
             nodes.named(predict_sql.typed(nodes.field(nodes.column(ANSWER), each.name), _type_text(each)), each.name)
             for each in own
         ]
-        return nodes.select([*columns, exp.Star(except_=[nodes.column(ANSWER)])], nodes.subquery(inner))
+        left_out = [nodes.column(name) for name in (ANSWER, *dropped)]
+        return nodes.select([*columns, exp.Star(except_=left_out)], nodes.subquery(inner))
 
     def _computing(self, function: RowFunction, call: Call) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
         schema = pa.schema([_outward(each) for each in function.fields(call)])

@@ -17,7 +17,7 @@ from typing import Any
 
 from tule.bigquery.loads import ObjectFiles
 from tule.bigquery.ml.functions import Trained
-from tule.bigquery.ml.options import CLASSIFIERS, TREES
+from tule.bigquery.ml.options.model_types import CLASSIFIERS, TREES
 from tule.bigquery.ml.resource import label_text
 from tule.kernel.errors import InvalidArgument, Unimplemented
 

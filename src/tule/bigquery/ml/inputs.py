@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -15,15 +16,15 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 
-def input_items(trained: Trained, given: pa.Schema, *, label: bool = False) -> list[tuple[str, exp.Expression]]:
-    """(name, expression over the given rows) of each input of the model, and of its label where that is wanted.
+def input_items(
+    trained: Trained, given: pa.Schema, wanted: Sequence[str] | None = None
+) -> list[tuple[str, exp.Expression]]:
+    """(name, expression over the given rows) of each input of the model, or of the columns ``wanted``.
 
     InvalidArgument names a column that the rows lack; what they have more is of no concern.
     """
-    wanted = list(trained.model.signature.input_names)
-    if label and trained.model.signature.label is not None:
-        wanted.append(trained.model.signature.label.name)
-    return [(name, _item(trained, name, given)) for name in wanted]
+    names = trained.model.signature.input_names if wanted is None else wanted
+    return [(name, _item(trained, name, given)) for name in names]
 
 
 def _item(trained: Trained, name: str, given: pa.Schema) -> exp.Expression:
@@ -43,7 +44,7 @@ def _item(trained: Trained, name: str, given: pa.Schema) -> exp.Expression:
 def check_types(trained: Trained, given: pa.Schema) -> None:
     """InvalidArgument where an input of the model (``given`` names them as it does) has a type that it cannot read."""
     for field in trained.model.signature.inputs:
-        if not _fits(field.type, given.field(field.name).type):
+        if field.name in given.names and not _fits(field.type, given.field(field.name).type):
             raise InvalidArgument(
                 f"The column {field.name} must be of the type it was trained with, {words(field.type)}",
                 given=words(given.field(field.name).type),

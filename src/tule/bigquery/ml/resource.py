@@ -13,7 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from tule.bigquery.ml.options import CLASSIFIERS, GLM, KMEANS, MODEL_TYPES, TREES, ModelOptions
+from tule.bigquery.ml.options import ModelOptions
+from tule.bigquery.ml.options.model_types import CLASSIFIERS, GLM, SPLIT, TREES
 
 # SQL option -> the field of trainingOptions, where it is not the plain camelCase of the name.
 _TRAINING_OPTION = {
@@ -34,13 +35,38 @@ _TRAINING_OPTION = {
     "colsample_bynode": "colsampleBynode",
     "num_parallel_tree": "numParallelTree",
     "vertex_ai_model_version_aliases": "vertexAiModelVersionAliases",
-    "category_encoding_method": "categoryEncodingMethod",
+    "user_col": "userColumn",
+    "item_col": "itemColumn",
+    "rating_col": "inputLabelColumns",
+    "time_series_timestamp_col": "timeSeriesTimestampColumn",
+    "time_series_data_col": "timeSeriesDataColumn",
+    "time_series_id_col": "timeSeriesIdColumns",
+    "hierarchical_time_series_cols": "hierarchicalTimeSeriesColumns",
+    "holiday_region": "holidayRegions",
 }
-_INT64 = frozenset({"max_iterations", "max_tree_depth", "num_clusters", "num_parallel_tree", "min_tree_child_weight"})
+_INT64 = frozenset(
+    {
+        "max_iterations",
+        "max_tree_depth",
+        "num_clusters",
+        "num_parallel_tree",
+        "min_tree_child_weight",
+        "num_principal_components",
+        "num_factors",
+        "horizon",
+        "auto_arima_max_order",
+        "auto_arima_min_order",
+        "trend_smoothing_window_size",
+        "min_time_series_length",
+        "max_time_series_length",
+    }
+)
 _RENAMED_VALUES = {
     ("data_split_method", "SEQ"): "SEQUENTIAL",
     ("kmeans_init_method", "KMEANS++"): "KMEANS_PLUS_PLUS",
 }
+# A resource shows at most so many series.
+_SERIES = 100
 _UNSAID = frozenset({"model_registry", "vertex_ai_model_id", "vertex_ai_model_version_aliases"})
 
 
@@ -71,8 +97,12 @@ def training_options(options: ModelOptions, effective: Mapping[str, Any]) -> dic
             value = dict(value)
         elif key in _INT64:
             value = str(int(value))
+        elif key == "non_seasonal_order":
+            value = {name: str(each) for name, each in zip("pdq", value, strict=True)}
+        if key == "rating_col":
+            value = [value]
         body[_TRAINING_OPTION.get(key, _camel(key))] = value
-    if options.model_type != KMEANS:
+    if options.model_type in SPLIT:
         body["lossType"] = "MEAN_LOG_LOSS" if options.model_type in CLASSIFIERS else "MEAN_SQUARED_LOSS"
     if options.model_type in GLM and "optimizationStrategy" in body:
         body["optimizationStrategy"] = str(effective.get("optimize_strategy", body["optimizationStrategy"]))
@@ -108,6 +138,59 @@ def iteration_results(iterations: Iterable[Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def results(model: Any) -> list[dict[str, Any]]:
+    """``results`` of a training run, with what a PCA or a time series model found."""
+    rows = iteration_results(model.iterations)
+    if model.family == "pca":
+        rows[-1]["principalComponentInfos"] = [
+            {
+                "principalComponentId": str(each.component_id),
+                "explainedVariance": number(each.eigenvalue),
+                "explainedVarianceRatio": number(each.explained_variance_ratio),
+                "cumulativeExplainedVarianceRatio": number(each.cumulative_explained_variance_ratio),
+            }
+            for each in model.component_info()
+        ]
+    elif model.family in ("arima_plus", "arima_plus_xreg"):
+        del rows[-1]["trainingLoss"]
+        rows[-1]["arimaResult"] = {"arimaModelInfo": [_series(model, at) for at in range(len(model.ids))][:_SERIES]}
+    return rows
+
+
+def _series(model: Any, at: int) -> dict[str, Any]:
+    """One series of a time series model as ``arimaModelInfo``."""
+    fitted = model.fitted[at]
+    about: dict[str, Any] = {"timeSeriesIds": [str(each) for each in model.ids[at]]}
+    if len(model.ids[at]) == 1:
+        about["timeSeriesId"] = str(model.ids[at][0])
+    if fitted is None:
+        return about
+    arima = fitted.arima
+    line = next(
+        each
+        for each in fitted.candidates
+        if (each.p, each.d, each.q, each.drift) == (len(arima.ar), arima.d, len(arima.ma), arima.drift)
+    )
+    return about | {
+        "nonSeasonalOrder": {"p": str(line.p), "d": str(line.d), "q": str(line.q)},
+        "arimaCoefficients": {
+            "autoRegressiveCoefficients": arima.ar.tolist(),
+            "movingAverageCoefficients": arima.ma.tolist(),
+            "interceptCoefficient": number(arima.intercept_or_drift),
+        },
+        "arimaFittingMetrics": {
+            "logLikelihood": number(line.log_likelihood),
+            "aic": number(line.aic),
+            "variance": number(line.variance),
+        },
+        "hasDrift": line.drift,
+        "seasonalPeriods": [season.name for season in fitted.seasons] or ["NO_SEASONALITY"],
+        "hasHolidayEffect": bool(fitted.effects),
+        "hasSpikesAndDips": fitted.has_spikes,
+        "hasStepChanges": fitted.has_steps,
+    }
+
+
 def standard_type(kind: pa.DataType) -> dict[str, Any]:
     """A StandardSqlDataType for an Arrow type of the training query."""
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
@@ -139,20 +222,45 @@ def columns(fields: Iterable[pa.Field]) -> list[dict[str, Any]]:
     return [{"name": field.name, "type": standard_type(field.type)} for field in fields]
 
 
-def evaluation_metrics(model_type: str, row: Mapping[str, Any], classes: list[Any] | None) -> dict[str, Any]:
-    """``evaluationMetrics`` of a run from the row that ML.EVALUATE gives (see ``functions/evaluate.py``)."""
-    if model_type == KMEANS:
-        body = {"daviesBouldinIndex": row["davies_bouldin_index"], "meanSquaredDistance": row["mean_squared_distance"]}
-        return {"clusteringMetrics": {key: number(value) for key, value in body.items()}}
-    if model_type not in CLASSIFIERS:
-        names = {
+# What ML.EVALUATE measures -> the field of evaluationMetrics, and its fields.
+_METRICS: dict[str, tuple[str, dict[str, str]]] = {
+    "clustering": (
+        "clusteringMetrics",
+        {"daviesBouldinIndex": "davies_bouldin_index", "meanSquaredDistance": "mean_squared_distance"},
+    ),
+    "reduction": (
+        "dimensionalityReductionMetrics",
+        {"totalExplainedVarianceRatio": "total_explained_variance_ratio"},
+    ),
+    "ranking": (
+        "rankingMetrics",
+        {
+            "meanAveragePrecision": "mean_average_precision",
+            "meanSquaredError": "mean_squared_error",
+            "normalizedDiscountedCumulativeGain": "normalized_discounted_cumulative_gain",
+            "averageRank": "average_rank",
+        },
+    ),
+    "regression": (
+        "regressionMetrics",
+        {
             "meanAbsoluteError": "mean_absolute_error",
             "meanSquaredError": "mean_squared_error",
             "meanSquaredLogError": "mean_squared_log_error",
             "medianAbsoluteError": "median_absolute_error",
             "rSquared": "r2_score",
-        }
-        return {"regressionMetrics": {key: number(row[name]) for key, name in names.items()}}
+        },
+    ),
+}
+
+
+def evaluation_metrics(measured: str, row: Mapping[str, Any], classes: list[Any] | None) -> dict[str, Any]:
+    """``evaluationMetrics`` of a run from the row that ML.EVALUATE gives (see ``functions/evaluate.py``)."""
+    if not row:
+        return {}
+    if measured in _METRICS:
+        field, names = _METRICS[measured]
+        return {field: {key: number(row[name]) for key, name in names.items()}}
     names = {
         "precision": "precision",
         "recall": "recall",
@@ -193,7 +301,7 @@ def model_body(
     """The Model resource without the fields that the record store keeps (times, etag)."""
     body: dict[str, Any] = {
         "modelReference": dict(reference),
-        "modelType": MODEL_TYPES[options.model_type],
+        "modelType": options.type.rest,
         "location": location,
         "trainingRuns": [*earlier_runs, dict(training_run)],
         "featureColumns": columns(features),

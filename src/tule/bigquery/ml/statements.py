@@ -13,6 +13,7 @@ from tule.bigquery.labels import checked_labels
 from tule.bigquery.loads import ObjectFiles
 from tule.bigquery.ml.bundles import Bundles
 from tule.bigquery.ml.options import ModelOptions, read_options
+from tule.bigquery.ml.options.model_types import TRANSFORMED
 from tule.bigquery.ml.registration import Registry, evaluation, is_model_id, region, registered_id
 from tule.bigquery.model_statements import Run, reference
 from tule.bigquery.models import KIND, Models
@@ -93,6 +94,8 @@ class MachineLearning:
 
         target = reference(statement.target).checked()
         options = read_options(statement.options)
+        if statement.transform is not None and options.model_type not in TRANSFORMED:
+            raise invalid_query(f"TRANSFORM is not supported for model type {options.model_type}")
         existing = self._models.find(target)
         if existing is not None and not statement.replace:
             if statement.if_not_exists:
@@ -142,12 +145,13 @@ class MachineLearning:
         self, target: ModelReference, options: ModelOptions, done: Finished, earlier: Record | None
     ) -> dict[str, Any]:
         from tule.bigquery.ml import resource
+        from tule.bigquery.ml.functions.evaluate import measured
 
         training_run = {
             "startTime": resource.timestamp(done.started),
             "trainingOptions": resource.training_options(options, done.model.options),
-            "results": resource.iteration_results(done.model.iterations),
-            "evaluationMetrics": resource.evaluation_metrics(options.model_type, done.metrics, done.model.classes),
+            "results": resource.results(done.model),
+            "evaluationMetrics": resource.evaluation_metrics(measured(options), done.metrics, done.model.classes),
         }
         columns = []
         if done.transform is not None:
@@ -301,12 +305,10 @@ class _Report:
     """The progress of a training as the statistics of its job, renewed after each iteration."""
 
     def __init__(self, job: Job | None, options: ModelOptions) -> None:
-        from tule.bigquery.ml.options import MODEL_TYPES
-
         self._job = job
         self._about = {
-            "modelType": MODEL_TYPES[options.model_type],
-            "maxIterations": str(options["max_iterations"]),
+            "modelType": options.type.rest,
+            "maxIterations": str(options.get("max_iterations") or 1),
             "trainingType": "SINGLE_TRAINING",
         }
         self._results: list[dict[str, Any]] = []

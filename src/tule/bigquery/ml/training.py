@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,8 @@ from tule.bigquery.ml.batches import FileBatches, QueryBatches, Relation, Watche
 from tule.bigquery.ml.bundles import Bundles, Draft
 from tule.bigquery.ml.describe import describe
 from tule.bigquery.ml.functions import Trained
-from tule.bigquery.ml.options import KMEANS, LINEAR, LOGISTIC, TREE_CLASSIFIER, TREE_REGRESSOR, ModelOptions
+from tule.bigquery.ml.options import STEERING, ModelOptions
+from tule.bigquery.ml.options.model_types import FORECASTING
 from tule.bigquery.ml.split import KEY, Split, Splitter, key_of
 from tule.bigquery.ml.transform import Transform, fit_transform
 from tule.kernel.clock import Clock
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
     from tule.bigquery.sql.statements import CreateModel
     from tule.learn.models import FeatureStatistics, Model
 
-# MODEL_TYPE -> the family of ``learn``.
-FAMILIES = {
-    LINEAR: "linear_regression",
-    LOGISTIC: "logistic_regression",
-    TREE_REGRESSOR: "boosted_tree_regressor",
-    TREE_CLASSIFIER: "boosted_tree_classifier",
-    KMEANS: "kmeans",
-}
 # Of a training that holds nothing out, at most so many rows (an even sample) are kept for evaluation, and so many bytes.
 KEPT_ROWS = 100_000
 KEPT_BYTES = 64 << 20
@@ -99,19 +92,24 @@ class Training:
     def _train(self, draft: Draft, query: exp.Expression, started: datetime) -> Finished:
         options, run = self._options, self._run
         rows = scans.readable(query, run)
-        special = {key: self._named(key, rows.schema) for key in _SPECIAL if options.get(key)}
-        label = special.get("input_label_cols")
+        named = {key: self._named(key, rows.schema) for key in options.columns if key in STEERING}
+        special = {key: names[0] for key, names in named.items()}
         data, key, transform = rows, key_of(rows.schema.names), None
         if self._statement.transform is not None:
             transform = fit_transform(self._statement.transform, rows, special.values(), run.batches)
             data, key = self._transformed(rows, transform, key), nodes.column(KEY)
+        named |= {key: self._named(key, data.schema) for key in options.columns if key not in STEERING}
+        learned = named.get("input_label_cols") or named.get("rating_col")
+        label = learned[0] if learned else None
         features = [name for name in data.schema.names if name != KEY and name not in special.values()]
         split = Split(data)
-        if label is not None:
+        if label is not None and options.get("data_split_method"):
             splitter = Splitter(run, options, label, lambda tree: scans.kept(tree, run))
             split = splitter.split(data, key, special.get("data_split_col"))
-        model, evaluation = self._fit(draft, split, features, special)
-        raw = [name for name in self._raw_inputs(rows, transform) if name not in special.values()]
+        model, evaluation = self._fit(draft, split, features, named)
+        raw = model.signature.input_names
+        if transform is not None:
+            raw = [each.name for each in transform.columns if each.name not in special.values()]
         statistics: Sequence[FeatureStatistics] = model.statistics
         if transform is not None:
             statistics = describe(rows, raw, run.batches)
@@ -135,27 +133,9 @@ class Training:
             pa.schema([data.schema.field(name) for name in data.schema.names if name != KEY]),
         )
 
-    def _named(self, option: str, schema: pa.Schema) -> str:
-        """The column of the query that an option names."""
-        written = self._options.label if option == "input_label_cols" else self._options[option]
-        found = actual(schema.names, str(written))
-        if found is None:
-            import difflib
-
-            near = difflib.get_close_matches(str(written), schema.names, n=3, cutoff=0.5)
-            what = "label column" if option == "input_label_cols" else f"column of {option.upper()}"
-            raise _wrong(
-                f"The {what} must be one of the training query: {written}",
-                given=", ".join(schema.names),
-                do=f"did you mean {' or '.join(near)}?" if near else f"select it, or set {option.upper()}",
-            )
-        return found
-
-    def _raw_inputs(self, rows: Relation, transform: Transform | None) -> list[str]:
-        """The columns of the query that the model looks at."""
-        if transform is None:
-            return list(rows.schema.names)
-        return [each.name for each in transform.columns]
+    def _named(self, option: str, schema: pa.Schema) -> list[str]:
+        """The columns of the query that an option names."""
+        return [_column(option, written, schema) for written in self._options.columns[option]]
 
     def _transformed(self, rows: Relation, transform: Transform, key: exp.Expression) -> Relation:
         columns = [nodes.named(item.node(), item.name) for item in transform.items]
@@ -164,15 +144,15 @@ class Training:
         return scans.kept(rows.select(columns), self._run)
 
     def _fit(
-        self, draft: Draft, split: Split, features: list[str], special: dict[str, str]
+        self, draft: Draft, split: Split, features: list[str], named: dict[str, list[str]]
     ) -> tuple[Model, FileBatches]:
         """The model, and the rows that are kept to evaluate it."""
         from tule.learn.models import FAMILIES as KNOWN
 
         run, options = self._run, self._options
-        label = special.get("input_label_cols")
+        label = next(iter(named.get("input_label_cols", ())), None)
         seen = [*features, *([label] if label else [])]
-        extra = [special[key] for key in ("instance_weight_col", "kmeans_init_col") if key in special]
+        extra = [name for key in ("instance_weight_col", "kmeans_init_col") for name in named.get(key, ())]
         held: FileBatches | None = None
         if split.held_out is not None:
             held_out = QueryBatches(run.batches, split.relation, seen, split.held_out, check=run.check)
@@ -181,20 +161,21 @@ class Training:
         count = split.rows if split.training is not None else split.relation.rows
         rows = QueryBatches(run.batches, split.relation, [*seen, *extra], split.training, rows=count, check=run.check)
         watched = Watched(rows, rows=KEPT_ROWS, size=KEPT_BYTES)
-        model = KNOWN[FAMILIES[options.model_type]].fit(
+        model = KNOWN[options.type.family].fit(
             watched if held is None else rows,
             label=label,
-            options=learn_options(options),
+            options=learn_options(options, named),
             features=features,
             evaluation=held,
-            instance_weight=special.get("instance_weight_col"),
-            initial_rows=special.get("kmeans_init_col"),
+            instance_weight=next(iter(named.get("instance_weight_col", ())), None),
+            initial_rows=next(iter(named.get("kmeans_init_col", ())), None),
             warm_start=self._earlier.model if self._earlier is not None else None,
             progress=self._progress,
             clock=self._clock,
         )
         if held is None:
-            sample = [batch.select(seen) for batch in watched.sampled()]
+            # A forecast is measured on rows that come later.
+            sample = [] if options.model_type in FORECASTING else [batch.select(seen) for batch in watched.sampled()]
             held = draft.keep(pa.schema([rows.schema.field(name) for name in seen]), iter(sample))
         return model, held
 
@@ -209,28 +190,47 @@ class Training:
         return [*self._earlier.earlier_runs, self._earlier.model.iterations]
 
 
-_SPECIAL = ("input_label_cols", "data_split_col", "instance_weight_col", "kmeans_init_col")
+def learn_options(options: ModelOptions, columns: Mapping[str, list[str]] | None = None) -> dict[str, Any]:
+    """The options that differ from their defaults, as the family of ``learn`` takes them; its defaults are the same.
 
-
-def learn_options(options: ModelOptions) -> dict[str, Any]:
-    """The options that differ from their defaults, as the family of ``learn`` takes them; its defaults are the same."""
+    ``columns``: the columns of the training query that options name, in its own letters.
+    """
     from dataclasses import fields
 
     from tule.learn.models import FAMILIES as KNOWN
 
-    known = {each.name for each in fields(KNOWN[FAMILIES[options.model_type]].options)}
+    known = {each.name for each in fields(KNOWN[options.type.family].options)}
     found = {
         name.lower(): options[name.lower()] for name in options.given if name.lower() in known and options.changed(name)
     }
     if found.get("class_weights"):
         found["class_weights"] = dict(found["class_weights"])
+    for key, names in (columns or {}).items():
+        if key in known:
+            found[key] = names if isinstance(options[key], list) else names[0]
+    return found
+
+
+def _column(option: str, written: str, schema: pa.Schema) -> str:
+    """The column of the query that an option names."""
+    found = actual(schema.names, written)
+    if found is None:
+        import difflib
+
+        near = difflib.get_close_matches(written, schema.names, n=3, cutoff=0.5)
+        what = "label column" if option == "input_label_cols" else f"column of {option.upper()}"
+        raise _wrong(
+            f"The {what} must be one of the training query: {written}",
+            given=", ".join(schema.names),
+            do=f"did you mean {' or '.join(near)}?" if near else f"select it, or set {option.upper()}",
+        )
     return found
 
 
 def _evaluated(model: Model, rows: FileBatches) -> dict[str, float]:
     from tule.learn import metrics
 
-    return metrics.evaluate(model, rows)
+    return metrics.evaluate(model, rows) if rows.num_rows else {}
 
 
 def _wrong(message: str, *, given: object = None, do: str | None = None) -> InvalidArgument:

@@ -279,7 +279,7 @@ def fit_factorization(request: FitRequest) -> FactorizationModel:
     schema = request.data.schema
     fields = tuple(Field(name, schema.field(name).type) for name in names)
     common = {
-        "signature": Signature(fields, None, (Field("prediction", pa.float64()),)),
+        "signature": Signature(fields[:2], fields[2], (Field("prediction", pa.float64()),)),
         "options": {**options.to_json(), "num_factors": size},
         "classes": None,
         "iterations": iterations,

@@ -1,4 +1,4 @@
-"""The ML.* table functions: one file each, one line each in ``FUNCTIONS``."""
+"""The ML.* table functions: one file each, one line each in the table; a function may have several forms."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from tule.bigquery.ml.functions import (
     explain_predict,
     feature_importance,
     feature_info,
+    forecast,
     global_explain,
     predict,
+    principal_components,
+    recommend,
     roc_curve,
     training_info,
     weights,
 )
-from tule.bigquery.ml.functions.function import Answer, Call, Function, RowFunction, TableFunction, Trained
+from tule.bigquery.ml.functions.function import Answer, Call, Function, RowFunction, TableFunction, Trained, form
 
-FUNCTIONS: dict[str, Function] = {
-    module.FUNCTION.name: module.FUNCTION
+_FORMS: tuple[Function, ...] = tuple(
+    each
     for module in (
         predict,
         evaluate,
@@ -35,21 +38,21 @@ FUNCTIONS: dict[str, Function] = {
         feature_importance,
         centroids,
         detect_anomalies,
+        principal_components,
+        recommend,
+        forecast,
     )
+    for each in module.FORMS
+)
+FUNCTIONS: dict[str, tuple[Function, ...]] = {
+    name: tuple(each for each in _FORMS if each.name == name) for name in dict.fromkeys(each.name for each in _FORMS)
 }
+"""The forms of each function."""
 
 # Table functions of the reference that this Tule does not do: refused by name.
 REFUSED = (
-    "FORECAST",
-    "EXPLAIN_FORECAST",
-    "ARIMA_EVALUATE",
-    "ARIMA_COEFFICIENTS",
-    "HOLIDAY_INFO",
-    "RECOMMEND",
     "RECONSTRUCTION_LOSS",
     "TRANSFORM",
-    "PRINCIPAL_COMPONENTS",
-    "PRINCIPAL_COMPONENT_INFO",
     "TRIAL_INFO",
     "GET_INSIGHTS",
     "DESCRIBE_DATA",
@@ -74,4 +77,4 @@ REFUSED = (
     "PROCESS_DOCUMENT",
 )
 
-__all__ = ["FUNCTIONS", "REFUSED", "Answer", "Call", "Function", "RowFunction", "TableFunction", "Trained"]
+__all__ = ["FUNCTIONS", "REFUSED", "Answer", "Call", "Function", "RowFunction", "TableFunction", "Trained", "form"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.function import MODEL, STRUCT, Answer, Argument, Call, TableFunction
-from tule.bigquery.ml.options import GLM
+from tule.bigquery.ml.options.model_types import GLM
 from tule.kernel.errors import InvalidArgument
 
 
@@ -31,10 +31,12 @@ def answer(call: Call) -> Answer:
     )
 
 
-FUNCTION = TableFunction(
-    name="ADVANCED_WEIGHTS",
-    model_types=GLM,
-    arguments={"standardize": Argument(False, bool)},
-    order=(MODEL, STRUCT),
-    answer=answer,
+FORMS = (
+    TableFunction(
+        name="ADVANCED_WEIGHTS",
+        model_types=GLM,
+        arguments={"standardize": Argument(False, bool)},
+        order=(MODEL, STRUCT),
+        answer=answer,
+    ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.function import MODEL, STRUCT, Answer, Argument, Call, TableFunction
-from tule.bigquery.ml.options import KMEANS
+from tule.bigquery.ml.options.model_types import KMEANS
 
 _CATEGORIES = pa.list_(pa.struct([("category", pa.string()), ("value", pa.float64())]))
 
@@ -27,10 +27,12 @@ def answer(call: Call) -> Answer:
     )
 
 
-FUNCTION = TableFunction(
-    name="CENTROIDS",
-    model_types=frozenset({KMEANS}),
-    arguments={"standardize": Argument(False, bool)},
-    order=(MODEL, STRUCT),
-    answer=answer,
+FORMS = (
+    TableFunction(
+        name="CENTROIDS",
+        model_types=frozenset({KMEANS}),
+        arguments={"standardize": Argument(False, bool)},
+        order=(MODEL, STRUCT),
+        answer=answer,
+    ),
 )

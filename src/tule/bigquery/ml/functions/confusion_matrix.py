@@ -7,7 +7,7 @@ import re
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.function import THRESHOLD, Answer, Call, TableFunction
-from tule.bigquery.ml.options import CLASSIFIERS
+from tule.bigquery.ml.options.model_types import CLASSIFIERS
 from tule.bigquery.ml.resource import label_text
 
 _NOT_ALLOWED = re.compile(r"[^\w \-]")
@@ -37,13 +37,15 @@ def answer(call: Call) -> Answer:
         found = metrics.confusion_matrix(model, call.evaluation(), threshold=call.arguments["threshold"])
         return pa.Table.from_arrays(found.columns, schema=schema)
 
-    return Answer(schema, table)
+    return Answer.computed(schema, table)
 
 
-FUNCTION = TableFunction(
-    name="CONFUSION_MATRIX",
-    model_types=CLASSIFIERS,
-    data="optional",
-    arguments={"threshold": THRESHOLD},
-    answer=answer,
+FORMS = (
+    TableFunction(
+        name="CONFUSION_MATRIX",
+        model_types=CLASSIFIERS,
+        data="optional",
+        arguments={"threshold": THRESHOLD},
+        answer=answer,
+    ),
 )

@@ -1,32 +1,72 @@
-"""ML.DETECT_ANOMALIES: rows far from their cluster, the cut taken from the training rows."""
+"""ML.DETECT_ANOMALIES: rows far from their cluster or reconstruction, points of a series far from their forecast."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from tule.bigquery.ml.functions.function import DATA, MODEL, STRUCT, Argument, Call, RowFunction, flat
-from tule.bigquery.ml.options import KMEANS
+from tule.bigquery.ml.functions.forecast import given, time_series
+from tule.bigquery.ml.functions.function import (
+    DATA,
+    MODEL,
+    STRUCT,
+    Answer,
+    Argument,
+    Call,
+    RowFunction,
+    TableFunction,
+    Trained,
+    flat,
+)
+from tule.bigquery.ml.options.model_types import FORECASTING, KMEANS, PCA
 
-_FIELDS = [
-    pa.field("is_anomaly", pa.bool_()),
-    pa.field("normalized_distance", pa.float64()),
-    pa.field("CENTROID_ID", pa.int64()),
-]
+_FIELDS = {
+    KMEANS: [
+        pa.field("is_anomaly", pa.bool_()),
+        pa.field("normalized_distance", pa.float64()),
+        pa.field("CENTROID_ID", pa.int64()),
+    ],
+    PCA: [pa.field("is_anomaly", pa.bool_()), pa.field("mean_squared_error", pa.float64())],
+}
 
 
 def columns(call: Call, features: pa.RecordBatch) -> list[Any]:
     found = call.trained.model.detect_anomalies(features, contamination=call.arguments["contamination"])
-    return [flat(found.column(name)) for name in ("is_anomaly", "normalized_distance", "centroid_id")]
+    return [flat(found.column(each.name.lower())) for each in _FIELDS[call.trained.options.model_type]]
 
 
-FUNCTION = RowFunction(
-    name="DETECT_ANOMALIES",
-    model_types=frozenset({KMEANS}),
-    data="required",
-    arguments={"contamination": Argument(None, float, 0.0, 0.5, required=True)},
-    order=(MODEL, STRUCT, DATA),
-    fields=lambda call: list(_FIELDS),
-    columns=columns,
+def points(call: Call) -> Answer:
+    """Of a series: its history, or rows of the time after it."""
+    threshold = call.arguments["anomaly_prob_threshold"]
+    return Answer.of(time_series(call).find_anomalies(given(call), anomaly_prob_threshold=threshold))
+
+
+def _all(trained: Trained, names: Sequence[str]) -> list[str]:
+    """What the model needs, and every other column."""
+    needed = trained.model.signature.input_names
+    taken = {name.lower() for name in needed}
+    return [*needed, *(name for name in names if name.lower() not in taken)]
+
+
+FORMS = (
+    RowFunction(
+        name="DETECT_ANOMALIES",
+        model_types=frozenset(_FIELDS),
+        data="required",
+        arguments={"contamination": Argument(None, float, 0.0, 0.5, required=True)},
+        order=(MODEL, STRUCT, DATA),
+        fields=lambda call: list(_FIELDS[call.trained.options.model_type]),
+        columns=columns,
+    ),
+    TableFunction(
+        name="DETECT_ANOMALIES",
+        model_types=FORECASTING,
+        data="optional",
+        arguments={"anomaly_prob_threshold": Argument(0.95, float, 0.0, 1.0)},
+        order=(MODEL, STRUCT, DATA),
+        answer=points,
+        reads=_all,
+    ),
 )

@@ -1,52 +1,97 @@
-"""ML.EVALUATE: one row of metrics."""
+"""ML.EVALUATE: one row of metrics, or of forecasts one for each series."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-from tule.bigquery.ml.functions.function import THRESHOLD, Answer, Call, TableFunction
-from tule.bigquery.ml.options import ALL, CLASSIFIERS, KMEANS
-from tule.kernel.errors import InvalidArgument
+from tule.bigquery.ml.functions.forecast import given, time_series
+from tule.bigquery.ml.functions.function import Answer, Argument, Call, TableFunction, Trained
+from tule.bigquery.ml.options import ModelOptions
+from tule.bigquery.ml.options.model_types import ALL, CLASSIFIERS, FORECASTING
 
-_CLUSTERING = ("davies_bouldin_index", "mean_squared_distance")
-_CLASSIFICATION = ("precision", "recall", "accuracy", "f1_score", "log_loss", "roc_auc")
-_REGRESSION = (
-    "mean_absolute_error",
-    "mean_squared_error",
-    "mean_squared_log_error",
-    "median_absolute_error",
-    "r2_score",
-    "explained_variance",
-)
+_METRICS = {
+    "clustering": ("davies_bouldin_index", "mean_squared_distance"),
+    "reduction": ("total_explained_variance_ratio",),
+    "classification": ("precision", "recall", "accuracy", "f1_score", "log_loss", "roc_auc"),
+    "regression": (
+        "mean_absolute_error",
+        "mean_squared_error",
+        "mean_squared_log_error",
+        "median_absolute_error",
+        "r2_score",
+        "explained_variance",
+    ),
+    "ranking": (
+        "mean_average_precision",
+        "mean_squared_error",
+        "normalized_discounted_cumulative_gain",
+        "average_rank",
+    ),
+}
 
 
-def metric_names(model_type: str) -> tuple[str, ...]:
-    """The columns of ML.EVALUATE for a model of this type."""
-    if model_type == KMEANS:
-        return _CLUSTERING
-    return _CLASSIFICATION if model_type in CLASSIFIERS else _REGRESSION
+def measured(options: ModelOptions) -> str:
+    """What kind of metrics a model has: its task, a recommendation being measured as a regression or as a ranking."""
+    if options.type.task == "recommendation":
+        return "ranking" if options["feedback_type"] == "IMPLICIT" else "regression"
+    return options.type.task
+
+
+def metric_names(options: ModelOptions) -> tuple[str, ...]:
+    """The columns of ML.EVALUATE for a model of these options."""
+    return _METRICS[measured(options)]
 
 
 def answer(call: Call) -> Answer:
     trained = call.trained
-    threshold = call.arguments["threshold"]
-    if threshold != THRESHOLD.default and trained.options.model_type not in CLASSIFIERS:
-        raise InvalidArgument(
-            f"Argument threshold of ML.EVALUATE is not supported for model type {trained.options.model_type}",
-            do="leave it out",
-            reason="invalidQuery",
-        )
-    schema = pa.schema([pa.field(name, pa.float64()) for name in metric_names(trained.options.model_type)])
+    schema = pa.schema([pa.field(name, pa.float64()) for name in metric_names(trained.options)])
 
     def table() -> pa.Table:
         from tule.learn import metrics
 
-        row = metrics.evaluate(trained.model, call.evaluation(), threshold=threshold)
+        row = metrics.evaluate(trained.model, call.evaluation(), threshold=call.arguments["threshold"])
         return pa.Table.from_pylist([row], schema)
 
-    return Answer(schema, table)
+    return Answer.computed(schema, table)
 
 
-FUNCTION = TableFunction(
-    name="EVALUATE", model_types=ALL, data="optional", arguments={"threshold": THRESHOLD}, answer=answer
+def forecasts(call: Call) -> Answer:
+    """Errors of the forecasts at the times of the rows given; without rows, what the models are."""
+    model, rows = time_series(call), given(call)
+    if rows is None:
+        return Answer.of(model.arima_evaluate().drop_columns(["error_message"]))
+    return Answer.of(
+        model.evaluate(
+            rows,
+            horizon=call.arguments["horizon"],
+            confidence_level=call.arguments["confidence_level"],
+            perform_aggregation=call.arguments["perform_aggregation"],
+        )
+    )
+
+
+def _whole(trained: Trained, names: object) -> list[str]:
+    return list(trained.model.signature.input_names)
+
+
+FORMS = (
+    TableFunction(
+        name="EVALUATE",
+        model_types=ALL - FORECASTING,
+        data="optional",
+        arguments={"threshold": Argument(0.5, float, 0.0, 1.0, types=CLASSIFIERS)},
+        answer=answer,
+    ),
+    TableFunction(
+        name="EVALUATE",
+        model_types=FORECASTING,
+        data="optional",
+        arguments={
+            "perform_aggregation": Argument(True, bool),
+            "horizon": Argument(None, int, 1),
+            "confidence_level": Argument(0.95, float, 0.0, 1.0),
+        },
+        answer=forecasts,
+        reads=_whole,
+    ),
 )

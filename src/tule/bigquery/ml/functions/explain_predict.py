@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.function import THRESHOLD, Argument, Call, RowFunction, flat
-from tule.bigquery.ml.options import CLASSIFIERS, SUPERVISED
+from tule.bigquery.ml.options.model_types import CLASSIFIERS, SUPERVISED
 from tule.kernel.errors import Unimplemented
 
 _ATTRIBUTIONS = pa.list_(pa.struct([("feature", pa.string()), ("attribution", pa.float64())]))
@@ -68,15 +68,17 @@ def columns(call: Call, features: pa.RecordBatch) -> list[Any]:
     ]
 
 
-FUNCTION = RowFunction(
-    name="EXPLAIN_PREDICT",
-    model_types=SUPERVISED,
-    data="required",
-    arguments={
-        "top_k_features": Argument(5, int, 1),
-        "threshold": THRESHOLD,
-        "approx_feature_contrib": Argument(False, bool),
-    },
-    fields=fields,
-    columns=columns,
+FORMS = (
+    RowFunction(
+        name="EXPLAIN_PREDICT",
+        model_types=SUPERVISED,
+        data="required",
+        arguments={
+            "top_k_features": Argument(5, int, 1),
+            "threshold": THRESHOLD,
+            "approx_feature_contrib": Argument(False, bool),
+        },
+        fields=fields,
+        columns=columns,
+    ),
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
-from tule.bigquery.ml.options import MODEL_TYPES, ModelOptions
+from tule.bigquery.ml.options import ModelOptions
+from tule.bigquery.ml.options.model_types import TYPES
 from tule.kernel.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -45,11 +46,15 @@ class Answer:
     """Rows of a table function: their columns, and what computes them once they are wanted."""
 
     schema: pa.Schema
-    table: Callable[[], pa.Table]
+    batches: Callable[[], Iterable[pa.RecordBatch]]
 
     @classmethod
     def of(cls, table: pa.Table) -> Answer:
-        return cls(table.schema, lambda: table)
+        return cls(table.schema, table.to_batches)
+
+    @classmethod
+    def computed(cls, schema: pa.Schema, table: Callable[[], pa.Table]) -> Answer:
+        return cls(schema, lambda: table().to_batches())
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ class Argument:
     low: float | None = None
     high: float | None = None
     required: bool = False
+    types: frozenset[str] | None = None
+    """The model types that take it; None: all of the function's."""
 
     def read(self, function: str, key: str, value: Any) -> Any:
         if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -97,27 +104,22 @@ MODEL, DATA, STRUCT, ARRAY = "MODEL", "DATA", "STRUCT", "ARRAY"
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """One ML.* table function. ``order``: its arguments as they must be written; MODEL is always first."""
+    """One ML.* table function, or one of its forms: they differ by the types of models or the columns of the rows given.
+
+    ``order``: the arguments as they must be written; MODEL is always first.
+    """
 
     name: str
     model_types: frozenset[str]
     data: Literal["required", "optional", "none"] = "none"
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     order: tuple[str, ...] = (MODEL, DATA, STRUCT)
+    fits: Callable[[Trained, Sequence[str] | None], bool] = lambda trained, columns: True
+    """Whether this form is for the columns of the rows given (None: no rows)."""
 
-    def check(self, trained: Trained) -> None:
-        """Refuse a model of a type that this function does not know."""
-        if trained.options.model_type not in self.model_types:
-            known = ", ".join(sorted(self.model_types, key=list(MODEL_TYPES).index))
-            raise InvalidArgument(
-                f"ML.{self.name} is not supported for model type {trained.options.model_type}",
-                given=f"model {trained.name}",
-                do=f"use a model of type {known}",
-                reason="invalidQuery",
-            )
-
-    def read_arguments(self, written: Mapping[str, Any]) -> dict[str, Any]:
+    def read_arguments(self, written: Mapping[str, Any], trained: Trained) -> dict[str, Any]:
         """Arguments with defaults; an unknown key is an error that names the near ones."""
+        model_type = trained.options.model_type
         values = {key: argument.default for key, argument in self.arguments.items()}
         for name, value in written.items():
             key = name.lower()
@@ -128,7 +130,14 @@ class Function:
                     do=f"use {' or '.join(near)}" if near else "leave the STRUCT out",
                     reason="invalidQuery",
                 )
-            values[key] = self.arguments[key].read(self.name, key, value)
+            argument = self.arguments[key]
+            values[key] = argument.read(self.name, key, value)
+            if argument.types is not None and model_type not in argument.types and values[key] != argument.default:
+                raise InvalidArgument(
+                    f"Argument {key} of ML.{self.name} is not supported for model type {model_type}",
+                    do="leave it out",
+                    reason="invalidQuery",
+                )
         for key, argument in self.arguments.items():
             if argument.required and values[key] is None:
                 raise InvalidArgument(
@@ -140,11 +149,18 @@ class Function:
 THRESHOLD = Argument(0.5, float, 0.0, 1.0)
 
 
+def _inputs_and_label(trained: Trained, given: Sequence[str]) -> list[str]:
+    label = trained.model.signature.label
+    return [*trained.model.signature.input_names, *([label.name] if label is not None else [])]
+
+
 @dataclass(frozen=True, kw_only=True)
 class TableFunction(Function):
     """A function that answers a table of its own."""
 
     answer: Callable[[Call], Answer]
+    reads: Callable[[Trained, Sequence[str]], list[str]] = _inputs_and_label
+    """The columns that it reads of the rows given, whose names are the second argument."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +171,23 @@ class RowFunction(Function):
     """The columns that it adds."""
     columns: Callable[[Call, pa.RecordBatch], list[Any]]
     """Their values, from the model's inputs."""
+    drops: Callable[[Call], Sequence[str]] = lambda call: ()
+    """The columns of the rows that the answer leaves out."""
 
 
 def flat(values: Any) -> pa.Array:
     return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+
+
+def form(name: str, forms: Sequence[Function], trained: Trained, columns: Sequence[str] | None) -> Function:
+    """The form of a function for a model and the columns of the rows given; refuses a type that none knows."""
+    known = [each for each in forms if trained.options.model_type in each.model_types]
+    if not known:
+        types = {model_type for each in forms for model_type in each.model_types}
+        raise InvalidArgument(
+            f"ML.{name} is not supported for model type {trained.options.model_type}",
+            given=f"model {trained.name}",
+            do=f"use a model of type {', '.join(sorted(types, key=list(TYPES).index))}",
+            reason="invalidQuery",
+        )
+    return next((each for each in known if each.fits(trained, columns)), known[0])

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.function import MODEL, STRUCT, Answer, Argument, Call, TableFunction
-from tule.bigquery.ml.options import CLASSIFIERS, SUPERVISED
+from tule.bigquery.ml.options.model_types import CLASSIFIERS, SUPERVISED
 from tule.bigquery.ml.resource import label_text
 from tule.kernel.errors import InvalidArgument
 
@@ -44,7 +44,7 @@ def answer(call: Call) -> Answer:
         columns.append(pa.array([row.attribution for row in found], pa.float64()))
         return pa.Table.from_arrays(columns, schema=schema)
 
-    return Answer(schema, table)
+    return Answer.computed(schema, table)
 
 
 def _top(rows: Iterable[Any]) -> list[Any]:
@@ -59,10 +59,12 @@ def _top(rows: Iterable[Any]) -> list[Any]:
     return kept
 
 
-FUNCTION = TableFunction(
-    name="GLOBAL_EXPLAIN",
-    model_types=SUPERVISED,
-    arguments={"class_level_explain": Argument(False, bool)},
-    order=(MODEL, STRUCT),
-    answer=answer,
+FORMS = (
+    TableFunction(
+        name="GLOBAL_EXPLAIN",
+        model_types=SUPERVISED,
+        arguments={"class_level_explain": Argument(False, bool)},
+        order=(MODEL, STRUCT),
+        answer=answer,
+    ),
 )

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tule.bigquery.ml.functions.function import THRESHOLD, RowFunction, Trained, flat
-from tule.bigquery.ml.options import ALL, CLASSIFIERS, KMEANS
+from tule.bigquery.ml.functions.function import Argument, Call, RowFunction, Trained, flat
+from tule.bigquery.ml.options.model_types import ALL, CLASSIFIERS, FORECASTING, KMEANS, PCA
 
 _CENTROID_DISTANCES = pa.list_(pa.struct([("CENTROID_ID", pa.int64()), ("DISTANCE", pa.float64())]))
 
@@ -17,6 +17,8 @@ def prediction_fields(trained: Trained) -> list[pa.Field]:
     """The columns that ML.PREDICT puts before the input's."""
     if trained.options.model_type == KMEANS:
         return [pa.field("CENTROID_ID", pa.int64()), pa.field("NEAREST_CENTROIDS_DISTANCE", _CENTROID_DISTANCES)]
+    if trained.options.model_type == PCA:
+        return [pa.field(each.name, pa.float64()) for each in trained.model.signature.outputs]
     name = f"predicted_{trained.label}"
     if trained.options.model_type not in CLASSIFIERS:
         return [pa.field(name, pa.float64())]
@@ -35,6 +37,8 @@ def prediction_columns(trained: Trained, features: pa.RecordBatch, threshold: fl
         pairs = pa.StructArray.from_arrays(nearest.flatten().flatten(), names=["CENTROID_ID", "DISTANCE"])
         offsets = pa.array(np.arange(len(nearest) + 1, dtype=np.int32) * (len(pairs) // max(1, len(nearest))))
         return [flat(answer.column("centroid_id")), pa.ListArray.from_arrays(offsets, pairs)]
+    if trained.options.model_type == PCA:
+        return [flat(answer.column(each.name)) for each in trained.model.signature.outputs]
     if trained.options.model_type not in CLASSIFIERS:
         return [flat(answer.column("prediction"))]
     classes = trained.model.classes
@@ -54,13 +58,29 @@ def prediction_columns(trained: Trained, features: pa.RecordBatch, threshold: fl
     return [flat(answer.column("label")), pa.ListArray.from_arrays(offsets, pairs)]
 
 
-FUNCTION = RowFunction(
-    name="PREDICT",
-    model_types=ALL,
-    data="required",
-    arguments={"threshold": THRESHOLD},
-    fields=lambda call: prediction_fields(call.trained),
-    columns=lambda call, features: prediction_columns(call.trained, features, call.arguments["threshold"]),
+def _dropped(call: Call) -> list[str]:
+    """Of PCA, the features: components stand for them."""
+    if call.trained.options.model_type != PCA or call.arguments["keep_original_columns"]:
+        return []
+    transform = call.trained.transform
+    if transform is not None:
+        return [column.name for column in transform.columns]
+    return list(call.trained.model.signature.input_names)
+
+
+FORMS = (
+    RowFunction(
+        name="PREDICT",
+        model_types=ALL - FORECASTING,
+        data="required",
+        arguments={
+            "threshold": Argument(0.5, float, 0.0, 1.0, types=CLASSIFIERS),
+            "keep_original_columns": Argument(False, bool, types=frozenset({PCA})),
+        },
+        fields=lambda call: prediction_fields(call.trained),
+        columns=lambda call, features: prediction_columns(call.trained, features, call.arguments["threshold"]),
+        drops=_dropped,
+    ),
 )
 
-__all__ = ["FUNCTION", "prediction_columns", "prediction_fields"]
+__all__ = ["FORMS", "prediction_columns", "prediction_fields"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.function import ARRAY, DATA, MODEL, STRUCT, Answer, Call, TableFunction
-from tule.bigquery.ml.options import CLASSIFIERS
+from tule.bigquery.ml.options.model_types import CLASSIFIERS
 from tule.kernel.errors import InvalidArgument
 
 _SHARES = ("threshold", "recall", "false_positive_rate")
@@ -29,13 +29,15 @@ def answer(call: Call) -> Answer:
 
         return metrics.roc_curve(model, call.evaluation(), thresholds=call.array)
 
-    return Answer(_SCHEMA, table)
+    return Answer.computed(_SCHEMA, table)
 
 
-FUNCTION = TableFunction(
-    name="ROC_CURVE",
-    model_types=CLASSIFIERS,
-    data="optional",
-    order=(MODEL, DATA, ARRAY, STRUCT),
-    answer=answer,
+FORMS = (
+    TableFunction(
+        name="ROC_CURVE",
+        model_types=CLASSIFIERS,
+        data="optional",
+        order=(MODEL, DATA, ARRAY, STRUCT),
+        answer=answer,
+    ),
 )

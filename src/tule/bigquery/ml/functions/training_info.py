@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.function import MODEL, Answer, Call, TableFunction
-from tule.bigquery.ml.options import ALL, KMEANS
+from tule.bigquery.ml.options.model_types import ALL, FORECASTING, KMEANS
 
 _CLUSTER = pa.struct([("centroid_id", pa.int64()), ("cluster_radius", pa.float64()), ("cluster_size", pa.int64())])
 
@@ -17,9 +17,10 @@ def answer(call: Call) -> Answer:
     columns = {
         "training_run": pa.array([number for number, _ in rows], pa.int64()),
         "iteration": pa.array([each.number for each in history], pa.int64()),
-        "loss": pa.array([each.loss for each in history], pa.float64()),
     }
-    if call.trained.options.model_type != KMEANS:
+    if call.trained.options.model_type not in FORECASTING:
+        columns["loss"] = pa.array([each.loss for each in history], pa.float64())
+    if call.trained.options.model_type not in FORECASTING | {KMEANS}:
         columns["eval_loss"] = pa.array([each.eval_loss for each in history], pa.float64())
         columns["learning_rate"] = pa.array([each.learn_rate for each in history], pa.float64())
     columns["duration_ms"] = pa.array([each.duration_ms for each in history], pa.int64())
@@ -32,4 +33,4 @@ def answer(call: Call) -> Answer:
     return Answer.of(pa.table(columns))
 
 
-FUNCTION = TableFunction(name="TRAINING_INFO", model_types=ALL, order=(MODEL,), answer=answer)
+FORMS = (TableFunction(name="TRAINING_INFO", model_types=ALL, order=(MODEL,), answer=answer),)

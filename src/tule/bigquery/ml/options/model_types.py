@@ -1,0 +1,75 @@
+"""The model types of CREATE MODEL: one line each, and the sets of them that options and functions are for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelType:
+    """``rest``: the resource's modelType. ``family``: the key of ``learn.models.FAMILIES``. ``task``: as there."""
+
+    name: str
+    rest: str
+    family: str
+    task: str
+
+
+LINEAR, LOGISTIC, KMEANS, PCA = "LINEAR_REG", "LOGISTIC_REG", "KMEANS", "PCA"
+TREE_REGRESSOR, TREE_CLASSIFIER = "BOOSTED_TREE_REGRESSOR", "BOOSTED_TREE_CLASSIFIER"
+FOREST_REGRESSOR, FOREST_CLASSIFIER = "RANDOM_FOREST_REGRESSOR", "RANDOM_FOREST_CLASSIFIER"
+FACTORIZATION, ARIMA, ARIMA_XREG = "MATRIX_FACTORIZATION", "ARIMA_PLUS", "ARIMA_PLUS_XREG"
+
+TYPES: dict[str, ModelType] = {
+    each.name: each
+    for each in (
+        ModelType(LINEAR, "LINEAR_REGRESSION", "linear_regression", "regression"),
+        ModelType(LOGISTIC, "LOGISTIC_REGRESSION", "logistic_regression", "classification"),
+        ModelType(TREE_REGRESSOR, TREE_REGRESSOR, "boosted_tree_regressor", "regression"),
+        ModelType(TREE_CLASSIFIER, TREE_CLASSIFIER, "boosted_tree_classifier", "classification"),
+        ModelType(FOREST_REGRESSOR, FOREST_REGRESSOR, "random_forest_regressor", "regression"),
+        ModelType(FOREST_CLASSIFIER, FOREST_CLASSIFIER, "random_forest_classifier", "classification"),
+        ModelType(KMEANS, KMEANS, "kmeans", "clustering"),
+        ModelType(PCA, PCA, "pca", "reduction"),
+        ModelType(FACTORIZATION, FACTORIZATION, "matrix_factorization", "recommendation"),
+        ModelType(ARIMA, ARIMA, "arima_plus", "forecasting"),
+        ModelType(ARIMA_XREG, ARIMA_XREG, "arima_plus_xreg", "forecasting"),
+    )
+}
+ALIASES = {"LINEAR_REGRESSION": LINEAR, "LOGISTIC_REGRESSION": LOGISTIC, "ARIMA": ARIMA}
+
+
+def of_tasks(*tasks: str) -> frozenset[str]:
+    """The names of the types of these tasks."""
+    return frozenset(each.name for each in TYPES.values() if each.task in tasks)
+
+
+ALL = frozenset(TYPES)
+CLASSIFIERS = of_tasks("classification")
+SUPERVISED = of_tasks("classification", "regression")
+FORECASTING = of_tasks("forecasting")
+GLM = frozenset({LINEAR, LOGISTIC})
+BOOSTED = frozenset({TREE_REGRESSOR, TREE_CLASSIFIER})
+FORESTS = frozenset({FOREST_REGRESSOR, FOREST_CLASSIFIER})
+TREES = BOOSTED | FORESTS
+TRANSFORMED = ALL - FORECASTING
+"""Those that take a TRANSFORM clause."""
+SPLIT = SUPERVISED | {FACTORIZATION}
+"""Those that may hold rows out for evaluation."""
+
+# Model types of the reference that this Tule does not train.
+REFUSED_TYPES = (
+    "DNN_REGRESSOR",
+    "DNN_CLASSIFIER",
+    "DNN_LINEAR_COMBINED_REGRESSOR",
+    "DNN_LINEAR_COMBINED_CLASSIFIER",
+    "AUTOML_REGRESSOR",
+    "AUTOML_CLASSIFIER",
+    "AUTOENCODER",
+    "TENSORFLOW",
+    "TENSORFLOW_LITE",
+    "ONNX",
+    "XGBOOST",
+    "TRANSFORM_ONLY",
+    "CONTRIBUTION_ANALYSIS",
+)

@@ -1,0 +1,121 @@
+"""One option of CREATE MODEL, and how the value written in SQL is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tule.kernel.errors import InvalidArgument
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: its name in SQL, how a value is read, the model types that take it and its default there."""
+
+    name: str
+    read: Callable[[Option, Any], Any]
+    types: frozenset[str]
+    default: Any = None
+    help: str = ""
+    choices: tuple[str, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.name.lower()
+
+
+def _wrong(option: Option, must: str, given: Any) -> InvalidArgument:
+    return InvalidArgument(f"Option {option.name} must be {must}", given=repr(given), reason="invalidQuery")
+
+
+def boolean(option: Option, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(option, "TRUE or FALSE", value)
+    return value
+
+
+def _in_range(option: Option, value: float) -> None:
+    below = value <= option.low if option.open_low else value < option.low
+    if below or value > option.high or math.isnan(value):
+        edge = "(" if option.open_low else "["
+        raise _wrong(option, f"in {edge}{option.low:g}, {option.high:g}]", value)
+
+
+def integer(option: Option, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong(option, "a whole number", value)
+    _in_range(option, value)
+    return value
+
+
+def number(option: Option, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong(option, "a number", value)
+    _in_range(option, value)
+    return float(value)
+
+
+def text(option: Option, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise _wrong(option, "a non-empty string", value)
+    return value
+
+
+def choice(option: Option, value: Any) -> str:
+    if not isinstance(value, str) or value.upper() not in option.choices:
+        raise _wrong(option, "one of " + ", ".join(option.choices), value)
+    return value.upper()
+
+
+def texts(option: Option, value: Any) -> list[str]:
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list) or not value or not all(isinstance(each, str) and each for each in value):
+        raise _wrong(option, "an array of strings", value)
+    return list(value)
+
+
+def label(option: Option, value: Any) -> list[str]:
+    names = texts(option, value)
+    if len(names) != 1:
+        raise _wrong(option, "an array with exactly one column name", value)
+    return names
+
+
+def class_weights(option: Option, value: Any) -> list[tuple[str, float]]:
+    pairs: list[tuple[str, float]] = []
+    for each in value if isinstance(value, list) else [None]:
+        pair = tuple(each.values()) if isinstance(each, dict) else each
+        if not isinstance(pair, tuple) or len(pair) != 2 or isinstance(pair[1], bool):
+            raise _wrong(option, "an array of STRUCT(label STRING, weight FLOAT64)", value)
+        if not isinstance(pair[0], str) or not isinstance(pair[1], int | float) or pair[1] < 0:
+            raise _wrong(option, "an array of STRUCT(label STRING, weight FLOAT64), no weight below 0", value)
+        if pair[0] in (label for label, _ in pairs):
+            raise _wrong(option, "an array that names each label once", value)
+        pairs.append((pair[0], float(pair[1])))
+    return pairs
+
+
+def text_or_texts(option: Option, value: Any) -> list[str]:
+    """One name or an array of them."""
+    names = texts(option, value)
+    if len({name.lower() for name in names}) < len(names):
+        raise _wrong(option, "different names", value)
+    return names
+
+
+def choices(option: Option, value: Any) -> list[str]:
+    """One word of an enumeration or an array of them."""
+    return [choice(option, each) for each in texts(option, value)]
+
+
+def whole_numbers(option: Option, value: Any) -> list[int]:
+    """A tuple or an array of whole numbers."""
+    if not isinstance(value, tuple | list) or not value:
+        raise _wrong(option, "whole numbers in parentheses", value)
+    return [integer(option, each) for each in value]

@@ -1,0 +1,89 @@
+"""What several options must be together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tule.bigquery.ml.options.model_types import GLM, LOGISTIC
+from tule.kernel.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from tule.bigquery.ml.options import ModelOptions
+
+
+def _refuse(message: str, do: str | None = None) -> InvalidArgument:
+    return InvalidArgument(message, do=do, reason="invalidQuery")
+
+
+def _learn_rate_needs_constant(options: ModelOptions) -> None:
+    if options.model_type in GLM and "LEARN_RATE" in options.given and options["learn_rate_strategy"] != "CONSTANT":
+        raise _refuse("LEARN_RATE needs LEARN_RATE_STRATEGY = 'CONSTANT'", "set both, or use LS_INIT_LEARN_RATE")
+
+
+def _one_kind_of_class_weights(options: ModelOptions) -> None:
+    if options.get("class_weights") and options.get("auto_class_weights"):
+        raise _refuse("CLASS_WEIGHTS and AUTO_CLASS_WEIGHTS exclude each other", "leave one out")
+    if options.get("instance_weight_col") and (options.get("class_weights") or options.get("auto_class_weights")):
+        raise _refuse("INSTANCE_WEIGHT_COL and class weights exclude each other", "leave one out")
+
+
+def _normal_equation_is_plain(options: ModelOptions) -> None:
+    if options.get("optimize_strategy") != "NORMAL_EQUATION":
+        return
+    if options.model_type == LOGISTIC:
+        raise _refuse("OPTIMIZE_STRATEGY = 'NORMAL_EQUATION' is for LINEAR_REG only")
+    gradient = {"L1_REG", "WARM_START", "LEARN_RATE", "LEARN_RATE_STRATEGY", "LS_INIT_LEARN_RATE"}
+    if clash := sorted(name for name in gradient if options.changed(name)):
+        raise _refuse(f"{', '.join(clash)} cannot be used with OPTIMIZE_STRATEGY = 'NORMAL_EQUATION'", "leave one out")
+
+
+def _split_columns(options: ModelOptions) -> None:
+    method, column = options.get("data_split_method"), options.get("data_split_col")
+    if method in ("CUSTOM", "SEQ") and not column:
+        raise _refuse(f"DATA_SPLIT_METHOD = '{method}' needs DATA_SPLIT_COL", "name the column")
+    if column and method not in ("CUSTOM", "SEQ"):
+        raise _refuse("DATA_SPLIT_COL needs DATA_SPLIT_METHOD = 'CUSTOM' or 'SEQ'", "set the method")
+    if "DATA_SPLIT_EVAL_FRACTION" in options.given and method not in ("RANDOM", "SEQ"):
+        raise _refuse("DATA_SPLIT_EVAL_FRACTION needs DATA_SPLIT_METHOD = 'RANDOM' or 'SEQ'", "set the method")
+
+
+def _custom_centroids(options: ModelOptions) -> None:
+    custom = options.get("kmeans_init_method") == "CUSTOM"
+    if custom and not options.get("kmeans_init_col"):
+        raise _refuse("KMEANS_INIT_METHOD = 'CUSTOM' needs KMEANS_INIT_COL", "name a BOOL column")
+    if options.get("kmeans_init_col") and not custom:
+        raise _refuse("KMEANS_INIT_COL needs KMEANS_INIT_METHOD = 'CUSTOM'", "set the method")
+
+
+def _p_values(options: ModelOptions) -> None:
+    if not options.get("calculate_p_values"):
+        return
+    if options["category_encoding_method"] != "DUMMY_ENCODING" or options["l1_reg"]:
+        raise _refuse(
+            "CALCULATE_P_VALUES needs CATEGORY_ENCODING_METHOD = 'DUMMY_ENCODING' and no L1_REG", "change both options"
+        )
+
+
+def _dart_only(options: ModelOptions) -> None:
+    clash = sorted(name for name in ("DROPOUT", "DART_NORMALIZE_TYPE") if options.changed(name))
+    if clash and options["booster_type"] != "DART":
+        raise _refuse(f"{', '.join(clash)} needs BOOSTER_TYPE = 'DART'", "set the booster type")
+
+
+def _registry(options: ModelOptions) -> None:
+    names = {"VERTEX_AI_MODEL_ID", "VERTEX_AI_MODEL_VERSION_ALIASES"} & options.given
+    if names and not options.get("model_registry"):
+        raise _refuse(f"{', '.join(sorted(names))} needs MODEL_REGISTRY = 'VERTEX_AI'", "set it")
+
+
+CONTRADICTIONS: tuple[Callable[[ModelOptions], None], ...] = (
+    _learn_rate_needs_constant,
+    _one_kind_of_class_weights,
+    _normal_equation_is_plain,
+    _split_columns,
+    _custom_centroids,
+    _p_values,
+    _dart_only,
+    _registry,
+)
