@@ -386,10 +386,14 @@ SELECT name FROM d.people WHERE team = 'x' QUALIFY COUNT(*) OVER (ORDER BY RAND(
 SELECT team, RANK() OVER (ORDER BY RAND()) AS r FROM d.people GROUP BY team;
 --> error: A window has no ORDER BY a value that may differ each time. Next: compute it in a subquery, or declare the JavaScript function DETERMINISTIC
 
--- What would be lost is refused
+SELECT COUNT(*) AS n FROM d.people FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP() WHERE name IS NULL;
+--> n INT64
+--> 0
 
 SELECT * FROM d.people FOR SYSTEM_TIME AS OF TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 1 HOUR);
---> error: Tule does not do FOR SYSTEM_TIME AS OF. Next: see docs/bigquery-sql.md for what it does
+--> error: Invalid snapshot time 1795519815123 for Table test-project:queries.people@1795519815123. Cannot read before 1795523415123.
+
+-- What would be lost is refused
 
 SELECT * FROM d.people TABLESAMPLE SYSTEM (10 PERCENT);
 --> error: Tule does not do TABLESAMPLE. Next: see docs/bigquery-sql.md for what it does

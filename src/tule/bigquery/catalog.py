@@ -7,8 +7,9 @@ rows for whoever has begun to read them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -16,7 +17,8 @@ import pyarrow as pa
 from tule.bigquery.datasets import KIND as DATASET_KIND
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.engine import Session
-from tule.bigquery.errors import not_found
+from tule.bigquery.errors import invalid_query, not_found
+from tule.bigquery.history import microseconds
 from tule.bigquery.physical import Physical
 from tule.bigquery.references import DatasetReference, RoutineReference, TableReference
 from tule.bigquery.results import Rows
@@ -89,19 +91,42 @@ class SessionCatalog:
         self._foreign: dict[tuple[str, ...], str] = {}
         self.used: list[RoutineReference] = []
         self._resolved: dict[Name, Relation] = {}
+        self._moments: dict[Name, datetime | None] = {}
         self._infos: dict[tuple[str, str | None, str], str] = {}
         self.bytes = 0
         self.read: list[TableReference] = []
 
-    def resolve(self, name: Name) -> Relation:
+    def resolve(self, name: Name, at: datetime | None = None) -> Relation:
         """The table or view of a name; the same rows each time it is asked for."""
         found = self._resolved.get(name)
         if found is None:
-            found = self._resolved[name] = self._find(TableReference(name.project, name.dataset, name.table).checked())
+            reference = TableReference(name.project, name.dataset, name.table).checked()
+            self._guard("bigquery.tables.getData", reference.name)
+            found = self._resolved[name] = self._find(reference) if at is None else self._find_at(reference, at)
+            self._moments[name] = at
+        elif self._moments[name] != at:
+            raise invalid_query(f"Table {name} must not be read at more than one point in time by one statement")
         return found
 
+    def constant(self, sql: str, parameters: Mapping[str, Any]) -> Any:
+        return self._session.query(sql, parameters).table().column(0)[0].as_py()
+
+    def _find_at(self, reference: TableReference, at: datetime) -> Relation:
+        """A table as it was."""
+        record = self._find_table(reference)
+        if record is not None and record.body["type"] == VIEW:
+            return self._find(reference)
+        state = self._tables.history.at(reference, record, microseconds(at))
+        if state is None:
+            return self._find_kept(reference)
+        self._held.enter_context(self._physical.using([(reference.project, state.physical)]))
+        self.read.append(reference)
+        changes = state.body.get("_tule", {}).get("changes", -1)
+        self.bytes += self._physical.size(reference.project, state.physical, changes)
+        fields = fields_from_rest(state.body["schema"]["fields"])
+        return Relation(fields, relation=self._physical.relation(reference.project, state.physical), rows=state.rows)
+
     def _find(self, reference: TableReference) -> Relation:
-        self._guard("bigquery.tables.getData", reference.name)
         while True:
             record = self._find_table(reference)
             if record is None:

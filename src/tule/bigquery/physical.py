@@ -9,7 +9,7 @@ import json
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -190,10 +190,12 @@ def new_name() -> str:
     return f"t_{secrets.token_hex(12)}"
 
 
-def note(statistics: dict[str, Any], tables: Sequence[str]) -> str:
-    """What a commit marker says: the job's statistics and the records of the tables it changed."""
-    text = json.dumps({"statistics": statistics, "tables": list(tables)})
-    return text if len(text) <= _NOTE_LIMIT else json.dumps({"statistics": {}, "tables": list(tables)})
+def note(statistics: dict[str, Any], tables: Sequence[str], before: Mapping[str, str | None] | None = None) -> str:
+    """What a commit marker says: the job's statistics and the records of the tables it changed. ``before`` names those
+    of which other rows than new ones changed, each with the physical copy of what it was."""
+    made = {"tables": list(tables), **({"before": dict(before)} if before else {})}
+    text = json.dumps({"statistics": statistics, **made})
+    return text if len(text) <= _NOTE_LIMIT else json.dumps({"statistics": {}, **made})
 
 
 def fit(batch: pa.RecordBatch, fields: Sequence[Field]) -> pa.RecordBatch:

@@ -357,13 +357,17 @@ class Queries:
                 self._datasets.check(target.parent)
                 raise not_found("Table", target, location=self._datasets.location(target.parent))
             physical_of(record)
+            before: dict[str, str | None] = {}
             with self._line(job, plan) as line:
                 compiled = line.compile(statement.tree)
                 self._within_budget(plan, line.catalog.bytes)
                 about = self._about(line)
                 with line.session.transaction():
+                    if statement.kind != "INSERT":
+                        before[target.name] = self._tables.history.copy(line.session, record)
                     about |= _counted(statement, line.session.execute(compiled.sql, compiled.parameters))
-                    line.session.mark(target.project, job.reference.name, note({"query": about}, [target.name]))
+                    marker = note({"query": about}, [target.name], before)
+                    line.session.mark(target.project, job.reference.name, marker)
         except BaseException:
             held.close()
             raise
@@ -371,7 +375,7 @@ class Queries:
             {"query": about},
             # The service names the table that a statement changes as the job's destination; clients look there.
             configuration=_writes(target, "WRITE_APPEND"),
-            commit=lambda: self._tables.touch(target),
+            commit=lambda: self._tables.touch(target, before.get(target.name), grown=not before),
             after=lambda: self._physical.done_with(target.project, job.reference.name),
             release=held.close,
         )

@@ -12,6 +12,7 @@ from typing import Any
 from tule.bigquery import schemas
 from tule.bigquery.datasets import Datasets, milliseconds
 from tule.bigquery.errors import already_exists, invalid, not_found, stale
+from tule.bigquery.history import History, State
 from tule.bigquery.labels import checked_labels
 from tule.bigquery.physical import Physical
 from tule.bigquery.references import DatasetReference, ModelReference, TableReference
@@ -52,6 +53,7 @@ class Tables:
         self._datasets = datasets
         self._physical = physical
         self._clock = clock
+        self.history = History(records, datasets, physical, clock)
         self._base_url = base_url
         self.view_schema: Views = lambda reference, query: []
         self.anonymous: Anonymous = lambda reference: None
@@ -65,6 +67,13 @@ class Tables:
 
     def record(self, reference: TableReference) -> Record:
         found = self.find(reference)
+        if found is None:
+            raise self.missing(reference)
+        return found
+
+    def at(self, reference: TableReference, moment: int) -> State:
+        """A table as it was at a moment (microseconds since 1970); raises for one that is not remembered."""
+        found = self.history.at(reference, self.find(reference), moment)
         if found is None:
             raise self.missing(reference)
         return found
@@ -230,7 +239,7 @@ class Tables:
     def create(self, reference: TableReference, body: dict[str, Any], physical: str | None = None) -> Record:
         """Store a new record; part of the current transaction where there is one."""
         if physical is not None:
-            body = {**body, "_tule": {"physical": physical}}
+            body = {**body, "_tule": self.history.begun(reference, physical)}
         with self._records.transaction():
             self._datasets.check(reference.parent)
             old = self._records.find(reference.name)
@@ -256,33 +265,33 @@ class Tables:
         """Give a table new rows, and the changed fields of its body; it stays the same resource."""
 
         def flipped(body: dict[str, Any]) -> dict[str, Any]:
-            return {**body, **(change or {}), "_tule": {**body["_tule"], "physical": physical}}
+            return {**body, **(change or {}), "_tule": {**body["_tule"], **begun}}
 
         with self._records.transaction():
-            old = self._records.get(reference.name)
-            self._drop_after_commit(old)
+            self.history.keep(self._records.get(reference.name))
+            begun = self.history.begun(reference, physical)
             return self._records.update(reference.name, flipped)
 
-    def touch(self, reference: TableReference) -> None:
-        """Note that rows of a table changed in place."""
-
-        def touched(body: dict[str, Any]) -> dict[str, Any]:
-            body["_tule"]["changes"] = body["_tule"].get("changes", 0) + 1
-            return body
-
-        record = self._records.find(reference.name)
-        if record is not None:
-            self._records.update(reference.name, touched)
+    def touch(self, reference: TableReference, before: str | None = None, *, grown: bool = True) -> None:
+        """Note that rows of a table changed in place: that it has ``grown``, or that other rows changed, of which the
+        physical table ``before`` is a copy if there is one."""
+        with self._records.transaction():
+            record = self._records.find(reference.name)
+            if record is None:
+                return
+            if before is not None:
+                self.history.keep(record, before)
+            private = record.body["_tule"]
+            if grown:
+                points = self.history.grown(reference, private)
+            else:
+                points = self.history.begun(reference, private["physical"]).get("points", [])
+            changed = {**private, "changes": private.get("changes", 0) + 1} | ({"points": points} if points else {})
+            self._records.update(reference.name, lambda body: {**body, "_tule": changed})
 
     def _remove(self, record: Record) -> None:
         self._records.delete(record.name)
-        self._drop_after_commit(record)
-
-    def _drop_after_commit(self, record: Record) -> None:
-        physical = record.body.get("_tule", {}).get("physical")
-        if physical:
-            project = TableReference.of(record.name).project
-            self._records.after_commit(lambda: self._physical.drop(project, physical))
+        self.history.keep(record)
 
     def delete(self, reference: TableReference) -> None:
         """Remove a table or view and its rows."""
@@ -360,14 +369,16 @@ class Tables:
     ) -> Record:
         try:
             with self._records.transaction():
+                begun: dict[str, Any] = {}
                 if physical is not None:
-                    self._drop_after_commit(self._records.get(record.name))
+                    self.history.keep(self._records.get(record.name))
+                    begun = self.history.begun(reference, physical)
 
                 def changed(body: dict[str, Any]) -> dict[str, Any]:
                     private = body.get("_tule")
                     if private is None:
                         return stored
-                    return {**stored, "_tule": {**private, **({"physical": physical} if physical else {})}}
+                    return {**stored, "_tule": {**private, **begun}}
 
                 # The etag is the one the change was made from: rows added meanwhile are not lost.
                 return self._records.update(record.name, changed, etag=record.etag)
@@ -407,11 +418,12 @@ class Tables:
 
     def physical_names(self, project: str) -> set[str]:
         """The physical tables that records of a project name: all others are orphans."""
-        return {
+        named = {
             record.body["_tule"]["physical"]
             for record in self._records.list(KIND, f"projects/{project}/datasets/-").records
             if "physical" in record.body.get("_tule", {})
         }
+        return named | self.history.physical_names(project)
 
 
 def physical_of(record: Record) -> str:

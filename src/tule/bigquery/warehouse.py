@@ -198,6 +198,7 @@ class Warehouse:
         """Remove what is over (nobody is shown it any more), and come back in some hours."""
         try:
             self.tables.expire()
+            self.tables.history.sweep()
             self.models.expire()
             self.results.sweep()
             self.sessions.sweep()
@@ -218,10 +219,11 @@ class Warehouse:
             if text is not None:
                 said = json.loads(text)
                 tables = [TableReference.of(name) for name in said["tables"]]
+                before = said.get("before", {})
 
-                def commit(tables: Sequence[TableReference] = tables) -> None:
+                def commit(tables: Sequence[TableReference] = tables, before: dict[str, Any] = before) -> None:
                     for each in tables:
-                        self.tables.touch(each)
+                        self.tables.touch(each, before.get(each.name), grown=each.name not in before)
 
                 return Outcome(said["statistics"], commit=commit)
         return None

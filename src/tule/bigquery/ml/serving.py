@@ -187,11 +187,14 @@ class Replay:
 class _NoTables:
     """The catalog of a query without tables."""
 
-    def resolve(self, name: Name) -> Relation:
+    def resolve(self, name: Name, at: datetime.datetime | None = None) -> Relation:
         raise NotFound(f"Not found: Table {name}", reason="notFound")
 
     def tables(self, project: str, dataset: str) -> Sequence[str]:
         return ()
+
+    def constant(self, sql: str, parameters: Mapping[str, Any]) -> Any:
+        raise NotFound("Not found: constant", reason="notFound")
 
     def information_schema(self, project: str, dataset: str | None, view: str) -> str:
         raise NotFound(f"Not found: Table {view}", reason="notFound")

@@ -93,6 +93,8 @@ class Transaction:
         """Tables that others had changed before this transaction wrote them: rows may be added, not changed."""
         self._used: set[str] = set()
         self._changed: set[str] = set()
+        self._before: dict[str, str | None] = {}
+        """The physical copies of tables of which other rows than new ones were changed."""
         self._own: set[str] = set()
         """Temporary tables that this transaction made or dropped: their records are as they are now."""
         self._log: list[Callable[[Session], Any]] = []
@@ -157,7 +159,15 @@ class Transaction:
                 self._stale.add(name)
         if changes_rows and name in self._stale:
             raise conflict(name, self.id)
+        if changes_rows and name not in self._before and name not in self._own:
+            self.do(lambda session: self._remember(session, record), exact=True)
         return record
+
+    def _remember(self, session: Session, record: Record) -> None:
+        """Copy a table before its rows change in their place. What this transaction added before is no state of it."""
+        self._before[record.name] = None
+        if record.name not in self._changed:
+            self._before[record.name] = self._parts.tables.history.copy(session, record)
 
     def _writes_in(self, project: str) -> None:
         if self._written not in (None, project):
@@ -215,8 +225,9 @@ class Transaction:
         project = self._written or ""
         try:
             session = self.session
+            before = {name: copy for name, copy in self._before.items() if name in self._changed}
             if changed:
-                session.mark(project, job.reference.name, note(_statistics(), changed))
+                session.mark(project, job.reference.name, note(_statistics(), changed, before))
             self._block.__exit__(None, None, None)
         except BaseException:
             self.rollback()
@@ -226,7 +237,7 @@ class Transaction:
 
         def touch() -> None:
             for each in references:
-                self._parts.tables.touch(each)
+                self._parts.tables.touch(each, before.get(each.name), grown=each.name not in before)
 
         def after() -> None:
             if changed:

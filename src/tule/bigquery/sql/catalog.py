@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol
 
 from tule.bigquery.sql.routine_statements import RoutineDefinition
 from tule.bigquery.types import Field
@@ -30,6 +31,8 @@ class Relation:
     relation: str = ""
     query: str = ""
     project: str = ""
+    rows: int | None = None
+    """How many of the relation's first rows are meant; None for all."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,11 @@ class Temporary:
 class Catalog(Protocol):
     """Names to relations. Each raises NotFound in BigQuery's words (``Not found: Table p:d.t was not found ...``)."""
 
-    def resolve(self, name: Name) -> Relation:
-        """The table or view of a name."""
+    def resolve(self, name: Name, at: datetime | None = None) -> Relation:
+        """The table or view of a name, as it was ``at`` a moment. Raises where a statement asks for two moments."""
+
+    def constant(self, sql: str, parameters: Mapping[str, Any]) -> Any:
+        """The value of a query of the engine's dialect that reads no tables."""
 
     def tables(self, project: str, dataset: str) -> Sequence[str]:
         """Names of the tables of a dataset, for wildcard tables."""

@@ -31,7 +31,8 @@ class Compiled:
     """SQL of the engine's dialect with the values to bind, and the tables it reads.
 
     ``sources`` tells which variable (``x``), parameter (``@p``) or system variable (``@@s``) a bound value is of;
-    ``repeatable``: whether the same SQL is right again with other values, because it calls no function of a user.
+    ``repeatable``: whether the same SQL is right again with other values, because it calls no function of a user and
+    reads no table of a moment.
     """
 
     sql: str
@@ -108,7 +109,11 @@ def compile_query(tree: Any, context: Context) -> Compiled:
             f"Tule does not run this query: {str(error).splitlines()[0]}", reason="notImplemented"
         ) from None
     return Compiled(
-        sql, _used(sql, context), tuple(dict.fromkeys(context.tables)), dict(context.sources), not context.called
+        sql,
+        _used(sql, context),
+        tuple(dict.fromkeys(context.tables)),
+        dict(context.sources),
+        not context.called and not context.moments,
     )
 
 

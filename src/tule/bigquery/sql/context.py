@@ -59,6 +59,10 @@ class Context:
     tables: list[Name] = field(default_factory=list)
     bound: dict[str, Any] = field(default_factory=dict)
     views: tuple[Name, ...] = ()
+    at: datetime | None = None
+    """The moment that a view was asked for, of which its tables are read."""
+    moments: list[datetime] = field(default_factory=list)
+    """What FOR SYSTEM_TIME AS OF came to: with other values the statement may be another."""
     now: datetime | None = None
     """The time of the statement, None for the engine's own."""
     scope: Scope = field(default_factory=Scope)
@@ -83,7 +87,7 @@ class Context:
         """The context of a part that is compiled and run by itself: the same names, bound values of its own."""
         return replace(self, bound={}, sources={})
 
-    def inside(self, project: str, view: Name) -> Context:
+    def inside(self, project: str, view: Name, at: datetime | None = None) -> Context:
         """The context of a view's query: its own project, no default dataset, no parameters."""
         return replace(
             self,
@@ -91,6 +95,7 @@ class Context:
             dataset=None,
             parameters={},
             views=(*self.views, view),
+            at=at,
             scope=_system_only(self.scope),
         )
 

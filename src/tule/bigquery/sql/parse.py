@@ -62,7 +62,7 @@ class GoogleSQL(BigQuery):
     """The dialect."""
 
     # ``t FOR SYSTEM_TIME AS OF moment AS a``; ``t AS a FOR ...`` is read behind it.
-    ALIAS_POST_VERSION: ClassVar[bool] = True
+    ALIAS_POST_VERSION = True
 
     class Tokenizer(BigQuery.Tokenizer):
         RAW_STRINGS: ClassVar[list[Any]] = [

@@ -15,6 +15,7 @@ from tule.bigquery.sql.rules.expand_model_functions import expand_model_function
 from tule.bigquery.sql.rules.expand_routines import expand_routines
 from tule.bigquery.sql.rules.name_columns import name_columns
 from tule.bigquery.sql.rules.preprocess import preprocess
+from tule.bigquery.sql.rules.read_moments import read_moments
 from tule.bigquery.sql.rules.refuse import refuse
 from tule.bigquery.sql.rules.resolve_tables import resolve_tables
 from tule.bigquery.sql.rules.resolve_variables import resolve_variables
@@ -24,6 +25,7 @@ Rule = Callable[[Any, Context], Any]
 
 RULES: tuple[Rule, ...] = (
     refuse,
+    read_moments,
     name_columns,
     expand_routines,
     expand_model_functions,

@@ -12,7 +12,6 @@ from tule.kernel.errors import Unimplemented
 # Syntax that would be lost or mean something else in the engine's dialect.
 REFUSED: tuple[tuple[type[exp.Expression], str], ...] = (
     (exp.TableSample, "TABLESAMPLE"),
-    (exp.Version, "FOR SYSTEM_TIME AS OF"),
     (exp.MatchRecognize, "MATCH_RECOGNIZE"),
     (exp.Lateral, "LATERAL"),
     (exp.SessionParameter, "system variables (@@...)"),

@@ -7,6 +7,7 @@ relation gets the table's last name as alias where none is written.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlglot import exp
@@ -15,6 +16,7 @@ from tule.bigquery.sql.catalog import Name, Relation
 from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.free_names import COLUMNS
 from tule.bigquery.sql.names import full_name, parts
+from tule.bigquery.sql.rules.read_moments import AT
 from tule.bigquery.types import Field
 from tule.kernel.errors import InvalidArgument, NotFound
 
@@ -60,16 +62,28 @@ def _meaning(table: exp.Table, context: Context) -> Any:
         project = before[0] if len(before) > 1 else context.project
         dataset = before[-1] if before else None
         view = ".".join(upper[at + 1 :])
+        if table.meta.get(AT):
+            raise _wrong(f"FOR SYSTEM_TIME AS OF cannot be used with INFORMATION_SCHEMA.{view}")
         return relation(context.catalog.information_schema(project, dataset, view))
     name = full_name(table, context.project, context.dataset, context.scope.temporary)
+    moment = table.meta.get(AT) or context.at
     if name.table.endswith("*"):
+        if moment is not None:
+            raise _wrong("FOR SYSTEM_TIME AS OF expression is not supported for wildcard tables")
         return _wildcard(name, context)
-    found = context.catalog.resolve(name)
+    found = context.catalog.resolve(name, moment)
     context.tables.append(name)
-    return _relation(found, name, context)
+    return _relation(found, name, context, moment)
 
 
-def _relation(found: Relation, name: Name, context: Context) -> Any:
+def _wrong(message: str) -> InvalidArgument:
+    return InvalidArgument(message, reason="invalidQuery", location="query")
+
+
+def _relation(found: Relation, name: Name, context: Context, moment: datetime | None = None) -> Any:
+    if not found.query and found.rows is not None:
+        first = exp.select(exp.Star()).from_(relation(found.relation)).limit(found.rows)
+        return _with_columns(exp.Subquery(this=first), found.fields)
     if not found.query:
         return _with_columns(relation(found.relation), found.fields)
     if name in context.views or len(context.views) >= 16:
@@ -79,7 +93,7 @@ def _relation(found: Relation, name: Name, context: Context) -> Any:
     from tule.bigquery.sql.compile import rewritten
     from tule.bigquery.sql.parse import parse
 
-    inner = rewritten(parse(found.query), context.inside(found.project or name.project, name))
+    inner = rewritten(parse(found.query), context.inside(found.project or name.project, name, moment))
     for each in inner.find_all(exp.Table):
         each.meta[RESOLVED] = True
     return _with_columns(exp.Subquery(this=inner), found.fields)
