@@ -23,7 +23,7 @@ import pyarrow as pa
 import pytest
 
 from tule.bigquery.engine import QueryEngine, Session
-from tule.bigquery.types import Field, arrow_schema
+from tule.bigquery.types import Field, arrow_schema, fields_of
 from tule.engines.duckdb import DuckDBEngine
 from tule.kernel.errors import Aborted, Cancelled, FailedPrecondition, InvalidArgument, TuleError
 
@@ -240,6 +240,46 @@ class QueryEngineContract:
         again = engine.session()
         with pytest.raises(InvalidArgument):
             again.query(f"SELECT * FROM {relation}")
+        again.close()
+
+    def test_a_stream_is_made_anew_for_each_reading(self, session: Session) -> None:
+        fields = [Field("n", "INT64"), Field("d", "DATE"), Field("j", "JSON"), Field("a", "STRING", "REPEATED")]
+        scans = []
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            scans.append(len(scans))
+            for n in (1, 2):
+                row = {"n": n, "d": date(2026, 1, n), "j": '{"a":1}', "a": ["x"]}
+                yield pa.RecordBatch.from_pylist([row], schema=arrow_schema(fields))
+
+        stream = session.stream(arrow_schema(fields), batches)
+        assert [each.type for each in fields_of(session.schema(f"SELECT * FROM {stream}"))] == [
+            each.type for each in fields
+        ]
+        assert scans == []
+        assert self.rows(session, f"SELECT n, d FROM {stream} ORDER BY n") == [(1, date(2026, 1, 1)), (2, date(2026, 1, 2))]
+        assert self.rows(session, f"SELECT count(*) FROM {stream} x, {stream} y") == [(4,)]
+        assert scans == [0, 1, 2]
+
+    def test_an_error_in_a_stream_comes_out_as_itself(self, session: Session) -> None:
+        def batches() -> Iterator[pa.RecordBatch]:
+            yield pa.RecordBatch.from_pylist([{"n": 1}], schema=pa.schema([("n", pa.int64())]))
+            raise FailedPrecondition("The file must be there")
+
+        stream = session.stream(pa.schema([("n", pa.int64())]), batches)
+        for _ in range(2):
+            with pytest.raises(FailedPrecondition, match="The file must be there"):
+                session.query(f"SELECT sum(n) FROM {stream}").table()
+        assert self.rows(session, "SELECT 1 AS n") == [(1,)]
+
+    def test_a_stream_vanishes_with_its_session(self, engine: QueryEngine) -> None:
+        session = engine.session()
+        stream = session.stream(pa.schema([("n", pa.int64())]), lambda: iter(()))
+        assert session.query(f"SELECT n FROM {stream}").table().num_rows == 0
+        session.close()
+        again = engine.session()
+        with pytest.raises(InvalidArgument):
+            again.query(f"SELECT * FROM {stream}")
         again.close()
 
     def test_a_function_of_rows_is_called_with_arrow_and_its_errors_come_out(self, session: Session) -> None:

@@ -19,13 +19,14 @@ from tule.bigquery.datasets import Datasets
 from tule.bigquery.engine import Session
 from tule.bigquery.errors import invalid_query, not_found
 from tule.bigquery.history import microseconds
+from tule.bigquery.external.relations import ExternalRelations
 from tule.bigquery.physical import Physical
 from tule.bigquery.references import DatasetReference, RoutineReference, TableReference
 from tule.bigquery.results import Rows
 from tule.bigquery.sql.catalog import Name, Relation
 from tule.bigquery.sql.routine_statements import RoutineDefinition
 from tule.bigquery.tables import KIND as TABLE_KIND
-from tule.bigquery.tables import VIEW, Tables, physical_of
+from tule.bigquery.tables import EXTERNAL, VIEW, Tables, physical_of
 from tule.bigquery.types import SCALARS, Field, arrow_schema, fields_from_rest, fields_of
 from tule.kernel.records import Record, Records
 
@@ -89,6 +90,8 @@ class SessionCatalog:
         self._snapshot = transaction
         self._find_table = tables.find if transaction is None else transaction.find
         self._foreign: dict[tuple[str, ...], str] = {}
+        self.external: ExternalRelations
+        """Set by whoever makes the catalog."""
         self.used: list[RoutineReference] = []
         self._resolved: dict[Name, Relation] = {}
         self._moments: dict[Name, datetime | None] = {}
@@ -135,6 +138,9 @@ class SessionCatalog:
             if record.body["type"] == VIEW:
                 self.read.append(reference)
                 return Relation(fields, query=record.body["view"]["query"], project=reference.project)
+            if record.body["type"] == EXTERNAL:
+                self.read.append(reference)
+                return self._of_files(reference, record)
             name = physical_of(record)
             using = ExitStack()
             using.enter_context(self._physical.using([(reference.project, name)]))
@@ -145,6 +151,18 @@ class SessionCatalog:
                 return Relation(fields, relation=self._physical.relation(reference.project, name))
             # It was replaced before we held it: look again.
             using.close()
+
+    def _of_files(self, reference: TableReference, record: Record) -> Relation:
+        external, fields = record.body["externalDataConfiguration"], record.body["schema"]["fields"]
+        found = self.external.relation(reference.dotted, external, fields)
+        self.bytes += found.bytes
+        return found
+
+    def defined(self, name: str) -> Relation | None:
+        found = self.external.defined(name)
+        if found is not None:
+            self.bytes += found.bytes
+        return found
 
     def _size(self, reference: TableReference, record: Record, name: str) -> int:
         if self._snapshot is not None:

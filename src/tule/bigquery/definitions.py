@@ -25,7 +25,7 @@ from tule.bigquery.references import DatasetReference, ModelReference, TableRefe
 from tule.bigquery.schemas import JsonField
 from tule.bigquery.sql.catalog import Name
 from tule.bigquery.sql.statements import AlterTable, CreateSchema, CreateTable, CreateView, Drop, DropSchema
-from tule.bigquery.tables import TABLE, VIEW, Tables, physical_of
+from tule.bigquery.tables import EXTERNAL, TABLE, VIEW, Tables, physical_of
 from tule.bigquery.types import fields_from_rest
 from tule.kernel.records import Record, Records
 
@@ -84,7 +84,7 @@ class Definitions:
             return None
         if not statement.if_not_exists:
             raise already_exists("Table", target)
-        return Outcome({"query": _ddl("SKIP", target)})
+        return Outcome({"query": ddl("SKIP", target)})
 
     def create_table(self, statement: CreateTable) -> Outcome:
         """CREATE TABLE without a query: from columns, or LIKE, COPY or CLONE of another table."""
@@ -112,13 +112,13 @@ class Definitions:
         target = _table(statement.target)
         try:
             body = self._tables.table_body(target, _described(statement.options, _TABLE_OPTIONS), list(fields))
-            body |= schemas.layout(_layout(statement), fields)
+            body |= schemas.layout(layout_of(statement), fields)
         except BaseException:
             if transaction is None:
                 self._physical.drop(target.project, name)
             raise
         existed = self._tables.find(target) is not None
-        about = {"query": _ddl("REPLACE" if existed else "CREATE", target)}
+        about = {"query": ddl("REPLACE" if existed else "CREATE", target)}
         if transaction is not None:
             transaction.made(target, body, name, replace=statement.replace)
             return Outcome(about)
@@ -145,7 +145,7 @@ class Definitions:
         def commit() -> None:
             self._tables.replace(target, body, None)
 
-        return Outcome({"query": _ddl("REPLACE" if existed else "CREATE", target)}, commit=commit)
+        return Outcome({"query": ddl("REPLACE" if existed else "CREATE", target)}, commit=commit)
 
     def drop(self, statement: Drop, transaction: Transaction | None = None) -> Outcome:
         """DROP TABLE, VIEW or MODEL; in a ``transaction`` of a temporary table."""
@@ -153,20 +153,20 @@ class Definitions:
             return self._drop_model(statement)
         target = _table(statement.target)
         record = self._tables.find(target)
-        wanted = VIEW if statement.kind == "DROP_VIEW" else TABLE
+        wanted = {"DROP_VIEW": VIEW, "DROP_EXTERNAL_TABLE": EXTERNAL}.get(statement.kind, TABLE)
         if record is None:
             if statement.if_exists:
-                return Outcome({"query": _ddl("SKIP", target)})
+                return Outcome({"query": ddl("SKIP", target)})
             self._datasets.check(target.parent)
             raise not_found("Table", target, location=self._datasets.location(target.parent))
-        if record.body["type"] != wanted:
+        if record.body["type"] != wanted and not (statement.kind == "DROP_TABLE" and record.body["type"] == EXTERNAL):
             raise invalid_query(
                 f"{target} is not allowed for this operation because it is currently a {record.body['type']}."
             )
         if transaction is not None:
             transaction.dropped(target)
-            return Outcome({"query": _ddl("DROP", target)})
-        return Outcome({"query": _ddl("DROP", target)}, commit=lambda: self._tables.delete(target))
+            return Outcome({"query": ddl("DROP", target)})
+        return Outcome({"query": ddl("DROP", target)}, commit=lambda: self._tables.delete(target))
 
     def _drop_model(self, statement: Drop) -> Outcome:
         name = statement.target
@@ -175,10 +175,10 @@ class Definitions:
         record = self._models.find(target)
         if record is None:
             if statement.if_exists:
-                return Outcome({"query": _ddl("SKIP", place)})
+                return Outcome({"query": ddl("SKIP", place)})
             self._datasets.check(target.parent)
             raise not_found("Model", target)
-        return Outcome({"query": _ddl("DROP", place)}, commit=lambda: self._models.remove(record))
+        return Outcome({"query": ddl("DROP", place)}, commit=lambda: self._models.remove(record))
 
     def alter_table(self, statement: AlterTable) -> Outcome:
         """ALTER TABLE: the actions of one statement together."""
@@ -197,10 +197,10 @@ class Definitions:
         record = self._tables.find(target)
         if record is None:
             if statement.if_exists:
-                return Outcome({"query": _ddl("SKIP", target)})
+                return Outcome({"query": ddl("SKIP", target)})
             self._datasets.check(target.parent)
             raise not_found("Table", target, location=self._datasets.location(target.parent))
-        about = {"query": _ddl("ALTER", target)}
+        about = {"query": ddl("ALTER", target)}
         change = _described(statement.options, _TABLE_OPTIONS, clears=True)
         old: list[JsonField] = record.body["schema"]["fields"]
         fields, origin = _columns(statement, target, old)
@@ -285,7 +285,7 @@ def _table(name: Name) -> TableReference:
     return TableReference(name.project, name.dataset, name.table).checked()
 
 
-def _ddl(operation: str, target: TableReference) -> dict[str, Any]:
+def ddl(operation: str, target: TableReference) -> dict[str, Any]:
     return {"ddlOperationPerformed": operation, "ddlTargetTable": target.json()}
 
 
@@ -347,6 +347,11 @@ _SCHEMA_OPTIONS = {
 }
 
 
+def described_table(options: Mapping[str, Any]) -> dict[str, Any]:
+    """OPTIONS of a table as fields of the REST resource."""
+    return _described(options, _TABLE_OPTIONS)
+
+
 def _described(options: Mapping[str, Any], known: Mapping[str, str], *, clears: bool = False) -> dict[str, Any]:
     """OPTIONS as fields of the REST resource; an option that is not done is refused by name."""
     made: dict[str, Any] = {}
@@ -377,7 +382,7 @@ def _milliseconds(value: Any) -> int:
         raise invalid_query(f"expiration_timestamp must be a TIMESTAMP literal; given: {value!r}") from None
 
 
-def _layout(statement: CreateTable) -> dict[str, Any]:
+def layout_of(statement: CreateTable) -> dict[str, Any]:
     """PARTITION BY and CLUSTER BY as the REST resource writes them."""
     made: dict[str, Any] = {}
     if statement.cluster_by:

@@ -81,6 +81,10 @@ class Session(Protocol):
     def temporary(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str:
         """A table of this session alone, as a relation to be used in its SQL; gone when the session closes."""
 
+    def stream(self, schema: pa.Schema, batches: Callable[[], Iterable[pa.RecordBatch]]) -> str:
+        """A relation whose rows are made anew by ``batches`` whenever a statement of this session reads them, and kept
+        nowhere; gone when the session closes. What ``batches`` raises comes out of the statement as it is."""
+
     def temporary_as(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> str:
         """A table of this session alone, made of a query's rows."""
 

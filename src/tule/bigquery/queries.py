@@ -16,11 +16,14 @@ import pyarrow as pa
 
 from tule.bigquery import schemas
 from tule.bigquery.catalog import Guard, KeptRows, SessionCatalog
+from tule.bigquery.data_statements import DataStatements
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.definitions import Definitions
 from tule.bigquery.destinations import Destination, WriteLocks
 from tule.bigquery.engine import Session
 from tule.bigquery.errors import invalid, invalid_query, not_found, not_implemented
+from tule.bigquery.external.relations import ExternalRelations
+from tule.bigquery.external.tables import ExternalTables
 from tule.bigquery.jobs import Job, Jobs, Outcome
 from tule.bigquery.model_statements import ModelStatements, Run, reference
 from tule.bigquery.physical import Physical, fit, new_name, note
@@ -46,6 +49,7 @@ from tule.bigquery.sql.routine_statements import PROCEDURE, RoutineDefinition
 from tule.bigquery.sql.statements import (
     AlterModelOptions,
     AlterTable,
+    CreateExternalTable,
     CreateModel,
     CreateRoutineNamed,
     CreateSchema,
@@ -56,6 +60,8 @@ from tule.bigquery.sql.statements import (
     DropRoutineNamed,
     DropSchema,
     ExportModelTo,
+    ExportQuery,
+    LoadFiles,
     Query,
     Statement,
 )
@@ -85,7 +91,8 @@ class Line:
 
 
 class Queries:
-    """Runs query jobs. ``models`` is None where machine learning is not installed."""
+    """Runs query jobs. ``models`` is None where machine learning is not installed; ``data`` and ``external``
+    are set by the warehouse."""
 
     def __init__(
         self,
@@ -113,6 +120,8 @@ class Queries:
         self._routines = routines
         self._parsed = parsed
         self.models: ModelStatements | None = None
+        self.data: DataStatements
+        self.external: ExternalTables
 
     # -- looking
 
@@ -128,6 +137,7 @@ class Queries:
         looking: bool = False,
         scope: Scope | None = None,
         transaction: Transaction | None = None,
+        external: Mapping[str, Any] | None = None,
     ) -> Iterator[Line]:
         """A session and a catalog for one statement, which is only looked at with ``looking``; everything is let go at
         the end. ``scope`` tells what names mean in a script; a ``transaction`` has a session of its own."""
@@ -141,6 +151,7 @@ class Queries:
             )  # fmt: skip
 
             check = job.check if job else _nothing
+            catalog.external = ExternalRelations(self.external, session, check, external)
 
             def context() -> Context:
                 made = Context(catalog, project, dataset, values, now=self._jobs.now(), scope=scope or Scope())
@@ -162,7 +173,10 @@ class Queries:
             if plan.session is not None:
                 scope = replace(scope, temporary=plan.session.temporary, functions=plan.session.state.functions)
             project = plan.names_project or plan.project
-            with self.line(project, plan.dataset, plan.parameters, plan.guard, looking=True, scope=scope) as line:
+            external = plan.config.get("tableDefinitions")
+            with self.line(
+                project, plan.dataset, plan.parameters, plan.guard, looking=True, scope=scope, external=external
+            ) as line:
                 compiled = line.compile(tree)
                 if isinstance(statement, Query):
                     schema = _columns(line.session.schema(compiled.sql, compiled.parameters))
@@ -273,6 +287,14 @@ class Queries:
             case DropRoutineNamed():
                 plan.guard("bigquery.routines.delete", _routine(statement.target))
                 return self._routines.drop(statement)
+            case LoadFiles():
+                plan.guard("bigquery.tables.updateData", _table(statement.table.target).name)
+                return self.data.load(job, statement)
+            case ExportQuery():
+                return self._export(job, plan, statement)
+            case CreateExternalTable():
+                plan.guard("bigquery.tables.create", _table(statement.target).name)
+                return self.data.create_external(statement)
             case CreateModel() | AlterModelOptions() | ExportModelTo():
                 return self._model(job, plan, statement)
         raise not_implemented(f"The statement {statement.kind}")
@@ -280,7 +302,7 @@ class Queries:
     def _line(self, job: Job, plan: QueryPlan) -> Any:
         return self.line(
             plan.names_project or plan.project, plan.dataset, plan.parameters, plan.guard, job, scope=plan.scope,
-            transaction=plan.transaction,
+            transaction=plan.transaction, external=plan.config.get("tableDefinitions"),
         )  # fmt: skip
 
     def _within_budget(self, plan: QueryPlan, size: int) -> None:
@@ -345,6 +367,14 @@ class Queries:
         outcome = destination.store(job, fields, make, statistics)
         outcome.private["result"] = {"table": plan.destination.json()}
         return outcome
+
+    def _export(self, job: Job, plan: QueryPlan, statement: ExportQuery) -> Outcome:
+        with self._line(job, plan) as line:
+            compiled = line.compile(statement.query)
+            self._within_budget(plan, line.catalog.bytes)
+            result = line.session.query(compiled.sql, compiled.parameters)
+            _columns(result.schema)
+            return Outcome({"query": {**self._about(line), **self.data.export(job, statement, result, result.batches)}})
 
     def _dml(self, job: Job, plan: QueryPlan, statement: Dml) -> Outcome:
         target = _table(statement.target)

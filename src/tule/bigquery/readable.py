@@ -8,12 +8,11 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from tule.bigquery.errors import invalid
 from tule.bigquery.physical import Physical, fit
 from tule.bigquery.references import TableReference
 from tule.bigquery.results import Rows
 from tule.bigquery.schemas import JsonField
-from tule.bigquery.tables import VIEW, Tables, physical_of
+from tule.bigquery.tables import TABLE, Tables, not_a_table, physical_of
 from tule.bigquery.types import Field, fields_from_rest, fields_of
 
 
@@ -53,15 +52,15 @@ class Sources:
         self.kept: KeptRows = lambda reference: None
 
     def open(self, reference: TableReference) -> Readable:
-        """Raises NotFound for a name that means nothing, InvalidArgument for a view."""
+        """Raises NotFound for a name that means nothing, InvalidArgument for a view or an external table."""
         record = self._tables.find(reference)
         if record is None:
             rows = self.kept(reference)
             if rows is None:
                 raise self._tables.missing(reference)
             return of_rows(rows, reference.name)
-        if record.body["type"] == VIEW:
-            raise invalid(f"{reference} is not allowed for this operation because it is currently a VIEW.")
+        if record.body["type"] != TABLE:
+            raise not_a_table(reference, record.body["type"])
         name, project = physical_of(record), reference.project
 
         def read(start: int, count: int | None) -> Iterator[pa.RecordBatch]:

@@ -22,7 +22,7 @@ from tule.kernel.errors import Aborted
 from tule.kernel.records import Record, Records
 
 KIND = "bigquery#table"
-TABLE, VIEW = "TABLE", "VIEW"
+TABLE, VIEW, EXTERNAL = "TABLE", "VIEW", "EXTERNAL"
 # What clients send back from an earlier answer: taken, never stored.
 OUTPUT_FIELDS = (
     "kind", "etag", "id", "selfLink", "creationTime", "lastModifiedTime", "type", "location", "numBytes", "numRows",
@@ -32,13 +32,15 @@ _LONGEST_TEXT = 16_384
 
 Views = Callable[[TableReference, str], list[JsonField]]
 Anonymous = Callable[[TableReference], dict[str, Any] | None]
+ExternalSchema = Callable[[Mapping[str, Any], Any], list[JsonField]]
 
 
 class Tables:
     """The tables of all projects. Answers are REST resources; safe to use from any thread.
 
     ``view_schema`` tells the columns of a view's query (and raises for one that cannot run); ``anonymous`` the resource of
-    a query's result. Both are set by the warehouse, which is built after this.
+    a query's result; ``external_schema`` the columns of an external table, of its configuration and those given. They are
+    set by the warehouse, which is built after this.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Tables:
         self._base_url = base_url
         self.view_schema: Views = lambda reference, query: []
         self.anonymous: Anonymous = lambda reference: None
+        self.external_schema: ExternalSchema = lambda external, fields: schemas.checked(fields or [])
 
     # -- reading
 
@@ -152,7 +155,7 @@ class Tables:
     # -- writing
 
     def insert(self, dataset: DatasetReference, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Create an empty table, or a view."""
+        """Create an empty table, a view or an external table."""
         reference = TableReference.read({**dataset.json(), **(body.get("tableReference") or {})}, dataset.project)
         if reference.parent != dataset:
             raise invalid(f"tableReference must name a table of {dataset}; given: {reference}")
@@ -161,6 +164,8 @@ class Tables:
             raise already_exists("Table", reference)
         if body.get("view"):
             return self.resource(self.create(reference, self.view_body(reference, body)))
+        if body.get("externalDataConfiguration"):
+            return self.resource(self.create(reference, self.external_body(reference, body)))
         stored = self.table_body(reference, body, (body.get("schema") or {}).get("fields") or [])
         physical = self._physical.create(reference.project, stored["schema"]["fields"])
         try:
@@ -199,6 +204,20 @@ class Tables:
             "type": VIEW,
             "schema": {"fields": fields},
             "view": {"query": query, "useLegacySql": False},
+        }
+        return made | self._described(body) | self._expiration(reference, body, True)
+
+    def external_body(self, reference: TableReference, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The record body of an external table: with the columns given, or those that its files show now."""
+        if laid := [key for key in ("timePartitioning", "rangePartitioning", "clustering") if body.get(key)]:
+            raise invalid(f"An external table must not have {laid[0]}: files are partitioned by hivePartitioningOptions")
+        external = {key: value for key, value in body["externalDataConfiguration"].items() if value is not None}
+        given = (external.pop("schema", None) or body.get("schema") or {}).get("fields")
+        made = {
+            "tableReference": reference.json(),
+            "type": EXTERNAL,
+            "schema": {"fields": self.external_schema(external, given)},
+            "externalDataConfiguration": external,
         }
         return made | self._described(body) | self._expiration(reference, body, True)
 
@@ -329,7 +348,7 @@ class Tables:
             for key, value in body.items()
             if value is not None and key not in OUTPUT_FIELDS and key != "tableReference"
         }
-        keys = ("tableReference", "type", "schema", "view")
+        keys = ("tableReference", "type", "schema", "view", "externalDataConfiguration")
         kept: dict[str, Any] = {key: record.body[key] for key in keys if key in record.body}
         return self._store(record, {**kept, **given}, given, etag)
 
@@ -343,9 +362,14 @@ class Tables:
             if "view" not in change and "schema" in change:
                 new["view"] = record.body["view"]
             stored, physical = self.view_body(reference, new), None
+        elif record.body["type"] == EXTERNAL:
+            if "externalDataConfiguration" in change and "schema" not in change:
+                # Other files may show other columns.
+                new.pop("schema", None)
+            stored, physical = self.external_body(reference, new), None
         else:
-            if new.get("view"):
-                raise invalid(f"A table cannot become a view: {reference}")
+            if new.get("view") or new.get("externalDataConfiguration"):
+                raise invalid(f"A table cannot become a view or an external table: {reference}")
             fields = schemas.checked((new.get("schema") or {}).get("fields") or [])
             schema = schemas.updated(reference, record.body["schema"]["fields"], fields)
             self._same_partitioning(record.body, new)
@@ -426,9 +450,14 @@ class Tables:
         return named | self.history.physical_names(project)
 
 
+def not_a_table(reference: TableReference, kind: str) -> Exception:
+    """The error of an operation that needs a table's own rows."""
+    word = "an EXTERNAL" if kind == EXTERNAL else f"a {kind}"
+    return invalid(f"{reference} is not allowed for this operation because it is currently {word}.")
+
+
 def physical_of(record: Record) -> str:
     """The physical table that holds a table's rows."""
     if record.body["type"] != TABLE:
-        reference = TableReference.of(record.name)
-        raise invalid(f"{reference} is not allowed for this operation because it is currently a VIEW.")
+        raise not_a_table(TableReference.of(record.name), record.body["type"])
     return str(record.body["_tule"]["physical"])

@@ -13,11 +13,13 @@ from tule.bigquery.anonymous import AnonymousTables
 from tule.bigquery.answers import Answers
 from tule.bigquery.catalog import Guard, PublicTables
 from tule.bigquery.copies import Copies
+from tule.bigquery.data_statements import DataStatements
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.definitions import Definitions
 from tule.bigquery.destinations import WriteLocks
 from tule.bigquery.engine import QueryEngine
 from tule.bigquery.errors import invalid, not_found
+from tule.bigquery.external.tables import ExternalTables
 from tule.bigquery.extracts import Extracts
 from tule.bigquery.javascript import Engine, Functions
 from tule.bigquery.job_requests import JobRequests
@@ -128,8 +130,10 @@ class Warehouse:
         )
         self._objects = objects
         self.files = SourceFiles(objects, folders)
+        self.external = ExternalTables(self.files)
         self.loads = Loads(self.tables, self.physical, locks, self.files)
         self.extracts = Extracts(self.sources, objects, home.folder("uploads"))
+        self.queries.data = DataStatements(self.datasets, self.tables, self.loads, self.extracts)
         self.copies = Copies(self.tables, self.sources, self.physical, locks)
         self.requests = JobRequests(
             clock=clock,
@@ -151,6 +155,8 @@ class Warehouse:
         self.sources.kept = self.anonymous.rows
         self.tables.anonymous = self.anonymous.resource
         self.tables.view_schema = lambda reference, text: self.queries.view_schema(reference.project, text, _trusted)
+        self.queries.external = self.external
+        self.tables.external_schema = self.external.schema
         self.routines.validate = self.queries.check_routine
         self._timer: Callable[[], None] | None = None
         self._timer_lock = threading.Lock()

@@ -42,7 +42,7 @@ def raw_batches(source: AnySource, format: str, columns: Sequence[str] | None = 
 
         reader = orc.ORCFile(source.raw())
         for number in range(reader.nstripes):
-            stripe = reader.read_stripe(number)
+            stripe = reader.read_stripe(number, columns=columns)
             yield from pa.Table.from_batches([stripe]).to_batches(max_chunksize=_ROWS)
     except (pa.ArrowInvalid, OSError) as error:
         raise _unreadable(source, format, error) from error
@@ -51,11 +51,15 @@ def raw_batches(source: AnySource, format: str, columns: Sequence[str] | None = 
 def batches(
     sources: Sequence[AnySource], fields: Sequence[Field], format: str, *, ignore_unknown: bool = False
 ) -> Iterator[pa.RecordBatch]:
-    """Typed batches of all files in turn."""
+    """Typed batches of all files in turn; other columns than those of ``fields`` are not read."""
+    wanted = {each.name.lower() for each in fields}
     for source in sources:
-        check_columns(schema_of(source, format), fields, source, ignore_unknown=ignore_unknown)
+        schema = schema_of(source, format)
+        check_columns(schema, fields, source, ignore_unknown=ignore_unknown)
+        read = [name for name in schema.names if name.lower() in wanted]
         row = 0
-        for batch in raw_batches(source, format):
+        # Without one column there would be no rows.
+        for batch in raw_batches(source, format, (read or schema.names[:1]) if len(read) < len(schema) else None):
             yield fitted(batch, fields, source.name, row)
             row += batch.num_rows
 

@@ -190,6 +190,9 @@ class _NoTables:
     def resolve(self, name: Name, at: datetime.datetime | None = None) -> Relation:
         raise NotFound(f"Not found: Table {name}", reason="notFound")
 
+    def defined(self, name: str) -> None:
+        return None
+
     def tables(self, project: str, dataset: str) -> Sequence[str]:
         return ()
 

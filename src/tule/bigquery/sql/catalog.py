@@ -31,6 +31,14 @@ class Relation:
     relation: str = ""
     query: str = ""
     project: str = ""
+    read: Callable[[Callable[[str], bool]], str] | None = None
+    """Makes the relation with those columns for whose names a test holds; None where ``relation`` is all there is."""
+    pseudo: Sequence[Field] = ()
+    """Columns that can be named but are not in ``*``."""
+    bytes: int = 0
+    """The size of what ``read`` reads."""
+    filter_on: Sequence[str] = ()
+    """Columns of which a query must filter by one."""
     rows: int | None = None
     """How many of the relation's first rows are meant; None for all."""
 
@@ -60,6 +68,9 @@ class Catalog(Protocol):
 
     def constant(self, sql: str, parameters: Mapping[str, Any]) -> Any:
         """The value of a query of the engine's dialect that reads no tables."""
+
+    def defined(self, name: str) -> Relation | None:
+        """The external table that the query itself defines under a bare name."""
 
     def tables(self, project: str, dataset: str) -> Sequence[str]:
         """Names of the tables of a dataset, for wildcard tables."""

@@ -16,6 +16,7 @@ from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import ParseError, TokenError
 
 from tule.bigquery.sql.byte_literals import RAW_PREFIXES, byte_literal, printed_bytes, raw_literal
+from tule.bigquery.sql.data_statements import STATEMENTS, is_data_statement, parse_data_statement
 from tule.bigquery.sql.routine_statements import (
     CreateRoutine,
     DropRoutine,
@@ -153,6 +154,7 @@ class GoogleSQL(BigQuery):
             TableRef: lambda self, node: f"TABLE {self.sql(node, 'this')}",
             CreateRoutine: lambda self, node: node.args["text"],
             DropRoutine: lambda self, node: node.args["text"],
+            **{kind: lambda self, node: node.args["text"] for kind in STATEMENTS},
             ExportModel: lambda self, node: _joined(
                 "EXPORT MODEL", self.sql(node, "this"), self.sql(node, "properties")
             ),
@@ -203,13 +205,13 @@ def _tokens(text: str) -> list[Any]:
 
 _SCRIPTING = frozenset(
     {"DECLARE", "IF", "LOOP", "WHILE", "REPEAT", "FOR", "BEGIN", "CALL", "EXECUTE", "RETURN", "LEAVE", "ITERATE", "BREAK",
-     "CONTINUE", "RAISE", "COMMIT", "ROLLBACK", "SET", "ASSERT", "GRANT", "REVOKE", "LOAD", "CASE"}
+     "CONTINUE", "RAISE", "COMMIT", "ROLLBACK", "SET", "ASSERT", "GRANT", "REVOKE", "CASE"}
 )  # fmt: skip
 
 
 _STARTERS = frozenset(
     {"SELECT", "WITH", "FROM", "(", "INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "DROP", "ALTER", "EXPORT",
-     "EXPLAIN", "DESCRIBE", "SHOW", "UNDROP"}
+     "LOAD", "EXPLAIN", "DESCRIBE", "SHOW", "UNDROP"}
 )  # fmt: skip
 
 
@@ -226,6 +228,8 @@ def parse(text: str) -> exp.Expression:
         raise _invalid("Syntax error: Unexpected end of statement")
     if is_routine_statement(words):
         return parse_routine_statement(text)
+    if is_data_statement(words):
+        return parse_data_statement(text)
     if words[0] in _SCRIPTING:
         raise Unimplemented(
             f"Tule does not run {words[0]} statements", do="run plain statements one by one", reason="notImplemented"

@@ -274,7 +274,7 @@ def _clause(cursor: Cursor, kind: str, made: dict[str, Any]) -> None:
                 raise _refused(f"functions in the language {name}", "write them in SQL or JavaScript")
             raise cursor.text.error(f"Unsupported language: {name}", place)
     elif cursor.at("OPTIONS"):
-        made["options"] = {**made["options"], **_options(cursor)}
+        made["options"] = {**made["options"], **options_clause(cursor)}
     elif cursor.at("REMOTE") or cursor.at("WITH", "CONNECTION"):
         raise _refused("remote functions", "write the function in SQL or JavaScript")
     else:
@@ -287,7 +287,7 @@ def _procedure(cursor: Cursor) -> dict[str, Any]:
     made: dict[str, Any] = {"options": {}}
     while not cursor.done and not cursor.at("BEGIN"):
         if cursor.at("OPTIONS"):
-            made["options"] = {**made["options"], **_options(cursor)}
+            made["options"] = {**made["options"], **options_clause(cursor)}
         elif cursor.at("LANGUAGE") or cursor.at("WITH", "CONNECTION") or cursor.at("EXTERNAL"):
             raise _refused("stored procedures for Apache Spark", "write the procedure in SQL")
         else:
@@ -343,12 +343,12 @@ def _query(cursor: Cursor) -> str:
     return body.strip()
 
 
-def _options(cursor: Cursor) -> dict[str, Any]:
-    """``OPTIONS (name = constant, ...)``"""
+def options_clause(cursor: Cursor, word: str = "OPTIONS") -> dict[str, Any]:
+    """``OPTIONS (name = constant, ...)``, by name in lower case."""
     from tule.bigquery.sql.parse import parse
     from tule.bigquery.sql.statements import options_of
 
-    cursor.expect("OPTIONS")
+    cursor.expect(word)
     start, end = cursor.bracketed()
     try:
         tree: Any = parse(f"CREATE MODEL m OPTIONS\n{cursor.part(start, end)}\nAS SELECT 1")

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from tule.bigquery.sql.catalog import Name, Temporary
 from tule.bigquery.sql.names import SESSION, full_name, parts
+from tule.bigquery.sql.data_statements import CreateExternal, DropExternal, ExportData, LoadData
 from tule.bigquery.sql.parse import AlterModel, ExportModel, printed
 from tule.bigquery.sql.routine_statements import (
     AGGREGATE,
@@ -58,6 +59,38 @@ class CreateTable(Statement):
     options: Mapping[str, Any] = field(default_factory=dict)
     partition_by: str = ""
     cluster_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CreateExternalTable(Statement):
+    """CREATE EXTERNAL TABLE. ``fields`` None: those that the files show. ``partitions``: the columns of WITH PARTITION
+    COLUMNS, empty where they are not listed, None without the clause."""
+
+    target: Name
+    replace: bool
+    if_not_exists: bool
+    fields: list[Field] | None
+    options: Mapping[str, Any]
+    partitions: list[Field] | None = None
+
+
+@dataclass(frozen=True)
+class ExportQuery(Statement):
+    """EXPORT DATA of a query's rows."""
+
+    query: exp.Expression
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LoadFiles(Statement):
+    """LOAD DATA. ``table`` has the target, its columns (None: those that the files show) and its layout; ``files`` are the
+    options of FROM FILES, ``partitions`` as in ``CreateExternalTable``."""
+
+    table: CreateTable
+    overwrite: bool
+    files: Mapping[str, Any]
+    partitions: list[Field] | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +216,20 @@ def statement(tree: exp.Expression, project: str, dataset: str | None, temporary
         return DropRoutineNamed(kind, tree, routine_name(tree.this, project, dataset), bool(tree.args.get("exists")))
     if isinstance(tree, exp.Drop):
         return _drop(tree, project, dataset, temporary)
+    if isinstance(tree, ExportData):
+        return ExportQuery("EXPORT_DATA", tree, tree.this, tree.args["options"])
+    if isinstance(tree, LoadData):
+        return _load_files(tree, project, dataset, temporary)
+    if isinstance(tree, CreateExternal):
+        fields = None if tree.args.get("table") is None else _columns(tree.args["table"])
+        target = full_name(_path(tree.this), project, dataset)
+        return CreateExternalTable(
+            "CREATE_EXTERNAL_TABLE", tree, target, bool(tree.args.get("replace")), bool(tree.args.get("exists")), fields,
+            tree.args["options"], _partitions(tree),
+        )  # fmt: skip
+    if isinstance(tree, DropExternal):
+        target = full_name(_path(tree.this), project, dataset)
+        return Drop("DROP_EXTERNAL_TABLE", tree, target, bool(tree.args.get("exists")))
     if isinstance(tree, exp.Alter):
         return _alter(tree, name(tree.this))
     raise Unimplemented(
@@ -274,8 +321,6 @@ def _create(tree: exp.Create, project: str, dataset: str | None, temporary: Temp
         for each in schema.expressions:
             if not isinstance(each, exp.ColumnDef | exp.PrimaryKey | exp.ForeignKey):
                 raise Unimplemented(f"Tule does not do {each.sql('bigquery')} in CREATE TABLE", reason="notImplemented")
-    partition = properties.find(exp.PartitionedByProperty) if properties is not None else None
-    cluster = properties.find(exp.ClusterProperty) if properties is not None else None
     return CreateTable(
         "CREATE_TABLE_AS_SELECT" if tree.expression is not None else "CREATE_TABLE",
         tree,
@@ -287,9 +332,52 @@ def _create(tree: exp.Create, project: str, dataset: str | None, temporary: Temp
         like,
         bool(copies),
         options,
-        partition.this.sql(dialect="bigquery") if partition is not None else "",
-        tuple(each.name for each in cluster.expressions) if cluster is not None else (),
+        **_layout_of(properties),
     )
+
+
+def _load_files(tree: LoadData, project: str, dataset: str | None, temporary: Temporary | None) -> Statement:
+    named, made = _path(tree.this), tree.args["table"]
+    properties = made.args.get("properties")
+    if tree.args.get("temporary"):
+        target = _temporary_target(named, "TABLE", temporary)
+    else:
+        target = full_name(named, project, dataset, temporary)
+    fields = _columns(made) if isinstance(made.this, exp.Schema) else None
+    layout = _layout_of(properties)
+    table = CreateTable("CREATE_TABLE", made, target, False, False, fields, None, options=tree.args["options"], **layout)
+    return LoadFiles("LOAD_DATA", tree, table, bool(tree.args.get("overwrite")), tree.args["files"], _partitions(tree))
+
+
+def _path(path: Sequence[str]) -> exp.Table:
+    names = [exp.to_identifier(each, quoted=True) for each in path]
+    head = exp.to_identifier(".".join(path[:-2]), quoted=True) if len(path) > 2 else None
+    return exp.Table(this=names[-1], db=names[-2] if len(names) > 1 else None, catalog=head)
+
+
+def _partitions(tree: exp.Expression) -> list[Field] | None:
+    given = tree.args.get("partitions")
+    if given is None:
+        return None
+    return [] if given is False else _columns(given)
+
+
+def _columns(tree: Any) -> list[Field]:
+    """The columns of a CREATE TABLE; anything else among them is refused."""
+    for each in tree.this.expressions:
+        if not isinstance(each, exp.ColumnDef):
+            raise Unimplemented(f"Tule does not do {each.sql('bigquery')} among these columns", reason="notImplemented")
+    return [_column(each) for each in tree.this.expressions]
+
+
+def _layout_of(properties: Any) -> dict[str, Any]:
+    """PARTITION BY and CLUSTER BY of a CREATE TABLE."""
+    partition = properties.find(exp.PartitionedByProperty) if properties is not None else None
+    cluster = properties.find(exp.ClusterProperty) if properties is not None else None
+    return {
+        "partition_by": partition.this.sql(dialect="bigquery") if partition is not None else "",
+        "cluster_by": tuple(each.name for each in cluster.expressions) if cluster is not None else (),
+    }
 
 
 def _created(named: Any, project: str, dataset: str | None, temporary: Temporary | None) -> Name:

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from tule.engines.duckdb.errors import translated
 from tule.engines.duckdb.functions import register
+from tule.engines.duckdb.streams import Stream
 from tule.engines.duckdb.types import arrow_field, column_type, quoted
 from tule.kernel.errors import Aborted, FailedPrecondition, InvalidArgument
 
@@ -189,6 +190,7 @@ class DuckDBSession:
         self._cursor = cursor
         self._temporary: list[str] = []
         self._left: list[str] = []
+        self._views: list[str] = []
         self._functions: list[str] = []
         self._stops: list[Callable[[], None]] = []
         self._failure: BaseException | None = None
@@ -201,7 +203,7 @@ class DuckDBSession:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (duckdb.Error, pa.ArrowInvalid, RuntimeError) as error:
+        except (duckdb.Error, pa.ArrowInvalid, OSError, RuntimeError) as error:
             self.aborted = self._depth > 0
             failure, self._failure = self._failure, None
             if failure is not None:
@@ -356,6 +358,23 @@ class DuckDBSession:
             self.execute(f"INSERT INTO temp.main.{name} SELECT * FROM {source}")
         return f"temp.main.{name}"
 
+    def stream(self, schema: pa.Schema, batches: Callable[[], Iterable[pa.RecordBatch]]) -> str:
+        source, view = f"a_{secrets.token_hex(8)}", f"v_{secrets.token_hex(8)}"
+        self._free()
+        self._cursor.register(source, Stream(schema, batches, self._failed))
+        self._left.append(source)
+        columns = ", ".join(
+            f"CAST({quoted(each.name)} AS {column_type(self._engine._field.from_arrow(each))}) AS {quoted(each.name)}"
+            for each in schema
+        )
+        self.execute(f"CREATE TEMP VIEW {view} AS SELECT {columns} FROM {source}")
+        self._views.append(view)
+        return f"temp.main.{view}"
+
+    def _failed(self, error: BaseException) -> None:
+        if self._failure is None:
+            self._failure = error
+
     def temporary_as(self, sql: str, parameters: Parameters = ()) -> str:
         name = self._temporary_name()
         self.execute(f"CREATE TEMP TABLE {name} AS {sql}", parameters)
@@ -428,6 +447,8 @@ class DuckDBSession:
         self._free()
         for name in self._temporary:
             self._cursor.execute(f"DROP TABLE IF EXISTS temp.main.{name}")
+        for name in self._views:
+            self._cursor.execute(f"DROP VIEW IF EXISTS temp.main.{name}")
         for name in self._left:
             self._cursor.unregister(name)
         for name in self._functions:
@@ -436,7 +457,7 @@ class DuckDBSession:
             except duckdb.Error as error:
                 # It went with a transaction that was rolled back.
                 _LOG.debug("function %s: %s", name, error)
-        self._temporary, self._left, self._functions, self._stops = [], [], [], []
+        self._temporary, self._left, self._functions, self._stops, self._views = [], [], [], [], []
         self._cursor.close()
 
 

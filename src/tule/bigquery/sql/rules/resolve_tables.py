@@ -6,8 +6,9 @@ relation gets the table's last name as alias where none is written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from sqlglot import exp
@@ -24,13 +25,14 @@ RESOLVED = "tule_resolved"
 
 
 def resolve_tables(tree: Any, context: Context) -> Any:
+    wanted = _Wanted(tree)
     for table in list(tree.find_all(exp.Table)):
         if table.meta.get(RESOLVED) or not isinstance(table.this, exp.Identifier) or _is_defined(table):
             continue
         if _is_path(table):
             table.replace(_unnested(table))
             continue
-        replacement = _meaning(table, context)
+        replacement = _meaning(table, context, wanted)
         alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(parts(table)[-1], quoted=True))
         replacement.set("alias", alias)
         for name in ("joins", "pivots", "laterals"):
@@ -53,8 +55,10 @@ def relation(text: str) -> exp.Table:
     return made
 
 
-def _meaning(table: exp.Table, context: Context) -> Any:
+def _meaning(table: exp.Table, context: Context, wanted: _Wanted) -> Any:
     written = parts(table)
+    if len(written) == 1 and (own := context.catalog.defined(written[0])) is not None:
+        return _read(own, written[0], table, wanted)
     upper = [each.upper() for each in written]
     if "INFORMATION_SCHEMA" in upper:
         at = upper.index("INFORMATION_SCHEMA")
@@ -73,6 +77,8 @@ def _meaning(table: exp.Table, context: Context) -> Any:
         return _wildcard(name, context)
     found = context.catalog.resolve(name, moment)
     context.tables.append(name)
+    if found.read is not None:
+        return _read(found, str(name), table, wanted)
     return _relation(found, name, context, moment)
 
 
@@ -104,6 +110,57 @@ def _with_columns(node: Any, fields: Sequence[Field]) -> Any:
     return node
 
 
+class _Wanted:
+    """Which columns a statement may mean: those whose names it holds anywhere, all where it has a ``*``."""
+
+    def __init__(self, tree: Any) -> None:
+        self._tree = tree
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(each.name.lower() for each in self._tree.find_all(exp.Identifier))
+
+    @cached_property
+    def _all(self) -> bool:
+        if any(self._tree.find(kind) is not None for kind in (exp.Merge, exp.Pivot)):
+            return True
+        return any(not isinstance(star.parent, exp.Func) for star in self._tree.find_all(exp.Star))
+
+    def of(self, table: exp.Table) -> Callable[[str], bool]:
+        alias = (table.alias or parts(table)[-1]).lower()
+        row = any(not each.table and each.name.lower() == alias for each in self._tree.find_all(exp.Column))
+        if self._all or row:
+            return lambda name: not name.startswith("_FILE_") or name.lower() in self._names
+        return lambda name: name.lower() in self._names
+
+
+def _read(found: Relation, name: str, table: exp.Table, wanted: _Wanted) -> Any:
+    """What is read when the engine comes to it: the columns that the statement may mean, and no others."""
+    if found.filter_on and not _filters(table, found.filter_on):
+        columns = ", ".join(f"'{each}'" for each in found.filter_on)
+        raise InvalidArgument(
+            f"Cannot query over table '{name}' without a filter over column(s) {columns} that can be used for partition "
+            "elimination",
+            reason="invalidQuery",
+            location="query",
+        )
+    assert found.read is not None
+    return _with_columns(relation(found.read(wanted.of(table))), [*found.fields, *found.pseudo])
+
+
+def _filters(table: exp.Table, keys: Sequence[str]) -> bool:
+    """Whether the query around a table filters by one of its columns ``keys``."""
+    select = table.find_ancestor(exp.Select)
+    if select is None or select.args.get("where") is None:
+        return False
+    alias = (table.alias or parts(table)[-1]).lower()
+    names = {each.lower() for each in keys}
+    return any(
+        each.name.lower() in names and each.table.lower() in ("", alias)
+        for each in select.args["where"].find_all(exp.Column)
+    )
+
+
 def _wildcard(name: Name, context: Context) -> Any:
     """``dataset.prefix*``: all tables of that prefix, with ``_TABLE_SUFFIX``."""
     prefix = name.table[:-1]
@@ -117,6 +174,10 @@ def _wildcard(name: Name, context: Context) -> Any:
         context.tables.append(one)
         suffix = exp.alias_(exp.Literal.string(each[len(prefix) :]), "_TABLE_SUFFIX", quoted=True)
         found = context.catalog.resolve(one)
+        if found.read is not None:
+            raise InvalidArgument(
+                f"External tables cannot be queried through prefix: {one}", reason="invalidQuery", location="query"
+            )
         fields = found.fields
         selects.append(exp.select(exp.Star(), suffix).from_(_relation(found, one, context)))
     union: Any = selects[0]

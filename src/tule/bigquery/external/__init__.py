@@ -1,0 +1,1 @@
+"""External tables: tables whose rows stay in the files that they are read from."""
