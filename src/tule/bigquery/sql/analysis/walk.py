@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import writes
 from tule.bigquery.sql.analysis.scopes import Columns, Scope, Source, unrecognized, wrong
 from tule.bigquery.sql.analysis.windows import random_windows, split
 from tule.bigquery.sql.context import Context
@@ -123,8 +122,6 @@ class Walk:
                     raise wrong(
                         f"Column {index + 1} in {word} has incompatible types: {a}, {b}", node.expression
                     ) from None
-            for key, given in (("this", left), ("expression", right)):
-                node.set(key, writes.branch(node.args[key], given, columns))
         elif left is None or right is None:
             columns = None
         self._order(node, Scope(scope, [Source("", columns)]))
@@ -511,8 +508,6 @@ class Walk:
     def _insert(self, tree: Any) -> None:
         target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
         columns = self._known(target)
-        if columns is not None:
-            writes.with_defaults(tree, target)
         names = [each.name for each in tree.this.expressions] if isinstance(tree.this, exp.Schema) else None
         kinds = self._insert_kinds(columns, names, tree)
         source = tree.expression
@@ -532,7 +527,6 @@ class Walk:
         if made is not None and kinds is not None:
             for (_, given), (name, wanted) in zip(made, kinds, strict=True):
                 _check_assignable(name, given, wanted, source)
-            writes.converted(tree, made, kinds)
 
     def _insert_kinds(self, columns: Columns | None, names: list[str] | None, tree: Any) -> Columns | None:
         if columns is None:
@@ -557,10 +551,8 @@ class Walk:
         _check_assignable(wanted[0], kind, wanted[1], holder, literal=literal)
         current = holder.args[key][index] if index is not None else holder.args[key]
         made = coerced(current, kind, wanted[1])
-        if wanted[1] is not None and wanted[1].name == "ARRAY":
-            made = writes.whole(made, wanted[1])
         if made is not current:
-            holder.set(key, made, index)
+            current.replace(made)
 
     def _update(self, tree: Any) -> None:
         scope = self._targets(tree.this)
@@ -597,7 +589,6 @@ class Walk:
         from tule.bigquery.sql.analysis.assignments import nested_assignments
 
         nested_assignments(items, target)
-        writes.set_defaults(items, tree.this)
         for each in items:
             name = each.this.name
             hit, kind = target.find(name.lower())
@@ -625,10 +616,9 @@ class Walk:
             if isinstance(then, exp.Update):
                 self._sets(then.expressions, inner, target, tree)
             elif isinstance(then, exp.Insert):
-                self._merge_insert(then, source_scope, target, using, tree.this)
+                self._merge_insert(then, source_scope, target, using)
 
-    def _merge_insert(self, then: Any, scope: Scope, target: Source, using: list[Source], table: Any) -> None:
-        writes.merge_defaults(then, table)
+    def _merge_insert(self, then: Any, scope: Scope, target: Source, using: list[Source]) -> None:
         row = isinstance(then.this, exp.Var) and then.this.name.upper() == "ROW"
         columns = target.columns
         if row:
