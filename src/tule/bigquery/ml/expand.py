@@ -19,6 +19,7 @@ from tule.bigquery.ml.arguments import Arguments, model_of, read_arguments
 from tule.bigquery.ml.batches import QueryBatches, Relation, actual
 from tule.bigquery.ml.functions import FUNCTIONS, REFUSED, Call, Function, RowFunction, TableFunction, Trained, form
 from tule.bigquery.ml.inputs import check_types, input_items
+from tule.bigquery.ml.mistakes import users_errors
 from tule.bigquery.ml.options.model_types import GLM
 from tule.bigquery.model_statements import Run
 from tule.bigquery.references import ModelReference
@@ -134,8 +135,9 @@ class _Expansion:
 
     def table(self, function: TableFunction) -> exp.Expression:
         data = self._given(function) if self._arguments.data is not None else None
-        answer = function.answer(Call(self._trained, self._values, data, self._arguments.array))
-        batches = () if self._run.looking else answer.batches()
+        with users_errors():
+            answer = function.answer(Call(self._trained, self._values, data, self._arguments.array))
+            batches = () if self._run.looking else answer.batches()
         return relation_node(self._run.session.temporary(answer.schema, iter(batches)))
 
     def _given(self, function: TableFunction) -> Batches:
@@ -172,8 +174,9 @@ class _Expansion:
             nodes.named(predict_sql.typed(nodes.field(nodes.column(ANSWER), each.name), _type_text(each)), each.name)
             for each in own
         ]
-        left_out = [nodes.column(name) for name in (ANSWER, *dropped)]
-        return nodes.select([*columns, exp.Star(except_=left_out)], nodes.subquery(inner))
+        if len(dropped) < len(rows.names):
+            columns.append(exp.Star(except_=[nodes.column(name) for name in (ANSWER, *dropped)]))
+        return nodes.select(columns, nodes.subquery(inner))
 
     def _computing(self, function: RowFunction, call: Call) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
         schema = pa.schema([_outward(each) for each in function.fields(call)])

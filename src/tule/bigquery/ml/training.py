@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,13 @@ from tule.bigquery.ml.batches import FileBatches, QueryBatches, Relation, Watche
 from tule.bigquery.ml.bundles import Bundles, Draft
 from tule.bigquery.ml.describe import describe
 from tule.bigquery.ml.functions import Trained
+from tule.bigquery.ml.mistakes import users_errors
 from tule.bigquery.ml.options import STEERING, ModelOptions
 from tule.bigquery.ml.options.model_types import FORECASTING
 from tule.bigquery.ml.split import KEY, Split, Splitter, key_of
 from tule.bigquery.ml.transform import Transform, fit_transform
 from tule.kernel.clock import Clock
-from tule.kernel.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
+from tule.kernel.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from tule.bigquery.model_statements import Run
@@ -83,7 +83,7 @@ class Training:
         draft = self._bundles.draft()
         try:
             # One snapshot for all passes over the rows.
-            with _users_errors(), self._run.session.transaction():
+            with users_errors(), self._run.session.transaction():
                 return self._train(draft, self._statement.query, started)
         except BaseException:
             draft.discard()
@@ -106,7 +106,7 @@ class Training:
         if label is not None and options.get("data_split_method"):
             splitter = Splitter(run, options, label, lambda tree: scans.kept(tree, run))
             split = splitter.split(data, key, special.get("data_split_col"))
-        model, evaluation = self._fit(draft, split, features, named)
+        model, evaluation = self._fit(draft, split, features, learn_options(options, named) | self._holidays(), special)
         raw = model.signature.input_names
         if transform is not None:
             raw = [each.name for each in transform.columns if each.name not in special.values()]
@@ -144,15 +144,15 @@ class Training:
         return scans.kept(rows.select(columns), self._run)
 
     def _fit(
-        self, draft: Draft, split: Split, features: list[str], named: dict[str, list[str]]
+        self, draft: Draft, split: Split, features: list[str], learned: Mapping[str, Any], special: Mapping[str, str]
     ) -> tuple[Model, FileBatches]:
         """The model, and the rows that are kept to evaluate it."""
         from tule.learn.models import FAMILIES as KNOWN
 
         run, options = self._run, self._options
-        label = next(iter(named.get("input_label_cols", ())), None)
+        label = special.get("input_label_cols")
         seen = [*features, *([label] if label else [])]
-        extra = [name for key in ("instance_weight_col", "kmeans_init_col") for name in named.get(key, ())]
+        extra = [special[key] for key in ("instance_weight_col", "kmeans_init_col") if key in special]
         held: FileBatches | None = None
         if split.held_out is not None:
             held_out = QueryBatches(run.batches, split.relation, seen, split.held_out, check=run.check)
@@ -164,11 +164,11 @@ class Training:
         model = KNOWN[options.type.family].fit(
             watched if held is None else rows,
             label=label,
-            options=learn_options(options, named),
+            options=learned,
             features=features,
             evaluation=held,
-            instance_weight=next(iter(named.get("instance_weight_col", ())), None),
-            initial_rows=next(iter(named.get("kmeans_init_col", ())), None),
+            instance_weight=special.get("instance_weight_col"),
+            initial_rows=special.get("kmeans_init_col"),
             warm_start=self._earlier.model if self._earlier is not None else None,
             progress=self._progress,
             clock=self._clock,
@@ -179,6 +179,28 @@ class Training:
             held = draft.keep(pa.schema([rows.schema.field(name) for name in seen]), iter(sample))
         return model, held
 
+    def _holidays(self) -> dict[str, Any]:
+        """The rows of custom_holiday as an option of learning."""
+        query = self._statement.holidays
+        if query is None:
+            return {}
+        if self._options.model_type not in FORECASTING:
+            raise _wrong(
+                f"custom_holiday is not supported for model type {self._options.model_type}", do="leave it out"
+            )
+        table = self._run.batches(query).table()
+        columns = []
+        for name in _HOLIDAY:
+            found = actual(table.schema.names, name)
+            if found is None and name in _HOLIDAY[:3]:
+                raise _wrong(
+                    f"custom_holiday must have the columns {', '.join(_HOLIDAY[:3])}",
+                    given=", ".join(table.schema.names),
+                    do=f"select {name}",
+                )
+            columns.append([None] * table.num_rows if found is None else table.column(found).to_pylist())
+        return {"custom_holidays": [list(row) for row in zip(*columns, strict=True)]}
+
     def _progress(self, iteration: int, loss: float, eval_loss: float | None, fraction: float) -> None:
         self._run.check()
         if iteration >= 0:
@@ -188,6 +210,9 @@ class Training:
         if self._earlier is None:
             return []
         return [*self._earlier.earlier_runs, self._earlier.model.iterations]
+
+
+_HOLIDAY = ("region", "holiday_name", "primary_date", "preholiday_days", "postholiday_days")
 
 
 def learn_options(options: ModelOptions, columns: Mapping[str, list[str]] | None = None) -> dict[str, Any]:
@@ -235,15 +260,3 @@ def _evaluated(model: Model, rows: FileBatches) -> dict[str, float]:
 
 def _wrong(message: str, *, given: object = None, do: str | None = None) -> InvalidArgument:
     return InvalidArgument(message, given=given, do=do, reason="invalidQuery", location="query")
-
-
-@contextmanager
-def _users_errors() -> Iterator[None]:
-    """What is wrong with data or options as BigQuery words such errors: the user's, never to be tried again."""
-    try:
-        yield
-    except (InvalidArgument, FailedPrecondition, ResourceExhausted) as error:
-        if error.reason is None:
-            error.reason = "resourcesExceeded" if isinstance(error, ResourceExhausted) else "invalidQuery"
-        error.location = "query"
-        raise

@@ -49,6 +49,12 @@ class ExportModel(exp.Expression):
     arg_types: ClassVar[dict[str, bool]] = {"this": True, "properties": False}
 
 
+class NamedQueries(exp.Expression):
+    """``(training_data AS (query), custom_holiday AS (query))``: the queries of CREATE MODEL as CTEs."""
+
+    arg_types: ClassVar[dict[str, bool]] = {"expressions": True}
+
+
 class AlterModel(exp.Expression):
     """``ALTER MODEL [IF EXISTS] name SET OPTIONS (...)``."""
 
@@ -97,6 +103,14 @@ class GoogleSQL(BigQuery):
             **BigQuery.Parser.PLACEHOLDER_PARSERS,
             tokens.TokenType.PLACEHOLDER: lambda self: self._parse_positional(),
         }
+
+        def _parse_ddl_select(self) -> Any:
+            """What CREATE is AS: a query, or the named queries of CREATE MODEL."""
+            ahead = [token.token_type for token in self._tokens[self._index : self._index + 4]]
+            kinds = tokens.TokenType
+            if ahead != [kinds.L_PAREN, kinds.VAR, kinds.ALIAS, kinds.L_PAREN]:
+                return super()._parse_ddl_select()
+            return self.expression(NamedQueries(expressions=self._parse_wrapped_csv(self._parse_cte)))
 
         def _parse_cast(self, strict: bool, safe: bool | None = None) -> Any:
             """``CAST(x AS type [FORMAT pattern [AT TIME ZONE zone]])``, with the pattern as it is written."""
@@ -150,6 +164,7 @@ class GoogleSQL(BigQuery):
         TRANSFORMS: ClassVar[dict[Any, Any]] = {
             **BigQuery.Generator.TRANSFORMS,
             ModelRef: lambda self, node: f"MODEL {self.sql(node, 'this')}",
+            NamedQueries: lambda self, node: f"({self.expressions(node)})",
             exp.ByteString: lambda self, node: printed_bytes(node),
             TableRef: lambda self, node: f"TABLE {self.sql(node, 'this')}",
             CreateRoutine: lambda self, node: node.args["text"],

@@ -11,7 +11,7 @@ from sqlglot import exp
 from tule.bigquery.sql.catalog import Name, Temporary
 from tule.bigquery.sql.names import SESSION, full_name, parts
 from tule.bigquery.sql.data_statements import CreateExternal, DropExternal, ExportData, LoadData
-from tule.bigquery.sql.parse import AlterModel, ExportModel, printed
+from tule.bigquery.sql.parse import AlterModel, ExportModel, NamedQueries, printed
 from tule.bigquery.sql.routine_statements import (
     AGGREGATE,
     PROCEDURE,
@@ -161,7 +161,7 @@ class DropRoutineNamed(Statement):
 
 @dataclass(frozen=True)
 class CreateModel(Statement):
-    """CREATE MODEL. ``transform``: the select list of TRANSFORM, None without one."""
+    """CREATE MODEL. ``transform``: the select list of TRANSFORM, ``holidays``: the query of custom ones, None without."""
 
     target: Name
     replace: bool
@@ -169,6 +169,7 @@ class CreateModel(Statement):
     options: Mapping[str, Any]
     query: exp.Expression | None
     transform: list[exp.Expression] | None = None
+    holidays: exp.Expression | None = None
 
 
 @dataclass(frozen=True)
@@ -413,9 +414,17 @@ def _create_model(
             )  # fmt: skip
     transform = next((each.expressions for each in found if isinstance(each, exp.TransformModelProperty)), None)
     query = tree.expression
+    holidays = None
+    if isinstance(query, NamedQueries):
+        named = {each.alias.lower(): each.this for each in query.expressions}
+        if "training_data" not in named or named.keys() - {"training_data", "custom_holiday"}:
+            raise _wrong(
+                "The named queries of CREATE MODEL must be training_data and custom_holiday; given: " + ", ".join(named)
+            )
+        query, holidays = named["training_data"], named.get("custom_holiday")
     if isinstance(query, exp.Subquery):
         query = query.unnest()
-    return CreateModel("CREATE_MODEL", tree, target, replace, absent, options, query, transform)
+    return CreateModel("CREATE_MODEL", tree, target, replace, absent, options, query, transform, holidays)
 
 
 def _schema(written: list[str], project: str) -> tuple[str, str]:

@@ -42,12 +42,16 @@ def pairs(call: Call) -> Answer:
 
     def batches() -> Iterator[pa.RecordBatch]:
         recommend: Any = model.recommend  # type: ignore[attr-defined]
+        # Read before the first pair is asked for: the engine reads and writes one after the other.
         chosen = _distinct(call, kinds)
-        for batch in recommend(chosen.get(user), chosen.get(item)):
-            columns = [batch.column(0), batch.column(1).cast(kinds[user]), batch.column(2).cast(kinds[item])]
-            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+        return (_typed(batch, schema) for batch in recommend(chosen.get(user), chosen.get(item)))
 
     return Answer(schema, batches)
+
+
+def _typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _distinct(call: Call, kinds: dict[str, pa.DataType]) -> dict[str, pa.Array]:
