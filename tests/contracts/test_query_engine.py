@@ -103,6 +103,32 @@ class QueryEngineContract:
         session.drop(P, "t_a1")
         assert engine.tables(P) == set()
 
+    def test_a_scan_keeps_the_order_in_which_rows_were_stored(self, engine: QueryEngine, session: Session) -> None:
+        session.create(P, "t_a1", FIELDS)
+
+        def scan(**part: Any) -> list[int]:
+            with session.transaction():
+                return [int(n) for n in session.scan(P, "t_a1", ["n"], **part).table().column("n").to_pylist()]
+
+        def add(first: int, last: int) -> None:
+            batch = pa.RecordBatch.from_pydict({"n": list(range(first, last))})
+            session.append(P, "t_a1", batch.schema, iter([batch]))
+
+        assert scan() == scan(start=5) == []
+        add(0, 100_000)
+        add(100_000, 300_000)
+        assert scan() == list(range(300_000))
+        assert scan(count=3) == [0, 1, 2]
+        assert scan(start=99_998, count=4) == [99_998, 99_999, 100_000, 100_001]
+        assert scan(start=299_999) == scan(start=299_999, count=7) == [299_999]
+        assert scan(start=300_000, count=1) == scan(count=0) == []
+        session.execute(f"DELETE FROM {engine.relation(P, 't_a1')} WHERE n % 3 = 0")
+        left = [n for n in range(300_000) if n % 3]
+        assert scan(start=120_000, count=70_000) == left[120_000:190_000]
+        add(300_000, 300_002)
+        assert scan(start=199_999) == [299_999, 300_000, 300_001]
+        assert session.scan(P, "t_a1").schema.names == ["n", "s"]
+
     def test_rows_are_added_by_the_names_of_columns(self, engine: QueryEngine, session: Session) -> None:
         session.create(P, "t_a1", FIELDS)
         batch = pa.RecordBatch.from_pydict({"s": ["x"]})

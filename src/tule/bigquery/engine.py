@@ -106,6 +106,21 @@ class Session(Protocol):
         ``interrupt`` and makes ``compute`` raise at once.
         """
 
+    def scan(
+        self,
+        project: str,
+        table: str,
+        columns: Sequence[str] | None = None,
+        *,
+        start: int = 0,
+        count: int | None = None,
+    ) -> Result:
+        """Rows of a physical table in the order they were stored, which stays the order of those rows whatever is appended.
+
+        ``columns``: all, or those of these names. A part from any ``start`` costs about as much as its own rows, unless
+        rows were deleted; to be used inside a transaction, for it may look twice.
+        """
+
     def drop(self, project: str, table: str) -> None:
         """Remove a physical table if it is there."""
 

@@ -33,6 +33,8 @@ class Physical:
         self._lock = threading.Lock()
         self._users: dict[tuple[str, str], int] = {}
         self._doomed: set[tuple[str, str]] = set()
+        self._watchers: dict[tuple[str, str], dict[str, Callable[[], None]]] = {}
+        self._changing: set[tuple[str, str]] = set()
         self._settled: dict[str, list[str]] = {}
         self._sizes: OrderedDict[tuple[str, str, int], int] = OrderedDict()
 
@@ -113,6 +115,46 @@ class Physical:
         with self.session() as session:
             session.drop(project, name)
 
+    # -- changes in place
+
+    @contextmanager
+    def changing(self, project: str, name: str) -> Iterator[None]:
+        """The rows that a table has may change during the block, which one writer at a time is in. Rows that are added
+        behind them are no change. Whoever watches the table is told before."""
+        key = (project, name)
+        with self._lock:
+            self._changing.add(key)
+            told = list(self._watchers.get(key, {}).values())
+        try:
+            for tell in told:
+                tell()
+            yield
+        finally:
+            with self._lock:
+                self._changing.discard(key)
+
+    def watch(self, project: str, name: str, who: str, tell: Callable[[], None]) -> bool:
+        """Call ``tell`` before rows of a table change, and keep it from being dropped, until ``unwatch``. False, and
+        nothing is promised, where they are being changed now."""
+        key = (project, name)
+        with self._lock:
+            if key in self._changing:
+                return False
+            self._watchers.setdefault(key, {})[who] = tell
+            self._users[key] = self._users.get(key, 0) + 1
+        return True
+
+    def unwatch(self, project: str, name: str, who: str) -> None:
+        """The end of ``watch``; idempotent."""
+        key = (project, name)
+        with self._lock:
+            watchers = self._watchers.get(key, {})
+            if watchers.pop(who, None) is None:
+                return
+            if not watchers:
+                del self._watchers[key]
+        self._let_go([key])
+
     # -- reading
 
     @contextmanager
@@ -125,24 +167,37 @@ class Physical:
         try:
             yield
         finally:
-            over = []
-            with self._lock:
-                for key in held:
-                    self._users[key] -= 1
-                    if not self._users[key]:
-                        del self._users[key]
-                        if key in self._doomed:
-                            self._doomed.discard(key)
-                            over.append(key)
-            for key in over:
-                self._drop(*key)
+            self._let_go(held)
 
-    def scan(self, project: str, name: str, *, start: int = 0, count: int | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows of a table in the order they were stored."""
-        with self.using([(project, name)]), self.session() as session:
-            window = f" LIMIT {count}" if count is not None else ""
-            window += f" OFFSET {start}" if start else ""
-            yield from session.query(f"SELECT * FROM {self.relation(project, name)}{window}").batches
+    def _let_go(self, held: Iterable[tuple[str, str]]) -> None:
+        over = []
+        with self._lock:
+            for key in held:
+                self._users[key] -= 1
+                if not self._users[key]:
+                    del self._users[key]
+                    if key in self._doomed:
+                        self._doomed.discard(key)
+                        over.append(key)
+        for key in over:
+            self._drop(*key)
+
+    def scan(
+        self,
+        project: str,
+        name: str,
+        columns: Sequence[str] | None = None,
+        *,
+        start: int = 0,
+        count: int | None = None,
+        settled: Callable[[], bool] = lambda: True,
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a table in the order they were stored; none where they are not what ``settled`` tells, which is
+        asked when nothing can change any more which rows come."""
+        with self.using([(project, name)]), self.session() as session, session.transaction():
+            batches = session.scan(project, name, columns, start=start, count=count).batches
+            if settled():
+                yield from batches
 
     def rows(self, project: str, name: str) -> int:
         with self.session() as session:
@@ -178,11 +233,11 @@ class Physical:
     # -- recovery
 
     def sweep(self, project: str, known: set[str]) -> int:
-        """Drop the tables that no record names: what a crash left behind. Their number."""
+        """Drop the tables that no record names: what a crash left behind. Their number, with those that are dropped
+        later because somebody watches them."""
         orphans = self.engine.tables(project) - known
-        with self.session() as session:
-            for name in orphans:
-                session.drop(project, name)
+        for name in orphans:
+            self.drop(project, name)
         return len(orphans)
 
 

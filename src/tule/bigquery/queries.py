@@ -386,12 +386,14 @@ class Queries:
             if record is None:
                 self._datasets.check(target.parent)
                 raise not_found("Table", target, location=self._datasets.location(target.parent))
-            physical_of(record)
+            physical = physical_of(record)
             before: dict[str, str | None] = {}
             with self._line(job, plan) as line:
                 compiled = line.compile(statement.tree)
                 self._within_budget(plan, line.catalog.bytes)
                 about = self._about(line)
+                if statement.kind != "INSERT":
+                    line.held.enter_context(self._physical.changing(target.project, physical))
                 with line.session.transaction():
                     if statement.kind != "INSERT":
                         before[target.name] = self._tables.history.copy(line.session, record)

@@ -1,16 +1,20 @@
-"""Read sessions of the Storage Read API: a snapshot of rows, cut into streams that can be read again from any row.
+"""Read sessions of the Storage Read API: rows as they are when the session is made, cut into streams that can be read again
+from any row.
 
-A query's result is such a snapshot already; of a table one is written when the session is made, so that streams give the
-same rows at the same offsets however the table changes meanwhile.
+A query's result never changes. A table's rows are read where they lie, as long as rows are only added behind them; before
+they change, the session is given a copy of them in a file. Rows that a restriction leaves are written down at once.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +23,14 @@ import pyarrow as pa
 from tule.bigquery import schemas
 from tule.bigquery.errors import invalid, not_found
 from tule.bigquery.formats.columnar import cast
-from tule.bigquery.readable import Readable, Sources
+from tule.bigquery.physical import Physical
+from tule.bigquery.readable import Sources
 from tule.bigquery.references import JobReference, TableReference
 from tule.bigquery.results import Rows, open_rows
 from tule.bigquery.types import Field, fields_of
 from tule.kernel.clock import Clock
 from tule.kernel.home import Home
-from tule.kernel.records import Records
+from tule.kernel.records import Record, Records
 
 KIND = "bigquery#readSession"
 KEPT = timedelta(hours=6)
@@ -38,6 +43,7 @@ ARROW, AVRO = "ARROW", "AVRO"
 
 Filtered = Callable[[TableReference, str], Iterator[pa.RecordBatch]]
 JobRows = Callable[[JobReference], Rows]
+Scan = Callable[[int, int], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
@@ -66,14 +72,15 @@ class StreamRows:
 
 
 class ReadSessions:
-    """Sessions are records, their snapshots files: both survive a restart, neither its time.
+    """Sessions are records, their copies files: both survive a restart, neither its time.
 
     ``filtered`` runs a query with a row restriction, ``job_rows`` finds the result of a job; set by the warehouse.
     """
 
-    def __init__(self, records: Records, sources: Sources, home: Home, clock: Clock) -> None:
+    def __init__(self, records: Records, sources: Sources, physical: Physical, home: Home, clock: Clock) -> None:
         self._records = records
         self._sources = sources
+        self._physical = physical
         self._clock = clock
         self._folder = home.folder("readsessions")
         self.filtered: Filtered
@@ -93,53 +100,91 @@ class ReadSessions:
         """A session over the rows that the table has now."""
         source = self._sources.open(table)
         fields = schemas.selected(source.fields, ",".join(selected))
-        session = secrets.token_hex(16)
-        place: dict[str, Any]
-        if source.kept is not None and not restriction:
-            rows, place = source.kept, {"table": table.json()}
-        else:
-            rows = self._snapshot(session, table, source, fields, restriction)
-            place = {"file": session}
-        count = _streams(rows.num_rows, most_streams)
-        cuts = [rows.num_rows * index // count for index in range(count + 1)] if count else [0]
+        name = f"projects/{project}/locations/us/sessions/{secrets.token_hex(16)}"
         expires = self._clock.now() + KEPT
-        name = f"projects/{project}/locations/us/sessions/{session}"
-        body = {
-            **place,
-            "cuts": cuts,
+        body: dict[str, Any] = {
             "columns": [each["name"] for each in fields],
             "fields": fields,
             "expires": expires.isoformat(),
             "compression": compression,
             "format": format,
         }
-        self._records.create(KIND, name, body)
-        streams = tuple(f"{name}/streams/{index}" for index in range(count))
-        size = rows.num_rows * 8 * len(fields)
-        return ReadSession(name, wire_schema(fields), fields, rows.num_rows, streams, expires, size)
+        if restriction:
+            rows = self._written(name, body, self.filtered(table, restriction), most_streams)
+        elif source.kept is not None:
+            rows = source.kept.num_rows
+            self._records.create(KIND, name, {**body, "table": table.json(), "cuts": _cuts(rows, most_streams)})
+        else:
+            assert source.physical is not None
+            found = self._in_place(name, body, source.physical, most_streams)
+            # Its rows are being changed: what they were before, or are by then, is written down.
+            rows = self._written(name, body, source.scan(), most_streams) if found is None else found
+        streams = tuple(f"{name}/streams/{index}" for index in range(len(_cuts(rows, most_streams)) - 1))
+        size = rows * 8 * len(fields)
+        return ReadSession(name, wire_schema(fields), fields, rows, streams, expires, size)
 
-    def _snapshot(
-        self,
-        session: str,
-        table: TableReference,
-        source: Readable,
-        fields: Sequence[schemas.JsonField],
-        restriction: str,
-    ) -> Rows:
-        path = self._folder / session
-        batches = self.filtered(table, restriction) if restriction else source.scan()
-        wanted = wire_schema(fields)
+    def _written(self, name: str, body: dict[str, Any], batches: Iterator[pa.RecordBatch], most_streams: int) -> int:
+        """Make a session of rows that are copied now; their number."""
+        file = _file(name)
+        rows = self._copy(file, body["fields"], batches)
+        self._records.create(KIND, name, {**body, "file": file, "cuts": _cuts(rows, most_streams)})
+        return rows
+
+    def _copy(self, file: str, fields: Sequence[schemas.JsonField], batches: Iterator[pa.RecordBatch]) -> int:
+        path, wanted, rows = self._folder / file, wire_schema(fields), 0
         try:
-            with path.open("xb") as file:
-                with pa.ipc.new_file(file, wanted) as writer:
+            with path.open("wb") as opened:
+                with pa.ipc.new_file(opened, wanted) as writer:
                     for batch in batches:
                         writer.write_batch(picked(batch, wanted))
-                file.flush()
-                os.fsync(file.fileno())
+                        rows += batch.num_rows
+                opened.flush()
+                os.fsync(opened.fileno())
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return open_rows(path)
+        return rows
+
+    # -- rows that lie in a table
+
+    def _in_place(self, name: str, body: dict[str, Any], table: tuple[str, str], most_streams: int) -> int | None:
+        """Make a session of the rows of a physical table; None where they are being changed now."""
+        made = threading.Event()
+
+        def about_to_change() -> None:
+            made.wait()
+            self._take_copy(name, table)
+
+        if not self._physical.watch(*table, name, about_to_change):
+            return None
+        try:
+            rows = self._physical.rows(*table)
+            self._records.create(KIND, name, {**body, "physical": list(table), "cuts": _cuts(rows, most_streams)})
+        except BaseException:
+            self._physical.unwatch(*table, name)
+            raise
+        finally:
+            made.set()
+        return rows
+
+    def _take_copy(self, name: str, table: tuple[str, str]) -> None:
+        """Write the rows of a session into a file, before they change in their table."""
+        record = self._records.find(name)
+        if record is not None and "physical" in record.body:
+            body = record.body
+            scan = self._physical.scan(*table, body["columns"], count=body["cuts"][-1])
+            self._copy(_file(name), body["fields"], scan)
+            self._records.update(name, lambda body: {**_without(body, "physical"), "file": _file(name)})
+        self._physical.unwatch(*table, name)
+
+    def recover(self) -> None:
+        """After a start: watch the tables again whose rows are read in place."""
+        for record in self._records.list(KIND).records:
+            if "physical" in record.body:
+                table = _table(record)
+                self._physical.watch(*table, record.name, partial(self._take_copy, record.name, table))
+
+    # -- reading
 
     def read(self, stream: str, offset: int) -> StreamRows:
         """The rows of a stream from row ``offset`` on; raises NotFound for a stream of no session that lives."""
@@ -147,37 +192,51 @@ class ReadSessions:
         if len(parts) == 8 and parts[4] == "jobs" and parts[6:] == ["streams", "_default"]:
             rows = self.job_rows(JobReference(parts[1], parts[5], parts[3]))
             fields = [each.rest() for each in fields_of(rows.schema)]
-            return self._from(rows, {"fields": fields}, 0, rows.num_rows, offset)
+            return _stream({"fields": fields}, rows.scan, 0, rows.num_rows, offset)
         name, _, number = stream.rpartition("/streams/")
-        record = self._records.find(name) if parts[4:5] == ["sessions"] else None
-        if record is None or datetime.fromisoformat(record.body["expires"]) <= self._clock.now():
+        record = self._live(name) if parts[4:5] == ["sessions"] else None
+        if record is None or not number.isdigit() or int(number) >= len(record.body["cuts"]) - 1:
             raise not_found("Stream", stream)
-        cuts = record.body["cuts"]
-        if not number.isdigit() or int(number) >= len(cuts) - 1:
-            raise not_found("Stream", stream)
-        start, stop = cuts[int(number)], cuts[int(number) + 1]
-        rows = self._rows(record.body, stream)
-        return self._from(rows, record.body, start, stop, offset)
+        start, stop = record.body["cuts"][int(number)], record.body["cuts"][int(number) + 1]
+        return _stream(record.body, self._scan(record, stream), start, stop, offset)
 
-    def _rows(self, body: dict[str, Any], stream: str) -> Rows:
+    def _live(self, name: str) -> Record | None:
+        record = self._records.find(name)
+        live = record is not None and datetime.fromisoformat(record.body["expires"]) > self._clock.now()
+        return record if live else None
+
+    def _scan(self, record: Record, stream: str) -> Scan:
+        """How the rows of a session are read; raises NotFound where they are no longer there."""
+        body = record.body
+        if "physical" in body:
+            return lambda start, stop: self._scan_table(record.name, stream, start, stop)
         if "file" in body:
             path: Path = self._folder / body["file"]
             if not path.exists():
                 raise not_found("Stream", stream)
-            return open_rows(path)
+            return open_rows(path).scan
         kept = self._sources.open(TableReference.read(body["table"], "")).kept
         if kept is None:
             raise not_found("Stream", stream)
-        return kept
+        return kept.scan
 
-    @staticmethod
-    def _from(rows: Rows, body: Mapping[str, Any], start: int, stop: int, offset: int) -> StreamRows:
-        if offset < 0 or offset > stop - start:
-            raise invalid(f"The offset must be within the stream's {stop - start} rows; given: {offset}")
-        fields = body["fields"]
-        schema = wire_schema(fields)
-        batches = (piece for batch in rows.scan(start + offset, stop) for piece in _pieces(picked(batch, schema)))
-        return StreamRows(schema, fields, batches, stop - start, body.get("compression"), body.get("format", ARROW))
+    def _scan_table(self, name: str, stream: str, start: int, stop: int) -> Iterator[pa.RecordBatch]:
+        """Rows out of their table, or out of the copy where one was made before the reading began."""
+        record = self._live(name)
+        if record is None:
+            raise not_found("Stream", stream)
+        if "physical" in record.body and start < stop:
+            found = self._physical.scan(
+                *_table(record), record.body["columns"], start=start, count=stop - start,
+                settled=lambda: self._records.get(name).body.get("physical") is not None,
+            )  # fmt: skip
+            first = next(found, None)
+            if first is not None:
+                yield from itertools.chain((first,), found)
+                return
+            record = self._records.get(name)
+        if start < stop:
+            yield from self._scan(record, stream)(start, stop)
 
     def sweep(self) -> None:
         """Forget sessions whose time is over, and files of none."""
@@ -186,6 +245,8 @@ class ReadSessions:
         for record in self._records.list(KIND).records:
             if datetime.fromisoformat(record.body["expires"]) <= now:
                 self._records.delete(record.name)
+                if "physical" in record.body:
+                    self._physical.unwatch(*_table(record), record.name)
             elif "file" in record.body:
                 live.add(record.body["file"])
         for path in self._folder.iterdir():
@@ -193,10 +254,39 @@ class ReadSessions:
                 path.unlink(missing_ok=True)
 
 
-def _streams(rows: int, most: int) -> int:
-    """How many streams: none for no rows, one for a hundred thousand rows each, at most what the caller can take."""
+def _cuts(rows: int, most: int) -> list[int]:
+    """Where streams begin, and the end: no stream for no rows, one for a hundred thousand rows each, at most what the
+    caller can take.
+
+    >>> _cuts(0, 0), _cuts(7, 0), _cuts(250_000, 2)
+    ([0], [0, 7], [0, 125000, 250000])
+    """
     wanted = min(_MOST_STREAMS, -(-rows // _ROWS_PER_STREAM))
-    return min(wanted, most) if most > 0 else wanted
+    count = min(wanted, most) if most > 0 else wanted
+    return [rows * index // count for index in range(count + 1)] if count else [0]
+
+
+def _table(record: Record) -> tuple[str, str]:
+    """The physical table (project, name) that a session is read from."""
+    project, name = record.body["physical"]
+    return project, name
+
+
+def _file(session: str) -> str:
+    return session.rsplit("/", 1)[1]
+
+
+def _without(body: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name != key}
+
+
+def _stream(body: Mapping[str, Any], scan: Scan, start: int, stop: int, offset: int) -> StreamRows:
+    if offset < 0 or offset > stop - start:
+        raise invalid(f"The offset must be within the stream's {stop - start} rows; given: {offset}")
+    fields = body["fields"]
+    schema = wire_schema(fields)
+    batches = (piece for batch in scan(start + offset, stop) for piece in _pieces(picked(batch, schema)))
+    return StreamRows(schema, fields, batches, stop - start, body.get("compression"), body.get("format", ARROW))
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

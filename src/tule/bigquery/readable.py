@@ -20,7 +20,8 @@ from tule.bigquery.types import Field, fields_from_rest, fields_of
 class Readable:
     """The rows behind a table's name, as they are now.
 
-    ``owner`` names these very rows: it changes when they are replaced. ``kept`` are rows that can never change.
+    ``owner`` names these very rows: it changes when they are replaced. ``kept`` are rows that can never change;
+    ``physical`` is the table (project, name) where rows can.
     """
 
     fields: list[JsonField]
@@ -28,6 +29,7 @@ class Readable:
     owner: str
     read: Callable[[int, int | None], Iterator[pa.RecordBatch]]
     kept: Rows | None = None
+    physical: tuple[str, str] | None = None
 
     @cached_property
     def columns(self) -> list[Field]:
@@ -66,7 +68,8 @@ class Sources:
         def read(start: int, count: int | None) -> Iterator[pa.RecordBatch]:
             return self._physical.scan(project, name, start=start, count=count)
 
-        return Readable(record.body["schema"]["fields"], self._physical.rows(project, name), name, read)
+        fields, rows = record.body["schema"]["fields"], self._physical.rows(project, name)
+        return Readable(fields, rows, name, read, physical=(project, name))
 
 
 def of_rows(rows: Rows, owner: str) -> Readable:

@@ -7,6 +7,8 @@ import pyarrow as pa
 
 def serialized(batch: pa.RecordBatch, compression: str | None) -> bytes:
     """The encapsulated message of a batch alone: a stream less the message of its schema, which clients get before."""
+    if compression is None:
+        return bytes(batch.serialize().to_pybytes())
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
         writer.write_batch(batch)

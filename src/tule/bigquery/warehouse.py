@@ -148,7 +148,7 @@ class Warehouse:
             copies=self.copies,
             guard=self.guard,
         )
-        self.read_sessions = ReadSessions(records, self.sources, home, clock)
+        self.read_sessions = ReadSessions(records, self.sources, self.physical, home, clock)
         self.write_streams = WriteStreams(records, self.tables, self.physical, locks, clock)
         self.read_sessions.filtered = self.queries.filtered
         self.read_sessions.job_rows = self.answers.rows_of
@@ -180,6 +180,7 @@ class Warehouse:
         self.sessions.recover()
         self.uploads.sweep(starting=True)
         self.write_streams.recover()
+        self.read_sessions.recover()
         for project in self._engine.projects():
             known = self.tables.physical_names(project) | self.write_streams.physical_names(project)
             dropped = self.physical.sweep(project, known)

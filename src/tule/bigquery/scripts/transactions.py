@@ -160,6 +160,7 @@ class Transaction:
         if changes_rows and name in self._stale:
             raise conflict(name, self.id)
         if changes_rows and name not in self._before and name not in self._own:
+            self._held[name].enter_context(self._parts.physical.changing(reference.project, physical))
             self.do(lambda session: self._remember(session, record), exact=True)
         return record
 

@@ -420,6 +420,31 @@ class DuckDBSession:
             self._stops.append(stop)
         return name
 
+    def scan(
+        self,
+        project: str,
+        table: str,
+        columns: Sequence[str] | None = None,
+        *,
+        start: int = 0,
+        count: int | None = None,
+    ) -> Any:
+        relation = self._engine.relation(project, table)
+        names = "*" if columns is None else ", ".join(map(quoted, columns))
+        if not start and (count is None or count <= BATCH_ROWS):
+            window = "" if count is None else f" LIMIT {count}"
+        elif self._is_dense(relation):
+            # Row groups outside are not looked at; an OFFSET would read all rows before it.
+            window = f" WHERE rowid >= {start}" + ("" if count is None else f" AND rowid < {start + count}")
+        else:
+            window = ("" if count is None else f" LIMIT {count}") + f" OFFSET {start}"
+        return self.query(f"SELECT {names} FROM {relation}{window}")
+
+    def _is_dense(self, relation: str) -> bool:
+        """Whether row ids are positions: so they are until a row is deleted."""
+        ((rows, last),) = self._rows(f"SELECT count(*), max(rowid) FROM {relation}", [])
+        return last is None or int(rows) == int(last) + 1
+
     def drop(self, project: str, table: str) -> None:
         database = self._engine._database(project)
         with self.transaction():
