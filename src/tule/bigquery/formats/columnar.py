@@ -11,7 +11,8 @@ from tule.bigquery.errors import invalid
 from tule.bigquery.formats.sources import AnySource
 from tule.bigquery.types import Field
 
-_ROWS = 65_536
+# The rows of a row group of the engine, which it can then pack without joining batches.
+_ROWS = 122_880
 
 
 def schema_of(source: AnySource, format: str) -> pa.Schema:

@@ -1,8 +1,9 @@
 """CSV files to read, as BigQuery's load options describe them.
 
-Cells come out as text first (pyarrow's parser, block by block), then each column is converted to its type. An unquoted
-empty cell is NULL, a quoted one an empty text. Rows of wrong length need the slower reader of this file only where an
-option says what to do with them (``allowJaggedRows``, ``ignoreUnknownValues``).
+Cells come out as text first (pyarrow's parser, block by block), then each column is converted to its type; where nothing
+is quoted, ``plain_csv`` does both at once. An unquoted empty cell is NULL, a quoted one an empty text. Rows of wrong length
+need the slower reader of this file only where an option says what to do with them (``allowJaggedRows``,
+``ignoreUnknownValues``).
 https://cloud.google.com/bigquery/docs/loading-data-cloud-storage-csv
 """
 
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tule.bigquery.errors import invalid
+from tule.bigquery.formats import plain_csv
 from tule.bigquery.formats.bad_records import BadRecords, TooManyBadRecords
 from tule.bigquery.formats.sources import AnySource
 from tule.bigquery.formats.values import column
@@ -88,11 +90,23 @@ def batches(
             raise invalid(f"Unsupported field type in CSV: field {each.name} is nested or repeated")
     schema = pa.schema([each.arrow for each in fields])
     for source in sources:
+        done = 0
+        if plain_csv.is_plain(source, options):
+            try:
+                for batch in plain_csv.batches(source, fields, options):
+                    done += batch.num_rows
+                    yield batch
+                continue
+            except plain_csv.Unusual:
+                # Once more from the beginning, without the rows that are out: all before them were good.
+                pass
         slow = options.jagged or options.ignore_unknown
         for first, texts in (_padded if slow else _blocks)(source, fields, options, bad):
             batch = _typed(texts, first, fields, schema, source, bad, options)
-            if batch.num_rows:
-                yield batch
+            out = min(done, batch.num_rows)
+            done -= out
+            if batch.num_rows > out:
+                yield batch.slice(out)
 
 
 def _typed(

@@ -29,8 +29,8 @@ _MOMENT = re.compile(
     r"(?P<date>\d{4}-\d{1,2}-\d{1,2})(?:[ Tt](?P<time>\d{1,2}:\d{1,2}(?::\d{1,2}(?:\.\d+)?)?))?"
     r"\s*(?P<zone>Z|z|UTC|[+-]\d{1,2}(?::?\d{2})?)?"
 )
-_TRUE = frozenset({"true", "t", "yes", "y", "1"})
-_FALSE = frozenset({"false", "f", "no", "n", "0"})
+TRUE = frozenset({"true", "t", "yes", "y", "1"})
+FALSE = frozenset({"false", "f", "no", "n", "0"})
 # Enough digits for BIGNUMERIC: the default context would round to 28.
 _WIDE = Context(prec=90, rounding=ROUND_HALF_UP)
 _LIMITS = {"NUMERIC": (9, Decimal(10) ** 29), "BIGNUMERIC": (38, Decimal("5.8e38"))}
@@ -64,9 +64,9 @@ def real(text: str) -> float:
 
 def boolean(text: str) -> bool:
     lowered = text.strip().lower()
-    if lowered in _TRUE:
+    if lowered in TRUE:
         return True
-    if lowered in _FALSE:
+    if lowered in FALSE:
         return False
     raise ValueError("not a boolean")
 
@@ -204,8 +204,8 @@ def _vectorised(texts: pa.Array, field: Field) -> pa.Array:
         return pc.utf8_trim_whitespace(texts).cast(field.arrow.type)
     if kind == "BOOL":
         lowered = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
-        true = pc.is_in(lowered, value_set=pa.array(sorted(_TRUE)))
-        known = pc.or_(true, pc.is_in(lowered, value_set=pa.array(sorted(_FALSE))))
+        true = pc.is_in(lowered, value_set=pa.array(sorted(TRUE)))
+        known = pc.or_(true, pc.is_in(lowered, value_set=pa.array(sorted(FALSE))))
         if not pc.all(pc.or_(known, pc.is_null(texts))).as_py() and len(texts):
             raise ValueError("some are not booleans")
         return pc.if_else(pc.is_null(texts), pa.scalar(None, pa.bool_()), true)
