@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from tests.bigquery.ml.conftest import PENGUINS
+
+from tule.learn import runtime
 
 if TYPE_CHECKING:
     from tests.bigquery.ml.conftest import Models
@@ -93,6 +96,28 @@ def test_a_forest_votes(models: Models) -> None:
     assert explained["baseline_prediction_value"] + parts == pytest.approx(explained["prediction_value"], abs=1e-4)
     assert len(models.ask("SELECT * FROM ML.GLOBAL_EXPLAIN(MODEL d.forest)")) == 4
     assert models.resource("forest")["trainingRuns"][-1]["trainingOptions"]["numParallelTree"] == "30"
+
+
+def _bundle(models: Models, name: str) -> Path:
+    record = models.api.app.records.get(f"projects/test-project/datasets/d/models/{name}")
+    learning: Any = models.api.warehouse.queries.models
+    found: Path = learning.bundles.directory(record.body["_tule"]["bundle"])
+    return found
+
+
+def test_an_endpoint_answers_as_sql_does(models: Models) -> None:
+    rows = models.ask("SELECT * FROM d.sizes LIMIT 50")
+    components = runtime.load(_bundle(models, "axes")).predict(rows)
+    votes = runtime.load(_bundle(models, "forest")).predict(rows)
+    for at in (0, 7, 49):
+        values = ", ".join(f"{row!r} AS {name}" for name, row in rows[at].items())
+        (found,) = models.ask(f"SELECT * FROM ML.PREDICT(MODEL d.axes, (SELECT {values}))")
+        assert components[at]["projections"] == pytest.approx(list(found.values()), rel=1e-12)
+        (voted,) = models.ask(f"SELECT * FROM ML.PREDICT(MODEL d.forest, (SELECT {values}))")
+        assert votes[at]["predicted_species"] == [voted["predicted_species"]]
+        assert votes[at]["species_probs"] == pytest.approx(
+            [each["prob"] for each in voted["predicted_species_probs"]], rel=1e-9
+        )
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tule.kernel.errors import Unimplemented
+from tule.learn import runtime
+
 if TYPE_CHECKING:
     from tests.bigquery.ml.conftest import Models
 
@@ -218,6 +221,13 @@ def test_a_series_takes_no_transform(models: Models) -> None:
         "bad", f"MODEL_TYPE='ARIMA_PLUS', {_SERIES}", "SELECT day, sales FROM d.past", transform="day, sales"
     )
     assert "TRANSFORM is not supported for model type ARIMA_PLUS" in error["message"]
+
+
+def test_a_series_is_not_deployed(models: Models) -> None:
+    record = models.api.app.records.get("projects/test-project/datasets/d/models/one")
+    learning: Any = models.api.warehouse.queries.models
+    with pytest.raises(Unimplemented, match=r"A time series model cannot be deployed.*ML\.FORECAST"):
+        runtime.load(learning.bundles.directory(record.body["_tule"]["bundle"]))
 
 
 def test_the_resource_tells_the_orders(models: Models) -> None:

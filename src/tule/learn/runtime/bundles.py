@@ -18,6 +18,7 @@ from tule.learn.models.glm import GeneralizedLinearModel
 from tule.learn.models.kmeans import KMeansModel, exact_distances
 from tule.learn.models.pca import PcaModel
 from tule.learn.models.supervised import Supervised
+from tule.learn.models.timeseries import TimeSeriesModel
 from tule.learn.models.trees import TreeModel, class_probabilities
 from tule.learn.runtime.boosters import BoosterPredictor
 from tule.learn.runtime.instances import InstanceReader
@@ -40,6 +41,12 @@ class BundleRuntime:
         self.signature = model.signature
         self._answer: Callable[[Any], list[dict[str, Any]]]
         self._read: Callable[[Sequence[Any]], Any]
+        if isinstance(model, TimeSeriesModel):
+            raise Unimplemented(
+                "A time series model cannot be deployed: its answers do not depend on an instance",
+                given=model.family.upper(),
+                do="ask it in SQL, with ML.FORECAST",
+            )
         if isinstance(model, FactorizationModel):
             self._answer, self._read = _ratings(model), _pairs(model)
         else:
