@@ -55,7 +55,9 @@ class DataStatements:
         outcome.configuration = {"query": {"destinationTable": target.json()}}
         return outcome
 
-    def export(self, job: Job, statement: ExportQuery, result: Any, batches: Iterable[pa.RecordBatch]) -> dict[str, Any]:
+    def export(
+        self, job: Job, statement: ExportQuery, result: Any, batches: Iterable[pa.RecordBatch]
+    ) -> dict[str, Any]:
         """Write the rows of a query's result; what the statistics of a query tell of that."""
         return self._extracts.exported(job, statement.options, fields_of(result.schema), batches)
 

@@ -31,11 +31,13 @@ class FileSystems(Protocol):
     """File systems beside Cloud Storage (``engines.filesystems``). Only what lies below a folder that the server's owner
     has named can be read."""
 
+    def check(self, uri: str) -> None:
+        """Raise InvalidArgument or PermissionDenied for a URI outside of the named folders."""
+
     def glob(self, uri: str) -> Sequence[Any]:
         """The files that a URI with at most one ``*`` names, by name: values with ``uri``, ``size`` and ``open()``.
 
-        Raises PermissionDenied outside the named folders, FailedPrecondition where what reads them is not installed or
-        does not answer.
+        Raises as ``check`` does, and FailedPrecondition where what reads the files is not installed or does not answer.
         """
 
 
@@ -46,8 +48,7 @@ class SourceFiles:
         self._objects = objects
         self._elsewhere = elsewhere
 
-    @staticmethod
-    def checked(uris: Any) -> tuple[str, ...]:
+    def checked(self, uris: Any) -> tuple[str, ...]:
         """Source URIs; raises for what could be none."""
         if not isinstance(uris, list | tuple) or not uris:
             raise invalid("Load configuration must specify at least one source URI")
@@ -58,6 +59,8 @@ class SourceFiles:
                 raise invalid(f"A source URI must begin with gs://; given: {uri!r}")
             if uri.count("*") > 1:
                 raise invalid(f"A source URI may have one wildcard (*); given: {uri!r}")
+            if not uri.startswith("gs://"):
+                self._elsewhere.check(uri)
         return tuple(uris)
 
     def find(self, uris: Sequence[str]) -> list[AnySource]:

@@ -101,7 +101,8 @@ def test_export_parquet_in_several_files(api: BigQueryApi) -> None:
 
 def test_export_of_no_rows_makes_one_file(api: BigQueryApi) -> None:
     told = statement(
-        api, "EXPORT DATA OPTIONS (uri = 'gs://files/none/*', format = 'CSV') AS SELECT 1 AS a FROM UNNEST([1]) WHERE FALSE"
+        api,
+        "EXPORT DATA OPTIONS (uri = 'gs://files/none/*', format = 'CSV') AS SELECT 1 AS a FROM UNNEST([1]) WHERE FALSE",
     )
     assert told["exportDataStatistics"] == {"fileCount": "1", "rowCount": "0"}
     assert contents(api, "gs://files/none/*") == {"none/000000000000": b"a\n"}
@@ -112,7 +113,10 @@ def test_export_does_not_write_over_files_unless_told(api: BigQueryApi) -> None:
     statement(api, sql.format("", 1))
     error = api.query_error(sql.format("", 2))
     assert error["reason"] == "invalidQuery"
-    assert "must be empty: gs://files/once/* has gs://files/once/000000000000. Next: set overwrite = true" in error["message"]
+    assert (
+        "must be empty: gs://files/once/* has gs://files/once/000000000000. Next: set overwrite = true"
+        in error["message"]
+    )
     assert list(contents(api, "gs://files/once/*").values()) == [b"a\n1\n"]
     statement(api, sql.format(", overwrite = true", 2))
     assert list(contents(api, "gs://files/once/*").values()) == [b"a\n2\n"]
@@ -133,10 +137,16 @@ def test_export_reads_variables(api: BigQueryApi) -> None:
         ("uri = 'gs://files/x', format = 'CSV'", "Option 'uri' value must be a wild card URI"),
         ("uri = 'gs://files/*-*', format = 'CSV'", "Option 'uri' value must be a wild card URI"),
         ("uri = 's3://files/*', format = 'CSV'", "Option 'uri' value must be a wild card URI"),
-        ("uri = 'gs://files/x-*', format = 'CLOUD_BIGTABLE'", "EXPORT DATA in the format CLOUD_BIGTABLE is not executed"),
+        (
+            "uri = 'gs://files/x-*', format = 'CLOUD_BIGTABLE'",
+            "EXPORT DATA in the format CLOUD_BIGTABLE is not executed",
+        ),
         ("uri = 'gs://files/x-*', format = 'AVRO', header = true", "The option header is of the format CSV alone"),
         ("uri = 'gs://files/x-*', format = 'CSV', use_avro_logical_types = true", "is of the format AVRO alone"),
-        ("uri = 'gs://files/x-*', format = 'CSV', compression = 'SNAPPY'", "compression of CSV must be one of NONE, GZIP"),
+        (
+            "uri = 'gs://files/x-*', format = 'CSV', compression = 'SNAPPY'",
+            "compression of CSV must be one of NONE, GZIP",
+        ),
         ("uri = 'gs://files/x-*', format = 'CSV', header = 1", "The option header must be a BOOL; given: 1"),
         ("uri = 'gs://files/x-*', format = 'CSV', shape = 'a'", "The option shape of EXPORT DATA is not executed"),
         ("uri = 'gs://nowhere/x-*', format = 'CSV'", "bucket"),
@@ -284,9 +294,12 @@ def test_load_into_a_temporary_table(api: BigQueryApi) -> None:
         f"LOAD DATA INTO TEMP TABLE t (n INT64) FROM FILES (format = 'CSV', uris = ['{uri}']); SELECT SUM(n) FROM t"
     )
     assert api.cells(made) == [["3"]]
-    assert "requires a script or session" in api.query_error(
-        f"LOAD DATA INTO TEMP TABLE t (n INT64) FROM FILES (format = 'CSV', uris = ['{uri}'])"
-    )["message"]
+    assert (
+        "requires a script or session"
+        in api.query_error(f"LOAD DATA INTO TEMP TABLE t (n INT64) FROM FILES (format = 'CSV', uris = ['{uri}'])")[
+            "message"
+        ]
+    )
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,38 @@ _ASKING: dict[str, Any] = {
     "createSession": FLAG,
     "connectionProperties": [{"key": TEXT, "value": TEXT}],
 }
-_QUERY: Shape = {**_ASKING, **_WRITING, "priority": TEXT, "allowLargeResults": FLAG, "flattenResults": FLAG}
 _HIVE: Shape = {"mode": TEXT, "sourceUriPrefix": TEXT, "requirePartitionFilter": FLAG, "fields": TEXTS}
+EXTERNAL: Shape = {
+    "sourceUris": TEXTS,
+    "sourceFormat": TEXT,
+    "schema": SCHEMA,
+    "autodetect": FLAG,
+    "compression": TEXT,
+    "ignoreUnknownValues": FLAG,
+    "maxBadRecords": WHOLE,
+    "csvOptions": {
+        "fieldDelimiter": TEXT,
+        "skipLeadingRows": WHOLE,
+        "quote": TEXT,
+        "allowQuotedNewlines": FLAG,
+        "allowJaggedRows": FLAG,
+        "encoding": TEXT,
+        "nullMarker": TEXT,
+        "nullMarkers": TEXTS,
+    },
+    "jsonOptions": {"encoding": TEXT},
+    "avroOptions": {"useAvroLogicalTypes": FLAG},
+    "parquetOptions": {"enableListInference": FLAG},
+    "hivePartitioningOptions": _HIVE,
+    "referenceFileSchemaUri": TEXT,
+    "fileSetSpecType": TEXT,
+    "jsonExtension": TEXT,
+    "connectionId": TEXT,
+    "objectMetadata": TEXT,
+    "metadataCacheMode": TEXT,
+    "decimalTargetTypes": TEXTS,
+}
+_QUERY: Shape = {**_ASKING, **_WRITING, "tableDefinitions": {_ANY_FIELD: EXTERNAL}, "priority": TEXT, "allowLargeResults": FLAG, "flattenResults": FLAG}
 _LOAD: Shape = {
     **_WRITING,
     "sourceUris": TEXTS,
@@ -199,6 +229,7 @@ TABLE: Shape = {
     "schema": SCHEMA,
     "expirationTime": WHOLE,
     "view": {"query": TEXT, "useLegacySql": FLAG},
+    "externalDataConfiguration": EXTERNAL,
     "requirePartitionFilter": FLAG,
     "tableConstraints": OBJECT,
 }

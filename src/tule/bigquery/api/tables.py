@@ -28,6 +28,7 @@ _EXECUTED = (
     "rangePartitioning.*",
     "clustering.fields",
     "requirePartitionFilter",
+    "externalDataConfiguration.*",
     *OUTPUT_FIELDS,
 )
 # Keys are never enforced by BigQuery either.

@@ -62,7 +62,9 @@ def file_options(
         if name not in _OPTIONS:
             if value in _NEUTRAL.get(name, ()):
                 continue
-            raise not_implemented(f"The option {name} of {statement}", do=f"leave it out; done are {', '.join(_OPTIONS)}")
+            raise not_implemented(
+                f"The option {name} of {statement}", do=f"leave it out; done are {', '.join(_OPTIONS)}"
+            )
         field, kind = _OPTIONS[name]
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise invalid_query(f"The option {name} must be of type {_WORDS[kind]}; given: {value!r}")
@@ -112,13 +114,24 @@ _PLAIN = (
 )  # fmt: skip
 
 
+# What a configuration may say beside: texts that change nothing, and what is refused with words of its own.
+_BESIDE = ("compression", "connectionId", "objectMetadata", "metadataCacheMode", "decimalTargetTypes", "schema")
+_INSIDE = {
+    "parquetOptions": ("enableListInference",),
+    "hivePartitioningOptions": ("mode", "sourceUriPrefix", "requirePartitionFilter", "fields"),
+}
+
+
 def load_options(external: Mapping[str, Any]) -> dict[str, Any]:
     """An ``ExternalDataConfiguration`` in the words of ``configuration.load``; raises for what is not done."""
+    _known(external)
     made = {key: external[key] for key in _PLAIN if external.get(key) is not None}
     for part, fields in _PARTS.items():
         made.update({key: external[part][key] for key in fields if (external.get(part) or {}).get(key) is not None})
     if external.get("compression") not in (None, "", "NONE", "GZIP"):
-        raise not_implemented(f"compression {external['compression']}", do="use GZIP or NONE; what a file is shows itself")
+        raise not_implemented(
+            f"compression {external['compression']}", do="use GZIP or NONE; what a file is shows itself"
+        )
     for key, what in (("connectionId", "A connection of an external table"), ("objectMetadata", "An object table")):
         if external.get(key):
             raise not_implemented(what, do="leave it out; the server reads Cloud Storage itself")
@@ -129,6 +142,18 @@ def load_options(external: Mapping[str, Any]) -> dict[str, Any]:
     if not made.get("sourceFormat"):
         raise invalid("Required parameter is missing: externalDataConfiguration.sourceFormat")
     return made
+
+
+def _known(external: Mapping[str, Any]) -> None:
+    parts = {**_PARTS, **_INSIDE}
+    for key, value in external.items():
+        if value in (None, "", [], {}):
+            continue
+        if key not in (*_PLAIN, *_BESIDE, *_PARTS):
+            raise not_implemented(f"externalDataConfiguration.{key}", do="leave it out")
+        for inner, given in value.items() if key in parts else ():
+            if inner not in parts[key] and given not in (None, "", False, [], {}):
+                raise not_implemented(f"externalDataConfiguration.{key}.{inner}", do="leave it out")
 
 
 def external_configuration(load: Mapping[str, Any]) -> dict[str, Any]:

@@ -122,11 +122,9 @@ class ExternalTables:
 
     def _read(self, external: Mapping[str, Any]) -> tuple[FileFormat, HiveLayout | None]:
         options = load_options(external)
+        format = FileFormat.read(options["sourceFormat"], options)
         uris = self._files.checked(options.get("sourceUris") or [])
-        return (
-            FileFormat.read(options["sourceFormat"], options),
-            HiveLayout.read(options.get("hivePartitioningOptions"), uris),
-        )
+        return format, HiveLayout.read(options.get("hivePartitioningOptions"), uris)
 
     def _partitions(self, layout: HiveLayout, external: Mapping[str, Any]) -> HivePartitions:
         return layout.partitions(self._files.of_options(external))

@@ -128,7 +128,13 @@ def _external(cursor: Cursor, text: str) -> exp.Expression:
     partitions = _partitions(cursor)
     options = options_clause(cursor)
     return CreateExternal(
-        this=path, table=table, replace=replace, exists=absent, options=options, partitions=partitions, text=text.strip()
+        this=path,
+        table=table,
+        replace=replace,
+        exists=absent,
+        options=options,
+        partitions=partitions,
+        text=text.strip(),
     )
 
 

@@ -37,6 +37,9 @@ class Folders:
     def __init__(self, roots: str) -> None:
         self._roots = tuple(_checked(each.strip()).rstrip("/") for each in roots.split(",") if each.strip())
 
+    def check(self, uri: str) -> None:
+        self._root(_checked(uri))
+
     def glob(self, uri: str) -> Sequence[Found]:
         root = self._root(_checked(uri))
         before, star, after = uri.partition("*")
@@ -130,6 +133,6 @@ def _translated(uri: str, scheme: str) -> Iterator[None]:
     except (ImportError, OSError, ValueError) as error:
         raise FailedPrecondition(
             f"The file system {scheme} must be installed and answer",
-            given=f"{uri[:200]}: {error}",
+            given=f"{uri[:200]}: {(str(error).splitlines() or [type(error).__name__])[0][:300]}",
             do=_INSTALL.get(scheme, "see docs/bigquery-external.md"),
         ) from error
