@@ -472,6 +472,14 @@ for version in ("v2", "v4"):
     assert answer.status_code == (403 if version == "v2" else 400), answer.text
     assert new.download_as_bytes() == b"signed"
 
+    if version == "v4":
+        exact, hashed = bucket.blob("exact"), {"x-goog-content-sha256": hashlib.sha256(b"exact").hexdigest()}
+        put = exact.generate_signed_url(expiration=soon, version=version, method="PUT", headers=hashed)
+        answer = requests.put(put, data=b"other", headers=hashed)
+        assert answer.status_code == 400 and "the SHA-256 hash that was declared" in answer.text, answer.text
+        assert not exact.exists()
+        assert requests.put(put, data=b"exact", headers=hashed).status_code == 200 and exact.exists()
+
     once = bucket.blob("once " + version)
     put = once.generate_signed_url(expiration=soon, version=version, method="PUT",
                                    headers={"x-goog-if-generation-match": "0", "x-goog-content-length-range": "2,4"})

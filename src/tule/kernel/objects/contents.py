@@ -45,6 +45,7 @@ class Checksums:
     md5: str | None = None
     crc32c: str | None = None
     size: int | None = None
+    sha256: str | None = None
 
     def check(self, content: Content) -> None:
         """Raise InvalidArgument when the content is not the one that was meant."""
@@ -52,6 +53,7 @@ class Checksums:
             ("MD5 hash", self.md5, content.md5),
             ("CRC32C", self.crc32c, content.crc32c),
             ("size", self.size, content.size),
+            ("SHA-256 hash", self.sha256, content.sha256),
         ):
             if said is not None and said != found:
                 raise InvalidArgument(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,6 +98,9 @@ class UploadRoutes(StorageDoor):
         return Reply(499)
 
 
+_UNSIGNED = "UNSIGNED-PAYLOAD"
+
+
 def begun(request: Request, bucket: str, upload: str, status: int = 200) -> Reply:
     """The address of a new session."""
     location = f"{request.base_url}/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={upload}"
@@ -119,7 +123,20 @@ def checksums(given: Mapping[str, Any], headers: Mapping[str, str], *, size: str
             _check_digest(name, sums[name], length)
     if size is not None and not (size.isascii() and size.isdigit()):
         raise InvalidArgument("X-Upload-Content-Length must be a whole number", given=repr(size[:60]))
-    return Checksums(sums["md5"], sums["crc32c"], None if size is None else int(size))
+    return Checksums(sums["md5"], sums["crc32c"], None if size is None else int(size), _signed_sha256(headers))
+
+
+def _signed_sha256(headers: Mapping[str, str]) -> str | None:
+    """The hash of the payload that the header of a signed request declares; None where the payload is not signed."""
+    said = headers.get("x-goog-content-sha256", _UNSIGNED)
+    if said == _UNSIGNED:
+        return None
+    if re.fullmatch("[0-9a-fA-F]{64}", said) is None:
+        raise InvalidArgument(
+            f"X-Goog-Content-SHA256 must be {_UNSIGNED} or the SHA-256 of the content in hexadecimal",
+            given=repr(said[:80]),
+        )
+    return said.lower()
 
 
 def _check_digest(name: str, text: Any, length: int) -> None:
