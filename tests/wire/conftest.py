@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -150,12 +151,22 @@ class Predictions(Service):
     def fast(self) -> Any:
         return {"predict": self._fast}
 
-    async def _fast(self, request: FastRequest) -> bytes | None:
+    def _fast(self, request: FastRequest) -> bytes | Awaitable[bytes] | None:
         if request.body == b"ordinary":
             return None
+        if request.body.startswith(b"wait"):
+            return self._slow(request.body)
         if request.body == b"bug":
             raise RuntimeError("a secret of the server")
         return b'{"fast":' + str(len(request.body)).encode() + b"}"
+
+    async def _slow(self, body: bytes) -> bytes:
+        await asyncio.sleep(0.01)
+        if body == b"wait for ever":
+            await asyncio.Event().wait()
+        if body == b"wait for a bug":
+            raise RuntimeError("a secret of the server")
+        return b'{"waited":' + str(len(body)).encode() + b"}"
 
     @rpc(permission="aiplatform.endpoints.predict", executes=("endpoint", "instances"))
     def predict(self, request: Any, call: Call) -> dict[str, Any]:

@@ -29,6 +29,9 @@ COMMON_QUERY = frozenset(
      "$.xgafv"}
 )  # fmt: skip
 
+JSON = "application/json; charset=UTF-8"
+"""The content type of answers."""
+
 
 @dataclass
 class Request:

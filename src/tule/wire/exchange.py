@@ -24,7 +24,7 @@ from tule.kernel.errors import InvalidArgument, NotFound, Unavailable, Unimpleme
 from tule.wire import bodies, errors, transcode
 from tule.wire.batch import answer_batch, is_batch
 from tule.wire.bodies import CHUNK, ClientGone, Receive
-from tule.wire.door import BoundRoute, Door, Reply, Request, one_line
+from tule.wire.door import JSON, BoundRoute, Door, Reply, Request, one_line
 from tule.wire.handlers import HandlerTable
 from tule.wire.partial import select_fields
 from tule.wire.service import Handler
@@ -32,7 +32,6 @@ from tule.wire.surfaces import UNARY
 from tule.wire.threads import Threads
 
 _LOG = logging.getLogger(__name__)
-JSON = "application/json; charset=UTF-8"
 _VERSIONED = re.compile(r"/v\d+(?:beta\d+|alpha\d*)?/")
 _VERBS = frozenset({"GET", "PUT", "PATCH", "DELETE", "POST"})
 
@@ -86,9 +85,9 @@ class Exchange:
         except ClientGone:
             _LOG.info("The client of %s %s went away", self.verb, self.path)
         except asyncio.CancelledError:
-            await self._stopped()
+            await self.stopped()
 
-    async def _stopped(self) -> None:
+    async def stopped(self) -> None:
         """Tell the client that the server stops before its answer is made, unless a part of it is out."""
         if self._began:
             return

@@ -112,7 +112,9 @@ class Server:
         state = ServerState()
 
         def make_http() -> Any:
-            return PromptHttp(config=config, server_state=state, app_state={}, patience=self._patience)
+            return PromptHttp(
+                config=config, server_state=state, app_state={}, patience=self._patience, short=self._rest.short
+            )
 
         front = Front(make_http, self._private / "grpc", tls=self._tls, connect=self._connect, patience=self._patience)
         for listener in self._sockets:

@@ -28,7 +28,7 @@ from tule.wire.surfaces import Surface
 
 __all__ = ["Call", "Collection", "FastPath", "FastRequest", "Handler", "Platform", "Service", "rpc"]
 
-FastPath = Callable[["FastRequest"], Awaitable[bytes | None]]
+FastPath = Callable[["FastRequest"], "bytes | Awaitable[bytes] | None"]
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,9 @@ class FastRequest:
 class Service:
     """Base of a gapic door. ``packages``: the client packages that describe it (v1 and v1beta1 may share one door).
 
-    ``fast`` may map a method's Python name to an async function that answers a REST call in the event loop, before any
-    message is built; None means: take the ordinary way.
+    ``fast`` may map a method's Python name to a function that answers a REST call in the event loop, before any message
+    is built: with the JSON of the answer where that is made at once, with something to wait for where it is not, with
+    None where the request is to take the ordinary way.
     """
 
     packages: ClassVar[tuple[str, ...]] = ()

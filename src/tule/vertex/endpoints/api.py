@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,7 +13,7 @@ from tule.vertex.endpoints import explanation, values
 from tule.vertex.endpoints.endpoints import ENDPOINT, Endpoints
 from tule.vertex.endpoints.explaining import Explainer
 from tule.vertex.endpoints.replicas import replica_counts
-from tule.vertex.endpoints.router import SMALL_BODY, Deployed, Router, check_parameters, encode, instances_of
+from tule.vertex.endpoints.router import SMALL_BODY, Deployed, Router, answer, check_parameters, instances_of
 from tule.vertex.messages import check_also, finisher, masked_fields, metadata, read_masked
 from tule.wire.door import Reply
 from tule.wire.service import Call, FastPath, FastRequest, Platform, Service, rpc
@@ -200,22 +200,16 @@ class PredictionService(Service):
     def fast(self) -> Mapping[str, FastPath]:
         return {"predict": self._fast_predict}
 
-    async def _fast_predict(self, request: FastRequest) -> bytes | None:
+    def _fast_predict(self, request: FastRequest) -> bytes | Awaitable[bytes] | None:
         route = self._router.find(request.name)
         if route is None or not request.principal.owner:
             # A project number in the name, no such endpoint, or somebody whose permission must be looked up.
             return None
-        instances = instances_of(request.body)
-        deployed = route.choose()
-        if deployed.inline and len(request.body) <= SMALL_BODY:
-            answers = deployed.replica.predict(instances, route.seconds)
-        else:
-            loop = asyncio.get_running_loop()
-            answers = await loop.run_in_executor(
-                self._waiting, lambda: deployed.replica.predict(instances, route.seconds)
-            )
-        deployed.requests += 1
-        return encode(answers, deployed)
+        body, deployed = request.body, route.choose()
+        if deployed.inline and len(body) <= SMALL_BODY:
+            return answer(route, deployed, instances_of(body))
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._waiting, lambda: answer(route, deployed, instances_of(body)))
 
     @rpc(permission="aiplatform.endpoints.predict", executes=("endpoint", "instances", "parameters"))
     def predict(self, request: Any, call: Call) -> Any:

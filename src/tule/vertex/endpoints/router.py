@@ -150,16 +150,15 @@ class Router:
 
     def predict_json(self, name: str, body: bytes) -> tuple[bytes, Deployed]:
         """The JSON answer to a JSON request ``{"instances": [...]}``."""
-        return self._answer(self.get(name), instances_of(body))
-
-    def _answer(self, route: Route, instances: Sequence[Any]) -> tuple[bytes, Deployed]:
+        route, instances = self.get(name), instances_of(body)
         deployed = route.choose()
-        answers = deployed.replica.predict(instances, route.seconds)
-        deployed.requests += 1
-        return encode(answers, deployed), deployed
+        return answer(route, deployed, instances), deployed
 
 
-def encode(answers: list[Any], deployed: Deployed) -> bytes:
+def answer(route: Route, deployed: Deployed, instances: Sequence[Any]) -> bytes:
+    """The JSON answer of a route's deployed model."""
+    answers = deployed.replica.predict(instances, route.seconds)
+    deployed.requests += 1
     return b'{"predictions":' + orjson.dumps(answers, option=orjson.OPT_SERIALIZE_NUMPY) + deployed.tail
 
 
