@@ -287,7 +287,7 @@ def _resource_manager(app: App) -> None:
         return ProjectsV1(app.platform)
 
     host = "cloudresourcemanager.googleapis.com"
-    app.table.add_api(host, RESOURCE_MANAGER)
+    app.table.add_api(host, RESOURCE_MANAGER, "resourcemanager")
     app.table.add_service(RESOURCE_MANAGER, "Projects", version_3)
     # On loopback names its paths would take those of Vertex AI, so it is known by its host alone.
     app.table.add_door((host,), (), version_1)
@@ -343,10 +343,10 @@ def _bigquery(app: App) -> None:
 
     hosts = ("bigquery.googleapis.com", "www.googleapis.com", "bigquery.mtls.googleapis.com")
     app.table.add_door(hosts, ("/bigquery/", "/upload/bigquery/", "/resumable/upload/bigquery/", "/projects/"), rest)
-    app.table.add_api("bigquerystorage.googleapis.com", BIGQUERY_STORAGE)
+    app.table.add_api("bigquerystorage.googleapis.com", BIGQUERY_STORAGE, "bigquery")
     app.table.add_service(BIGQUERY_STORAGE, "BigQueryRead", read)
     app.table.add_service(BIGQUERY_STORAGE, "BigQueryWrite", write)
-    app.table.add_api("bigquerydatatransfer.googleapis.com", BIGQUERY_TRANSFER)
+    app.table.add_api("bigquerydatatransfer.googleapis.com", BIGQUERY_TRANSFER, "bigquery")
     app.table.add_service(BIGQUERY_TRANSFER, "DataTransferService", transfers)
     if app.records.list("bigquery#dataset", page_size=1).records:
         # Jobs that a crash cut off are brought to their end before anybody asks.

@@ -235,6 +235,9 @@ class Example:
         self.table = HandlerTable(self.platform, self.access)
         self.boards, self.notes = Boards(self.platform), Notes()
         self.table.add_api("aiplatform.googleapis.com", (PACKAGE,))
+        self.table.add_api(
+            "cloudresourcemanager.googleapis.com", ("google.cloud.resourcemanager_v3",), "resourcemanager"
+        )
         self.table.add_service((PACKAGE,), "TensorboardService", lambda: self.boards)
         self.table.add_service((PACKAGE,), "FeatureOnlineStoreService", lambda: Writes(self.platform))
         self.table.add_service((PACKAGE,), "PredictionService", lambda: Predictions(self.platform))

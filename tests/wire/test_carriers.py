@@ -194,6 +194,37 @@ def test_both_deny_by_default_and_grant_by_policy(example: Example) -> None:
     assert ask() == (200, "OK")
 
 
+def granted(example: Example, project: str, role: str) -> httpx.Client:
+    """A client of somebody who has one role on a project."""
+    email = f"{role}@{project}.example"
+    example.projects.resolve(project)
+    bindings = example.policies.get(f"projects/{project}")["bindings"]
+    binding = {"role": f"roles/{role}", "members": [f"user:{email}"]}
+    example.policies.set(f"projects/{project}", {"bindings": [*bindings, binding]})
+    return httpx.Client(base_url=f"http://{example.address}/v1", headers=stranger(example, email))
+
+
+def test_a_role_of_a_product_reaches_to_its_operations(example: Example) -> None:
+    place = "projects/polled/locations/us-central1"
+    other = example.operations.run(place, lambda _: {}, kind="google.cloud.resourcemanager.v3.Projects.CreateProject")
+    with granted(example, "polled", "aiplatform.user") as client:
+        made = client.post(f"/{place}/tensorboards", json={"displayName": "x"}).json()["name"]
+        assert client.get(f"/{made}").json()["done"] is True
+        assert client.post(f"/{made}:wait").status_code == 200
+        assert [each["name"] for each in client.get(f"/{place}/operations").json()["operations"]] == [made]
+        assert client.get(f"/{place}").json()["locationId"] == "us-central1"
+        denied = client.get(f"/{other.name}")
+        assert denied.status_code == 403
+        assert "must have the permission resourcemanager.operations.get" in example.error(denied)["message"]
+        assert client.get(f"/{place}/operations/1").status_code == 404
+    with granted(example, "polled", "aiplatform.viewer") as client:
+        assert client.get(f"/{made}").status_code == 200
+        assert (client.post(f"/{made}:cancel").status_code, client.delete(f"/{made}").status_code) == (403, 403)
+    with granted(example, "polled", "bigquery.admin") as client:
+        assert [client.get(f"/{made}").status_code, client.get(f"/{place}/operations").status_code] == [403, 403]
+    assert example.operations.get(made).done
+
+
 def test_who_is_denied_leaves_no_project_behind(example: Example) -> None:
     answer = httpx.get(
         f"http://{example.address}/v1/projects/unseen/locations/l/tensorboards", headers=stranger(example)

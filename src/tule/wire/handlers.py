@@ -5,6 +5,7 @@ Doors are built when they are first needed, so that a server starts without any 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import threading
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tule.kernel.access import Access, Principal
-from tule.kernel.errors import InvalidArgument, NotFound, Unimplemented
+from tule.kernel.errors import InvalidArgument, NotFound, PermissionDenied, Unimplemented
 from tule.wire import names
 from tule.wire.calls import Call, Handler, Platform
 from tule.wire.door import BoundRoute, Door, match
@@ -28,10 +29,11 @@ _REGION = re.compile(r"^(?:[a-z]+-[a-z]+\d+|us|eu)-(?=[a-z])")
 
 @dataclass(frozen=True)
 class Api:
-    """A gapic API: the packages that describe it and the Google host that serves it."""
+    """A gapic API: the packages that describe it, the Google host that serves it, and what its permissions begin with."""
 
     host: str
     packages: tuple[str, ...]
+    product: str
 
 
 class Once:
@@ -65,9 +67,12 @@ class HandlerTable:
 
     # -- registration
 
-    def add_api(self, host: str, packages: tuple[str, ...]) -> None:
-        """Serve a gapic API on ``host`` and its regional names; methods without a door answer UNIMPLEMENTED."""
-        self._apis.append(Api(host, packages))
+    def add_api(self, host: str, packages: tuple[str, ...], product: str = "") -> None:
+        """Serve a gapic API on ``host`` and its regional names; methods without a door answer UNIMPLEMENTED.
+
+        ``product``: what its permissions begin with, where that is not what the host does.
+        """
+        self._apis.append(Api(host, packages, product or host.partition(".")[0]))
         for package in packages:
             self._surfaces[package] = Surface(package)
 
@@ -191,6 +196,35 @@ class HandlerTable:
 
         return handler.call(admitted(), Call(principal, handler.method, self.platform, **about))
 
+    def check(self, principal: Principal, permission: str, resource: str) -> None:
+        """Raise PermissionDenied unless the caller has the permission on the resource.
+
+        ``*.operations.get`` is that of the product whose the operation is; of something else, that of any product.
+        """
+        if principal.owner or not permission.startswith("*."):
+            self.access.check(principal, permission, resource)
+            return
+        wanted = [product + permission[1:] for product in self._products(resource)]
+        for each in wanted[:-1]:
+            with contextlib.suppress(PermissionDenied):
+                self.access.check(principal, each, resource)
+                return
+        self.access.check(principal, wanted[-1], resource)
+
+    def _products(self, resource: str) -> list[str]:
+        """The product whose method began an operation; all of them for anything else."""
+        try:
+            began = self.platform.operations.get(resource).kind
+        except NotFound:
+            began = ""
+        found = {
+            api.product
+            for api in self._apis
+            for package in api.packages
+            if began.startswith(f"{self._surfaces[package].proto_package}.")
+        }
+        return sorted(found or {api.product for api in self._apis}, reverse=True)
+
     def _admitted(
         self, handler: Handler, message: Any, principal: Principal, resource: str = "", *, whole: bool = True
     ) -> Any:
@@ -198,9 +232,9 @@ class HandlerTable:
         projects, receipt = self.platform.projects, handler.receipt
         names.with_ids(message, projects.find)
         resource = names.about(message) or resource
-        self.access.check(principal, handler.permission, resource)
+        self.check(principal, handler.permission, resource)
         for other in names.elsewhere(message, resource):
-            self.access.check(principal, handler.permission, other)
+            self.check(principal, handler.permission, other)
         receipt.check(handler.method.name, message_paths(message, whole=receipt.whole))
         if whole:
             _check_given(handler.method, message)

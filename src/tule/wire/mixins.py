@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tule.kernel.errors import InvalidArgument, NotFound
+from tule.kernel.errors import InvalidArgument, NotFound, PermissionDenied
 from tule.kernel.operations import Operation
 from tule.wire.receipts import Receipt
 from tule.wire.service import Call, Handler, Platform, Service
@@ -68,9 +68,19 @@ def mixin_handlers(platform: Platform, table: HandlerTable) -> dict[str, Handler
         http = tuple(HttpRule(verb, f"/{v}/{path}", body) for verb, path, body in rules for v in _VERSIONS)
         python = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
         method = Method(service, name, python, UNARY, request, response, http)
-        permission = f"{service.rpartition('.')[2].lower()}.{name[0].lower()}{name[1:]}"
+        permission = _permission(service, name)
         found[method.path] = Handler(method, call, Receipt(executes), permission, mixins)
     return found
+
+
+def _permission(service: str, name: str) -> str:
+    """
+    >>> _permission("google.longrunning.Operations", "GetOperation"), _permission("google.iam.v1.IAMPolicy", "SetIamPolicy")
+    ('*.operations.get', 'iampolicy.setIamPolicy')
+    """
+    group = service.rpartition(".")[2].lower()
+    verb = name[0].lower() + name[1:]
+    return f"iampolicy.{verb}" if group == "iampolicy" else f"*.{group}.{verb.partition(group[:-1].title())[0]}"
 
 
 class IamPolicies(Service):
@@ -126,9 +136,16 @@ class Mixins(IamPolicies):
         operations, token = self.platform.operations.list(
             request.name or None, filter=request.filter, page_size=request.page_size, page_token=request.page_token
         )
-        return operations_pb2.ListOperationsResponse(
-            operations=[self._message(each) for each in operations], next_page_token=token
-        )
+        seen = [self._message(each) for each in operations if self._may_list(call, each)]
+        return operations_pb2.ListOperationsResponse(operations=seen, next_page_token=token)
+
+    def _may_list(self, call: Call, operation: Operation) -> bool:
+        """Whether a caller who may list one product's operations may also list this one."""
+        try:
+            self._table.check(call.principal, "*.operations.list", operation.name)
+        except PermissionDenied:
+            return False
+        return True
 
     def wait_operation(self, request: Any, call: Call) -> Any:
         asked = request.timeout.seconds + request.timeout.nanos / 1e9
