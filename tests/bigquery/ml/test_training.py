@@ -144,7 +144,7 @@ def test_a_model_of_every_type(models: Models, model_type: str) -> None:
         options["input_label_cols"] = ["species" if TYPES[model_type].task == "classification" else "body_mass_g"]
     written = ", ".join(f"{key}={value!r}" for key, value in options.items())
     rows = _ROWS.get(model_type, f"SELECT * FROM {PENGUINS} WHERE body_mass_g > 0")
-    models.train(f"every_{model_type.lower()}", written, rows)
+    models.train(f"every_{model_type.lower()}", written, rows, transform="*" if model_type == "TRANSFORM_ONLY" else "")
     resource = models.resource(f"every_{model_type.lower()}")
     assert resource["modelType"] == TYPES[model_type].rest
     assert resource["trainingRuns"][-1]["results"]

@@ -324,3 +324,59 @@ def test_a_model_without_a_transform_has_none(models: Models) -> None:
         "bare", "MODEL_TYPE='LINEAR_REG', INPUT_LABEL_COLS=['y']", "SELECT 1 AS x, 2 AS y UNION ALL SELECT 2, 3"
     )
     assert Transforms(lambda: models.api.warehouse.physical.engine)(bundle(models, "bare")) is None
+
+
+# -- ML.TRANSFORM
+
+
+def test_a_clause_alone_is_a_model(models: Models) -> None:
+    models.train(
+        "prepared",
+        "MODEL_TYPE='TRANSFORM_ONLY'",
+        f"SELECT * FROM {PENGUINS}",
+        transform="ML.STANDARD_SCALER(body_mass_g) OVER () AS mass, ML.LABEL_ENCODER(species) OVER () AS kind, island",
+    )
+    found = models.ask(
+        f"""SELECT AVG(mass) AS mean, STDDEV_POP(mass) AS deviation, MAX(kind) AS kinds, COUNT(island) AS islands
+        FROM ML.TRANSFORM(MODEL d.prepared, TABLE {PENGUINS})"""
+    )[0]
+    assert found["mean"] == pytest.approx(0, abs=1e-12) and found["deviation"] == pytest.approx(1)
+    assert (found["kinds"], found["islands"]) == (3, 344)
+    one = "(SELECT 4000.0 AS body_mass_g, 'Gentoo penguin (Pygoscelis papua)' AS species, 'Dream' AS island, 7 AS id)"
+    assert models.columns(f"SELECT * FROM ML.TRANSFORM(MODEL d.prepared, {one})") == [
+        ("mass", "FLOAT"), ("kind", "INTEGER"), ("island", "STRING"), ("id", "INTEGER")
+    ]  # fmt: skip
+    info = models.ask("SELECT * FROM ML.FEATURE_INFO(MODEL d.prepared)")
+    assert {row["input"] for row in info} == {"body_mass_g", "species", "island"}
+
+
+def test_the_clause_of_a_trained_model_needs_no_label(models: Models) -> None:
+    names = [name for name, _ in models.columns(f"SELECT * FROM ML.TRANSFORM(MODEL d.t_logistic, TABLE {PENGUINS})")]
+    without = f"(SELECT * EXCEPT (species) FROM {PENGUINS})"
+    left = [name for name, _ in models.columns(f"SELECT * FROM ML.TRANSFORM(MODEL d.t_logistic, {without})")]
+    assert "species" in names and left == [name for name in names if name != "species"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("CREATE MODEL d.bad OPTIONS(MODEL_TYPE='TRANSFORM_ONLY') AS SELECT 1 AS x", "needs a TRANSFORM clause"),
+        (
+            "CREATE MODEL d.bad TRANSFORM(x) OPTIONS(MODEL_TYPE='TRANSFORM_ONLY', L2_REG=1.0) AS SELECT 1 AS x",
+            "L2_REG is not supported for model type TRANSFORM_ONLY",
+        ),
+        (
+            "CREATE MODEL d.bad TRANSFORM(x) OPTIONS(MODEL_TYPE='TRANSFORM_ONLY', MODEL_REGISTRY='VERTEX_AI') "
+            "AS SELECT 1 AS x",
+            "MODEL_REGISTRY is not supported",
+        ),
+        ("SELECT * FROM ML.PREDICT(MODEL d.prepared, (SELECT 1 AS x))", "ML.PREDICT is not supported for model type"),
+        ("SELECT * FROM ML.TRANSFORM(MODEL d.prepared, (SELECT 1 AS x))", "The data must have the column body_mass_g"),
+        ("SELECT * FROM ML.TRANSFORM(MODEL d.plain, (SELECT 1 AS x))", "ML.TRANSFORM needs a model with a TRANSFORM"),
+    ],
+)  # fmt: skip
+def test_transforms_that_cannot_be(models: Models, sql: str, message: str) -> None:
+    if not models.exists("plain"):
+        models.train("plain", "MODEL_TYPE='KMEANS'", f"SELECT body_mass_g FROM {PENGUINS}")
+    assert message in models.api.query_error(sql)["message"]
+    assert not models.exists("bad")

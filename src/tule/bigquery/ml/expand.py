@@ -17,7 +17,17 @@ from sqlglot import exp
 from tule.bigquery.ml import nodes, predict_sql
 from tule.bigquery.ml.arguments import Arguments, model_of, read_arguments
 from tule.bigquery.ml.batches import QueryBatches, Relation, actual
-from tule.bigquery.ml.functions import FUNCTIONS, REFUSED, Call, Function, RowFunction, TableFunction, Trained, form
+from tule.bigquery.ml.functions import (
+    FUNCTIONS,
+    REFUSED,
+    Call,
+    ExpressionFunction,
+    Function,
+    RowFunction,
+    TableFunction,
+    Trained,
+    form,
+)
 from tule.bigquery.ml.inputs import check_types, input_items
 from tule.bigquery.ml.mistakes import users_errors
 from tule.bigquery.ml.options.model_types import GLM
@@ -49,6 +59,8 @@ def expand(call: exp.Expression, context: Context, run: Run, open: Open) -> exp.
     expansion = _Expansion(call, context, run, trained, arguments, values)
     if isinstance(function, RowFunction):
         return expansion.beside_rows(function)
+    if isinstance(function, ExpressionFunction):
+        return expansion.expressions(function)
     assert isinstance(function, TableFunction)
     return expansion.table(function)
 
@@ -148,6 +160,17 @@ class _Expansion:
         query = nodes.select(columns, nodes.subquery(self._rows()))
         relation = Relation(nodes.subquery(query), schema)
         return QueryBatches(self._result, relation, schema.names, check=self._run.check)
+
+    # -- functions that are expressions
+
+    def expressions(self, function: ExpressionFunction) -> exp.Expression:
+        assert self._arguments.data is not None
+        rows = self._schema(self._rows())
+        items, left_out = function.items(self._trained, rows)
+        columns = [nodes.named(node, name) for name, node in items]
+        if len(left_out) < len(rows.names):
+            columns.append(exp.Star(except_=[nodes.column(name) for name in left_out] or None))
+        return nodes.select(columns, nodes.subquery(self._arguments.data))
 
     # -- functions of rows
 

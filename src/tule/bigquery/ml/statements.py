@@ -13,7 +13,7 @@ from tule.bigquery.labels import checked_labels
 from tule.bigquery.loads import ObjectFiles
 from tule.bigquery.ml.bundles import Bundles
 from tule.bigquery.ml.options import ModelOptions, read_options
-from tule.bigquery.ml.options.model_types import TRANSFORMED
+from tule.bigquery.ml.options.model_types import TRANSFORM_ONLY, TRANSFORMED
 from tule.bigquery.ml.registration import Registry, evaluation, is_model_id, region, registered_id
 from tule.bigquery.model_statements import Run, reference
 from tule.bigquery.models import KIND, Models
@@ -96,6 +96,8 @@ class MachineLearning:
         options = read_options(statement.options)
         if statement.transform is not None and options.model_type not in TRANSFORMED:
             raise invalid_query(f"TRANSFORM is not supported for model type {options.model_type}")
+        if statement.transform is None and options.model_type == TRANSFORM_ONLY:
+            raise invalid_query("Model type TRANSFORM_ONLY needs a TRANSFORM clause")
         existing = self._models.find(target)
         if existing is not None and not statement.replace:
             if statement.if_not_exists:

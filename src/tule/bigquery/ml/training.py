@@ -17,7 +17,7 @@ from tule.bigquery.ml.describe import describe
 from tule.bigquery.ml.functions import Trained
 from tule.bigquery.ml.mistakes import users_errors
 from tule.bigquery.ml.options import STEERING, ModelOptions
-from tule.bigquery.ml.options.model_types import FORECASTING
+from tule.bigquery.ml.options.model_types import FORECASTING, TRANSFORM_ONLY
 from tule.bigquery.ml.split import KEY, Split, Splitter, key_of
 from tule.bigquery.ml.transform import Transform, fit_transform
 from tule.kernel.clock import Clock
@@ -175,7 +175,8 @@ class Training:
         )
         if held is None:
             # A forecast is measured on rows that come later.
-            sample = [] if options.model_type in FORECASTING else [batch.select(seen) for batch in watched.sampled()]
+            unmeasured = FORECASTING | {TRANSFORM_ONLY}
+            sample = [] if options.model_type in unmeasured else [batch.select(seen) for batch in watched.sampled()]
             held = draft.keep(pa.schema([rows.schema.field(name) for name in seen]), iter(sample))
         return model, held
 

@@ -4,7 +4,8 @@
     answers = model.predict(table)
 
 Names in the table: linear_regression, logistic_regression, boosted_tree_regressor, boosted_tree_classifier,
-random_forest_regressor, random_forest_classifier, kmeans, pca, matrix_factorization, arima_plus, arima_plus_xreg.
+random_forest_regressor, random_forest_classifier, kmeans, pca, matrix_factorization, arima_plus, arima_plus_xreg,
+transform_only.
 """
 
 from tule.learn.models.arima import ArimaModel, ArimaOptions, ArimaXregModel, XregOptions, fit_arima
@@ -31,6 +32,7 @@ from tule.learn.models.kmeans import KMeansModel, KMeansOptions, fit_kmeans
 from tule.learn.models.linear import LinearOptions, fit_linear
 from tule.learn.models.logistic import LogisticOptions, fit_logistic
 from tule.learn.models.pca import PcaModel, PcaOptions, fit_pca
+from tule.learn.models.transform_only import TransformOnlyModel, TransformOnlyOptions, fit_transform_only
 from tule.learn.models.trees import (
     ForestClassifier,
     ForestClassifierOptions,
@@ -65,6 +67,7 @@ FAMILIES: dict[str, Family] = {
         Family("pca", "reduction", PcaOptions, PcaModel, fit_pca),
         Family("matrix_factorization", "recommendation", FactorizationOptions, FactorizationModel, fit_factorization),
         Family("arima_plus", "forecasting", ArimaOptions, ArimaModel, fit_arima),
+        Family("transform_only", "preparation", TransformOnlyOptions, TransformOnlyModel, fit_transform_only),
         Family("arima_plus_xreg", "forecasting", XregOptions, ArimaXregModel, fit_arima),
     )
 }

@@ -362,7 +362,8 @@ class Family:
 
     name: str
     task: str
-    """"regression", "classification", "clustering", "reduction", "recommendation" or "forecasting"."""
+    """"regression", "classification", "clustering", "reduction", "recommendation", "forecasting" or
+    "preparation"."""
     options: type[Options]
     model: type[Model]
     train: Callable[[Any], Model]

@@ -18,9 +18,19 @@ from tule.bigquery.ml.functions import (
     recommend,
     roc_curve,
     training_info,
+    transform,
     weights,
 )
-from tule.bigquery.ml.functions.function import Answer, Call, Function, RowFunction, TableFunction, Trained, form
+from tule.bigquery.ml.functions.function import (
+    Answer,
+    Call,
+    ExpressionFunction,
+    Function,
+    RowFunction,
+    TableFunction,
+    Trained,
+    form,
+)
 
 _FORMS: tuple[Function, ...] = tuple(
     each
@@ -41,6 +51,7 @@ _FORMS: tuple[Function, ...] = tuple(
         principal_components,
         recommend,
         forecast,
+        transform,
     )
     for each in module.FORMS
 )
@@ -52,7 +63,6 @@ FUNCTIONS: dict[str, tuple[Function, ...]] = {
 # Table functions of the reference that this Tule does not do: refused by name.
 REFUSED = (
     "RECONSTRUCTION_LOSS",
-    "TRANSFORM",
     "TRIAL_INFO",
     "GET_INSIGHTS",
     "DESCRIBE_DATA",
@@ -77,4 +87,15 @@ REFUSED = (
     "PROCESS_DOCUMENT",
 )
 
-__all__ = ["FUNCTIONS", "REFUSED", "Answer", "Call", "Function", "RowFunction", "TableFunction", "Trained", "form"]
+__all__ = [
+    "FUNCTIONS",
+    "REFUSED",
+    "Answer",
+    "Call",
+    "ExpressionFunction",
+    "Function",
+    "RowFunction",
+    "TableFunction",
+    "Trained",
+    "form",
+]

@@ -7,7 +7,7 @@ import pyarrow as pa
 from tule.bigquery.ml.functions.forecast import given, time_series
 from tule.bigquery.ml.functions.function import Answer, Argument, Call, TableFunction, Trained
 from tule.bigquery.ml.options import ModelOptions
-from tule.bigquery.ml.options.model_types import ALL, CLASSIFIERS, FORECASTING
+from tule.bigquery.ml.options.model_types import CLASSIFIERS, FORECASTING, LEARNED
 
 _METRICS = {
     "clustering": ("davies_bouldin_index", "mean_squared_distance"),
@@ -77,7 +77,7 @@ def _whole(trained: Trained, names: object) -> list[str]:
 FORMS = (
     TableFunction(
         name="EVALUATE",
-        model_types=ALL - FORECASTING,
+        model_types=LEARNED - FORECASTING,
         data="optional",
         arguments={"threshold": Argument(0.5, float, 0.0, 1.0, types=CLASSIFIERS)},
         answer=answer,

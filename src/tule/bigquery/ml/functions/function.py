@@ -175,6 +175,14 @@ class RowFunction(Function):
     """The columns of the rows that the answer leaves out."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExpressionFunction(Function):
+    """A function that is expressions over the columns of each row."""
+
+    items: Callable[[Trained, pa.Schema], tuple[list[tuple[str, Any]], Sequence[str]]]
+    """From the rows' columns to (name, expression) of each column of the answer, and the columns that it leaves out."""
+
+
 def flat(values: Any) -> pa.Array:
     return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
 

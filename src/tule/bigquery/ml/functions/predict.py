@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.function import Argument, Call, RowFunction, Trained, flat
-from tule.bigquery.ml.options.model_types import ALL, CLASSIFIERS, FORECASTING, KMEANS, PCA
+from tule.bigquery.ml.options.model_types import CLASSIFIERS, FORECASTING, KMEANS, LEARNED, PCA
 
 _CENTROID_DISTANCES = pa.list_(pa.struct([("CENTROID_ID", pa.int64()), ("DISTANCE", pa.float64())]))
 
@@ -71,7 +71,7 @@ def _dropped(call: Call) -> list[str]:
 FORMS = (
     RowFunction(
         name="PREDICT",
-        model_types=ALL - FORECASTING,
+        model_types=LEARNED - FORECASTING,
         data="required",
         arguments={
             "threshold": Argument(0.5, float, 0.0, 1.0, types=CLASSIFIERS),

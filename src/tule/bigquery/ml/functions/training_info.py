@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.function import MODEL, Answer, Call, TableFunction
-from tule.bigquery.ml.options.model_types import ALL, FORECASTING, KMEANS
+from tule.bigquery.ml.options.model_types import FORECASTING, KMEANS, LEARNED
 
 _CLUSTER = pa.struct([("centroid_id", pa.int64()), ("cluster_radius", pa.float64()), ("cluster_size", pa.int64())])
 
@@ -33,4 +33,4 @@ def answer(call: Call) -> Answer:
     return Answer.of(pa.table(columns))
 
 
-FORMS = (TableFunction(name="TRAINING_INFO", model_types=ALL, order=(MODEL,), answer=answer),)
+FORMS = (TableFunction(name="TRAINING_INFO", model_types=LEARNED, order=(MODEL,), answer=answer),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tule.bigquery.ml.options.model_types import GLM, LOGISTIC
+from tule.bigquery.ml.options.model_types import GLM, LOGISTIC, TRANSFORM_ONLY
 from tule.kernel.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -77,6 +77,11 @@ def _registry(options: ModelOptions) -> None:
         raise _refuse(f"{', '.join(sorted(names))} needs MODEL_REGISTRY = 'VERTEX_AI'", "set it")
 
 
+def _transform_is_not_registered(options: ModelOptions) -> None:
+    if options.model_type == TRANSFORM_ONLY and options.get("model_registry"):
+        raise _refuse("MODEL_REGISTRY is not supported for model type TRANSFORM_ONLY", "leave it out")
+
+
 CONTRADICTIONS: tuple[Callable[[ModelOptions], None], ...] = (
     _learn_rate_needs_constant,
     _one_kind_of_class_weights,
@@ -86,4 +91,5 @@ CONTRADICTIONS: tuple[Callable[[ModelOptions], None], ...] = (
     _p_values,
     _dart_only,
     _registry,
+    _transform_is_not_registered,
 )
