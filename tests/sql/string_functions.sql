@@ -136,9 +136,6 @@ SELECT CONTAINS_SUBSTR(23, '2');
 --> f0_ BOOL
 --> true
 
-SELECT CONTAINS_SUBSTR(STRUCT('a' AS x), 'a');
---> error: Tule does not do CONTAINS_SUBSTR on STRUCT. Next: search in one STRING
-
 SELECT EDIT_DISTANCE('a', 'b');
 --> f0_ INT64
 --> 1

@@ -35,6 +35,8 @@ class Call:
     arguments: list[Any] = field(default_factory=list)
     kinds: list[tuple[Kind | None, bool]] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    """Arguments that are given by name after any number of others."""
     missing: set[int] = field(default_factory=set)
     """Places between arguments that were given by name."""
     distinct: bool = False
@@ -72,6 +74,11 @@ class Call:
             context.called.append((self.function.name,))
             return context.bound[inner.name]
         return constant(node, f"{what} of {self.function.name}", self.node)
+
+    def option(self, name: str, default: Any) -> Any:
+        """The value of an option, which must be a constant."""
+        node = self.options.get(name)
+        return default if node is None else constant(node, f"{name} of {self.function.name}", self.node)
 
     def aggregate(self, name: str, *arguments: Any, order: bool = True, condition: Any = None) -> Any:
         """An aggregate of the engine with DISTINCT, ORDER BY and OVER of this call."""
@@ -270,8 +277,21 @@ def part_name(node: Any) -> str:
     return str(node.name).upper()
 
 
+def _take_options(call: Call) -> None:
+    options = {each.name for signature in call.function.signatures for each in signature.options}
+    taken = {name: index for name, index in call.names.items() if name in options}
+    for name, index in taken.items():
+        call.options[name] = call.arguments[index]
+        del call.names[name]
+    call.arguments = [each for index, each in enumerate(call.arguments) if index not in taken.values()]
+    call.kinds = [each for index, each in enumerate(call.kinds) if index not in taken.values()]
+
+
 def _by_name(call: Call) -> None:
     """Arguments given by name, brought to their places; places left out in between become NULL."""
+    _take_options(call)
+    if not call.names:
+        return
     for signature in call.function.signatures:
         places = {each.name: index for index, each in enumerate(signature.arguments) if each.name}
         if set(call.names) <= set(places):

@@ -15,8 +15,9 @@ FUNCTIONS: dict[str, Function] = {
         INT64(JSON) INT64 = tule_json_int64
         INT64_ARRAY(JSON) ARRAY<INT64> = tule_json_int64_array
         JSON_ARRAY([ANY...]) JSON = @json_array
-        JSON_ARRAY_APPEND(JSON, ANY...) JSON = @json_array_append
-        JSON_ARRAY_INSERT(JSON, ANY...) JSON = @json_array_insert
+        JSON_ARRAY_APPEND(JSON, ANY..., [append_each_element => BOOL]) JSON = @json_array_append
+        JSON_ARRAY_INSERT(JSON, ANY..., [insert_each_element => BOOL]) JSON = @json_array_insert
+        JSON_CONTAINS(JSON, JSON) BOOL
         JSON_EXTRACT(JSON, [STRING]) JSON = @json_extract
         JSON_EXTRACT(STRING, [STRING]) STRING = @json_extract_text
         JSON_EXTRACT_ARRAY(JSON, [STRING]) ARRAY<JSON> = @json_extract_array
@@ -26,24 +27,28 @@ FUNCTIONS: dict[str, Function] = {
         JSON_EXTRACT_STRING_ARRAY(JSON, [STRING]) ARRAY<STRING> = @json_value_array
         JSON_EXTRACT_STRING_ARRAY(STRING, [STRING]) ARRAY<STRING> = @json_value_array_text
         JSON_FLATTEN(JSON) ARRAY<JSON>
-        JSON_KEYS(JSON, [INT64]) ARRAY<STRING> = @json_keys
+        JSON_KEYS(JSON, [INT64], [mode => STRING]) ARRAY<STRING> = @json_keys
         JSON_OBJECT([ANY...]) JSON = @json_object
-        JSON_QUERY(JSON, [STRING]) JSON = @json_extract
+        JSON_QUERY(JSON, [STRING]) JSON = @json_query
         JSON_QUERY(STRING, [STRING]) STRING = @json_extract_text
         JSON_QUERY_ARRAY(JSON, [STRING]) ARRAY<JSON> = @json_extract_array
         JSON_QUERY_ARRAY(STRING, [STRING]) ARRAY<STRING> = @json_extract_array_text
         JSON_REMOVE(JSON, STRING...) JSON = @json_remove
-        JSON_SET(JSON, ANY...) JSON = @json_set
-        JSON_STRIP_NULLS(JSON) JSON
+        JSON_SET(JSON, ANY..., [create_if_missing => BOOL]) JSON = @json_set
+        JSON_STRIP_NULLS(JSON, [STRING], [include_arrays => BOOL], [remove_empty => BOOL]) JSON = @json_strip_nulls
         JSON_TYPE(JSON) STRING
         JSON_VALUE(JSON, [STRING]) STRING = @json_value
         JSON_VALUE(STRING, [STRING]) STRING = @json_value_text
         JSON_VALUE_ARRAY(JSON, [STRING]) ARRAY<STRING> = @json_value_array
         JSON_VALUE_ARRAY(STRING, [STRING]) ARRAY<STRING> = @json_value_array_text
         LAX_BOOL(JSON) BOOL
+        LAX_BOOL_ARRAY(JSON) ARRAY<BOOL>
         LAX_FLOAT64(JSON) FLOAT64
+        LAX_FLOAT64_ARRAY(JSON) ARRAY<FLOAT64>
         LAX_INT64(JSON) INT64
+        LAX_INT64_ARRAY(JSON) ARRAY<INT64>
         LAX_STRING(JSON) STRING
+        LAX_STRING_ARRAY(JSON) ARRAY<STRING>
         PARSE_JSON(STRING, [wide_number_mode => STRING]) JSON = @parse_json
         STRING(JSON) STRING = tule_json_string
         STRING(TIMESTAMP, [STRING]) STRING = @string_of_timestamp

@@ -29,7 +29,7 @@ _STEP = re.compile(r"""\.(?P<name>[^.\[\]"'\s][^.\[\]"']*)|\."(?P<quoted>(?:[^"\
 def steps(path: str, it: Call) -> list[str | int]:
     """The steps of a JSONPath; raises for one that GoogleSQL does not take."""
     if path.startswith(("lax ", "lax\t")):
-        raise it.refuse("JSONPath in lax mode")
+        raise it.wrong(f"JSONPath in lax mode is not supported in {it.function.name}")
     if not path.startswith("$"):
         raise it.wrong(f"Invalid JSONPath: a path must start with '$'; given: {path!r}")
     found: list[str | int] = []
@@ -146,9 +146,17 @@ def _json_array(it: Call) -> Any:
     )
 
 
+def _values(it: Call) -> Any:
+    """The second array of JSON_OBJECT as JSON, which must be no NULL."""
+    for index, noun in enumerate(("keys", "values")):
+        if it.kind(index) == NULL:
+            raise it.wrong(f"Invalid input to JSON_OBJECT: The {noun} array cannot be NULL")
+    return _cast(as_json(it, it.argument(1), it.kind(1)), STRING)
+
+
 def _json_object(it: Call) -> Any:
     if len(it.arguments) == 2 and it.kind(0) is not None and it.kind(0).name == "ARRAY":  # type: ignore[union-attr]
-        raise it.refuse("JSON_OBJECT of two arrays", do="write the keys and values one by one")
+        return _cast(call("tule_json_object_of", it.argument(0), _values(it)), JSON)
     if len(it.arguments) % 2:
         raise it.wrong("JSON_OBJECT takes pairs of a key and a value")
     items = []
@@ -161,58 +169,103 @@ def _json_object(it: Call) -> Any:
 
 # -- changes
 
-
-def _paths_and_values(it: Call, options: tuple[str, ...] = ()) -> list[Any]:
-    """(path, value) pairs after the first argument, the paths as JSON arrays of steps."""
-    if any(name in it.names for name in options):
-        raise it.refuse(f"the named arguments of {it.function.name}")
-    rest = it.arguments[1:]
-    if len(rest) % 2:
-        raise it.wrong(f"{it.function.name} takes pairs of a path and a value")
-    made = []
-    for index in range(0, len(rest), 2):
-        made.append(_steps_node(it, index + 1))
-        made.append(_cast(as_json(it, rest[index + 1], it.kind(index + 2)), STRING))
-    return made
+_EACH = {"append": "append_each_element", "insert": "insert_each_element"}
 
 
 def _steps_node(it: Call, index: int) -> Any:
+    """A path as a JSON array of its steps; a NULL stays one."""
     import json
 
+    if it.kind(index) == NULL:
+        return None
     return _text(json.dumps(steps(str(it.constant(index, "JSONPath")), it)))
 
 
 def _changed(name: str) -> Callable[[Call], Any]:
     def build(it: Call) -> Any:
         made = it.argument(0)
-        values = _paths_and_values(it)
-        for index in range(0, len(values), 2):
-            made = call("tule_json_change", made, _text(name), values[index], values[index + 1])
+        if len(it.arguments) % 2 == 0:
+            raise it.wrong(f"{it.function.name} takes pairs of a path and a value")
+        for index in range(1, len(it.arguments), 2):
+            path = _steps_node(it, index)
+            verb = _verb(it, name, it.kind(index + 1))
+            if path is None or verb is None:
+                continue
+            value = _cast(as_json(it, it.arguments[index + 1], it.kind(index + 1)), STRING)
+            made = call("tule_json_change", made, _text(verb), path, value)
         return _cast(made, JSON)
 
     return build
 
 
+def _verb(it: Call, name: str, kind: Kind | None) -> str | None:
+    """How a value is put; None where the option that says so is NULL."""
+    if name == "set":
+        return {True: "set", False: "replace", None: None}[it.option("create_if_missing", True)]
+    each = it.option(_EACH[name], True)
+    if each is None:
+        return None
+    return f"{name}_each" if each and kind is not None and kind.name == "ARRAY" else name
+
+
 def _json_remove(it: Call) -> Any:
     made = it.argument(0)
     for index in range(1, len(it.arguments)):
-        made = call("tule_json_change", made, _text("remove"), _steps_node(it, index), _text("null"))
+        path = _steps_node(it, index)
+        if path is None:
+            continue
+        if path.this == "[]":
+            raise it.wrong("The JSONPath cannot be '$'")
+        made = call("tule_json_change", made, _text("remove"), path, _text("null"))
     return _cast(made, JSON)
 
 
+def _json_strip_nulls(it: Call) -> Any:
+    path: Any = _text("[]")
+    if len(it.arguments) > 1 and 1 not in it.missing:
+        path = _steps_node(it, 1)
+    flags = []
+    for index, name, default in ((2, "include_arrays", True), (3, "remove_empty", False)):
+        given = index < len(it.arguments) and index not in it.missing
+        flags.append(it.constant(index, name) if given else default)
+    if path is None or None in flags:
+        return it.argument(0)
+    return _cast(call("tule_json_strip_nulls", it.argument(0), path, *(exp.Boolean(this=each) for each in flags)), JSON)
+
+
 def _json_keys(it: Call) -> Any:
-    depth = it.argument(1, exp.Literal.number(100))
-    return call("tule_json_keys", it.argument(0), depth)
+    given = len(it.arguments) > 1 and 1 not in it.missing and it.kind(1) != NULL
+    depth = it.arguments[1] if given else exp.Literal.number(1_000_000)
+    return call("tule_json_keys", it.argument(0), depth, it.argument(2, _text("strict")))
+
+
+def _json_query(it: Call) -> Any:
+    """JSON_QUERY of JSON, whose path may be lax: then all values that it finds are an array."""
+    import json
+
+    path = it.constant(1, "JSONPath") if len(it.arguments) > 1 else None
+    words = (
+        re.match(r"(?P<mode>lax(?:\s+recursive)?|recursive\s+lax)\s+(?=\$)", path) if isinstance(path, str) else None
+    )
+    if words is None or path is None:
+        return _at_path("tule_json_query")(it)
+    found = _text(json.dumps(steps(path[words.end() :], it)))
+    recursive = exp.Boolean(this="recursive" in words["mode"])
+    return _cast(call("tule_json_lax", it.argument(0), found, recursive), JSON)
 
 
 def _parse_json(it: Call) -> Any:
-    if len(it.arguments) > 1 and str(it.constant(1, "wide_number_mode")) not in ("exact", "round"):
+    mode = str(it.constant(1, "wide_number_mode")) if len(it.arguments) > 1 else "exact"
+    if mode not in ("exact", "round"):
         raise it.wrong("Invalid wide_number_mode specified for PARSE_JSON")
-    return call("tule_parse_json", it.argument(0))
+    return call("tule_parse_json_in", it.argument(0), exp.Boolean(this=mode == "exact"))
 
 
 def _json_float64(it: Call) -> Any:
-    return call("tule_json_float64", it.argument(0))
+    mode = str(it.constant(1, "wide_number_mode")) if len(it.arguments) > 1 else "round"
+    if mode not in ("exact", "round"):
+        raise it.wrong("Invalid wide_number_mode specified for FLOAT64")
+    return call("tule_json_float64" if mode == "round" else "tule_json_float64_exact", it.argument(0))
 
 
 BUILDERS: dict[str, Callable[[Call], Any]] = {
@@ -228,6 +281,8 @@ BUILDERS: dict[str, Callable[[Call], Any]] = {
     "to_json_string": _to_json_string,
     "json_array": _json_array,
     "json_object": _json_object,
+    "json_query": _json_query,
+    "json_strip_nulls": _json_strip_nulls,
     "json_set": _changed("set"),
     "json_array_append": _changed("append"),
     "json_array_insert": _changed("insert"),

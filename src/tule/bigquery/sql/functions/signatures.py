@@ -6,7 +6,7 @@
 
 The part after ``=`` is the engine's function; without it ``tule_<name>``, a macro of the engine. ``::`` after it casts the
 answer to the result type, ``@`` names a builder of syntax (``builders.py``). ``T`` is any one type, ``ANY`` any type,
-``PART`` a date part, ``CONST`` a constant, ``[x]`` may be missing, ``x...`` repeats, ``name => x`` may be given by name.
+``PART`` a date part, ``CONST`` a constant, ``[x]`` may be missing, ``x...`` repeats, ``name => x`` may be given by name; after ``x...`` only so.
 """
 
 from __future__ import annotations
@@ -43,9 +43,11 @@ class Signature:
     result: Kind
     engine: str
     casts: bool = False
+    options: tuple[Argument, ...] = ()
+    """Those that may be given by name after one that repeats."""
 
     def __str__(self) -> str:
-        return f"{self.name}({', '.join(map(str, self.arguments))})"
+        return f"{self.name}({', '.join(map(str, (*self.arguments, *self.options)))})"
 
     def match(self, given: Sequence[tuple[Kind | None, bool]]) -> Match | None:
         """How arguments of these (types, is literal) fit, None when they do not."""
@@ -152,14 +154,17 @@ def _signature(line: str) -> Signature:
     head, _, engine = line.partition(" = ")
     name, _, rest = head.partition("(")
     arguments, _, result = rest.rpartition(")")
+    found = tuple(_argument(each.strip()) for each in split_commas(arguments))
+    last = next((index for index, each in enumerate(found, 1) if each.repeated), len(found))
     engine = engine.strip() or "tule_" + name.lower().replace(".", "_")
     casts = engine.endswith("::")
     return Signature(
         name.strip(),
-        tuple(_argument(each.strip()) for each in split_commas(arguments)),
+        found[:last],
         parsed(result),
         engine.removesuffix("::"),
         casts,
+        found[last:],
     )
 
 

@@ -20,8 +20,7 @@ FUNCTIONS: dict[str, Function] = {
         CONCAT(STRING...) STRING = @concat
         CONCAT(BYTES...) BYTES = @concat
         CONCAT(ANY...) STRING = @concat_any
-        CONTAINS_SUBSTR(STRING, STRING) BOOL
-        CONTAINS_SUBSTR(ANY, STRING) BOOL = @contains_substr
+        CONTAINS_SUBSTR(ANY, STRING, [json_scope => STRING]) BOOL = @contains_substr
         EDIT_DISTANCE(STRING, STRING, [max_distance => INT64]) INT64
         ENDS_WITH(STRING, STRING) BOOL = ends_with
         ENDS_WITH(BYTES, BYTES) BOOL = tule_ends_with_bytes
@@ -122,7 +121,8 @@ FUNCTIONS: dict[str, Function] = {
         NET.IP_TRUNC(BYTES, INT64) BYTES
         NET.IPV4_FROM_INT64(INT64) BYTES
         NET.IPV4_TO_INT64(BYTES) INT64
-        - NET.PUBLIC_SUFFIX NET.REG_DOMAIN: there is no list of public suffixes in Tule
+        NET.PUBLIC_SUFFIX(STRING) STRING
+        NET.REG_DOMAIN(STRING) STRING
         NET.SAFE_IP_FROM_STRING(STRING) BYTES
         """,
     ),

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from tule.bigquery.sql.analysis import casts
 from tule.bigquery.sql.analysis.calls import engine_call as call
-from tule.bigquery.sql.kinds import FLOAT64, INT64, NULL, STRING, Kind, engine_type
+from tule.bigquery.sql.kinds import FLOAT64, INT64, NULL, STRING, Kind, array, engine_type
 
 if TYPE_CHECKING:
     from tule.bigquery.sql.analysis.calls import Call
@@ -56,11 +56,32 @@ def _concat_any(it: Call) -> Any:
 
 
 def _contains_substr(it: Call) -> Any:
-    kind = it.kind(0)
-    if kind is not None and kind.name in ("STRUCT", "ARRAY", "JSON", "BYTES"):
-        raise it.refuse(f"CONTAINS_SUBSTR on {kind.name}", do="search in one STRING")
-    value = call("tule_as_string", it.argument(0)) if kind is None else casts.to_string(it.argument(0), kind)
-    return call("tule_contains_substr", value, it.argument(1))
+    """Whether a text is in any value of a value; NULL where it is in none and one is NULL."""
+    if it.kind(1) == NULL:
+        raise it.wrong("CONTAINS_SUBSTR: the search value must not be the literal NULL")
+    scope = str(it.constant(2, "json_scope")) if len(it.arguments) > 2 else "JSON_VALUES"
+    if scope not in ("JSON_VALUES", "JSON_KEYS", "JSON_KEYS_AND_VALUES"):
+        raise it.wrong(f"Invalid json_scope of CONTAINS_SUBSTR: {scope}")
+    return _found_in(it, it.argument(0), it.kind(0), scope)
+
+
+def _found_in(it: Call, node: Any, kind: Kind | None, scope: str) -> Any:
+    if kind is None:
+        return call("tule_contains_substr", call("tule_as_string", node), it.argument(1).copy())
+    if kind.name == "STRUCT":
+        found = [
+            _found_in(it, exp.Dot(this=exp.Paren(this=node.copy()), expression=exp.to_identifier(
+                name or f"_field_{index + 1}", quoted=True)), inner, scope)
+            for index, (name, inner) in enumerate(kind.fields)
+        ]  # fmt: skip
+        return exp.Paren(this=exp.or_(*found, copy=False))
+    if kind.name == "JSON":
+        node, kind = call("tule_json_texts", node, _text(scope)), array(STRING)
+    if kind.name == "ARRAY":
+        variable = exp.to_identifier(f"tule_s{_depth(kind)}")
+        body = _found_in(it, exp.column(variable.copy()), kind.element, scope)
+        return call("tule_any", call("list_transform", node, exp.Lambda(this=body, expressions=[variable])))
+    return call("tule_contains_substr", casts.to_string(node, kind), it.argument(1).copy())
 
 
 def _initcap(it: Call) -> Any:

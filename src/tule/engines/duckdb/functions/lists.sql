@@ -38,6 +38,11 @@ tule_array_to_string(a, separator, missing) AS
     separator), '') ELSE coalesce(array_to_string(list_transform(a, LAMBDA v: coalesce(v, missing)), separator),
     '') END;
 
+-- TRUE where one is, else NULL where one is unknown.
+tule_any(a) AS
+    CASE WHEN a IS NULL THEN NULL WHEN list_contains(a, TRUE) THEN TRUE WHEN list_count(a) < len(a) THEN NULL ELSE
+    FALSE END;
+
 tule_in_array(x, a) AS
     CASE WHEN a IS NULL OR len(a) = 0 THEN FALSE WHEN x IS NULL THEN NULL WHEN list_contains(a, x) THEN TRUE WHEN
     list_count(a) < len(a) THEN NULL ELSE FALSE END;
@@ -66,6 +71,11 @@ tule_top_sum(a, n) AS
 tule_parse_json(s) AS
     CASE WHEN tule_check(NOT json_valid(s), 'Invalid input to PARSE_JSON: syntax error while parsing value') THEN
     CASE WHEN json_valid(s) THEN json(s) END END;
+
+-- Numbers of many digits are looked at one by one: whether a double holds them.
+tule_parse_json_in(s, exact) AS
+    CASE WHEN regexp_matches(s, '[0-9.]{16}|[0-9][eE]') THEN CAST(tule_parse_json_wide(s, exact) AS JSON) ELSE
+    tule_parse_json(s) END;
 
 tule_json_subscript(j, i VARCHAR) AS
     json_extract(j, '$."' || replace(i, '"', '\"') || '"');
@@ -126,6 +136,11 @@ tule_json_int64(j) AS
     AS DOUBLE)) < 9.223372036854775e18), 'The provided JSON input is not an integer') THEN coalesce(TRY_CAST(j ->>
     '$' AS BIGINT), TRY_CAST(TRY_CAST(j ->> '$' AS DOUBLE) AS BIGINT)) END;
 
+tule_json_float64_exact(j) AS
+    CASE WHEN tule_check(json_type(j) IN ('BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT') AND TRY_CAST(j ->> '$' AS
+    HUGEINT) <> TRY_CAST(TRY_CAST(j ->> '$' AS DOUBLE) AS HUGEINT), 'JSON number: ' || (j ->> '$') ||
+    ' cannot be converted to DOUBLE without loss of precision') THEN tule_json_float64(j) END;
+
 tule_json_bool_array(j) AS
     CASE WHEN tule_check(json_type(j) <> 'ARRAY', 'The provided JSON input is not an array') THEN
     list_transform(json_extract(j, '$[*]'), LAMBDA v: tule_json_bool(v)) END;
@@ -159,6 +174,18 @@ tule_lax_int64(j) AS
     CAST(TRY_CAST(j ->> '$' AS BOOLEAN) AS BIGINT) ELSE coalesce(TRY_CAST(CASE WHEN regexp_full_match(j ->> '$',
     '\s*[-+]?\d+\s*') THEN j ->> '$' END AS BIGINT), TRY_CAST(round(TRY_CAST(j ->> '$' AS DOUBLE)) AS BIGINT)) END;
 
+tule_lax_bool_array(j) AS
+    CASE WHEN json_type(j) = 'ARRAY' THEN list_transform(json_extract(j, '$[*]'), LAMBDA v: tule_lax_bool(v)) END;
+
+tule_lax_string_array(j) AS
+    CASE WHEN json_type(j) = 'ARRAY' THEN list_transform(json_extract(j, '$[*]'), LAMBDA v: tule_lax_string(v)) END;
+
+tule_lax_float64_array(j) AS
+    CASE WHEN json_type(j) = 'ARRAY' THEN list_transform(json_extract(j, '$[*]'), LAMBDA v: tule_lax_float64(v)) END;
+
+tule_lax_int64_array(j) AS
+    CASE WHEN json_type(j) = 'ARRAY' THEN list_transform(json_extract(j, '$[*]'), LAMBDA v: tule_lax_int64(v)) END;
+
 tule_json_of_int64(x) AS
     CASE WHEN abs(CAST(x AS HUGEINT)) > 9007199254740992 THEN to_json(CAST(x AS VARCHAR)) ELSE to_json(x) END;
 
@@ -174,9 +201,6 @@ tule_json_of_timestamp(x) AS
 
 tule_json_of_datetime(x) AS
     tule_grouped_fraction(strftime(x, '%Y-%m-%dT%H:%M:%S.%f'));
-
-tule_json_strip_nulls(j) AS
-    CAST(tule_json_strip_nulls_text(j) AS JSON);
 
 tule_json_flatten(j) AS
     CAST(tule_json_flatten_text(j) AS JSON[]);

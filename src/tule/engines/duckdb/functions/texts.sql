@@ -179,12 +179,6 @@ tule_soundex_once(c) AS
     regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(c, '1+', '1', 'g'),
     '2+', '2', 'g'), '3+', '3', 'g'), '4+', '4', 'g'), '5+', '5', 'g'), '6+', '6', 'g');
 
-tule_net_host(s) AS
-    nullif(regexp_replace(regexp_extract(trim(s),
-    '^(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]*)', 1) || CASE WHEN regexp_matches(trim(s),
-    '^(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//') THEN '' ELSE regexp_extract(trim(s),
-    '^((?:[^/?#:.@\s]+\.)+[^/?#:@\s]+)(?:[:/?#]|$)', 1) END, '\.$', ''), '');
-
 tule_net_ipv4_from_int64(n) AS
     CASE WHEN tule_check(n < -2147483648 OR n > 4294967295,
     'NET.IPV4_FROM_INT64() encountered a non-IPv4 integer: ' || n::VARCHAR) THEN unhex(printf('%08x', (n +

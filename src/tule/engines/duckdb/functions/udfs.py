@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import ipaddress
-import json
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,12 +35,32 @@ def rows(function: Callable[..., Any], kind: pa.DataType, count: int) -> Callabl
             made.append(known[key])
         return pa.array(made, kind)
 
-    # The engine reads the number of parameters off the function.
+    return _of(count, column)
+
+
+def columns(function: Callable[..., Any], kind: pa.DataType, count: int) -> Callable[..., pa.Array]:
+    """A column function of a function of lists without NULLs, which are NULL in its answer."""
+
+    def column(columns: Sequence[Any]) -> pa.Array:
+        valid = [True] * len(columns[0])
+        for each in columns:
+            if each.null_count:
+                valid = [a and b for a, b in zip(valid, each.is_valid().to_pylist(), strict=True)]
+        lists = [[value for value, here in zip(each.to_pylist(), valid, strict=True) if here] for each in columns]
+        found = iter(function(*lists) if any(valid) else ())
+        return pa.array([next(found) if here else None for here in valid], kind)
+
+    return _of(count, column)
+
+
+def _of(count: int, column: Callable[[Sequence[Any]], pa.Array]) -> Callable[..., pa.Array]:
+    """The engine reads the number of parameters off the function."""
     wrappers: dict[int, Callable[..., pa.Array]] = {
         1: lambda a: column((a,)),
         2: lambda a, b: column((a, b)),
         3: lambda a, b, c: column((a, b, c)),
         4: lambda a, b, c, d: column((a, b, c, d)),
+        5: lambda a, b, c, d, e: column((a, b, c, d, e)),
     }
     return wrappers[count]
 
@@ -108,113 +127,6 @@ def _ip_trunc(address: bytes, prefix: int) -> bytes:
     return bytes(a & b for a, b in zip(address, mask, strict=True))
 
 
-# -- JSON
-
-
-def _written(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _json_change(text: str, verb: str, steps: str, value: str) -> str:
-    """JSON_SET, JSON_REMOVE, JSON_ARRAY_APPEND and JSON_ARRAY_INSERT at one path."""
-    root, path, new = json.loads(text), json.loads(steps), json.loads(value)
-    if not path:
-        if verb == "set":
-            return _written(new)
-        if verb == "append" and isinstance(root, list):
-            return _written([*root, new])
-        return _written(root)
-    if verb == "append":
-        found = _at(root, path)
-        if isinstance(found, list):
-            found.append(new)
-        elif found is None and _exists(root, path):
-            _put(root, path, [new])
-        return _written(root)
-    if verb == "set":
-        return _written(_put(root, path, new))
-    parent = _at(root, path[:-1]) if len(path) > 1 else root
-    last = path[-1]
-    if verb == "remove":
-        if (isinstance(parent, dict) and last in parent) or (
-            isinstance(parent, list) and isinstance(last, int) and last < len(parent)
-        ):
-            del parent[last]
-    elif verb == "insert" and isinstance(last, int) and isinstance(parent, list):
-        parent.extend([None] * (last - len(parent)))
-        parent.insert(last, new)
-    return _written(root)
-
-
-def _exists(root: Any, path: Sequence[Any]) -> bool:
-    parent = _at(root, path[:-1]) if len(path) > 1 else root
-    return isinstance(parent, dict) and path[-1] in parent
-
-
-def _at(root: Any, path: Sequence[Any]) -> Any:
-    for step in path:
-        here = (isinstance(root, dict) and isinstance(step, str) and step in root) or (
-            isinstance(root, list) and isinstance(step, int) and step < len(root)
-        )
-        if not here:
-            return None
-        root = root[step]
-    return root
-
-
-def _put(root: Any, path: Sequence[Any], new: Any) -> Any:
-    """The root with a value at a path; what is missing on the way is made, what is of another shape is left alone."""
-    if not path:
-        return new
-    step: Any = path[0]
-    rest = path[1:]
-    if root is None:
-        root = {} if isinstance(step, str) else []
-    if isinstance(root, dict) and isinstance(step, str):
-        root[step] = _put(root.get(step), rest, new)
-    elif isinstance(root, list) and isinstance(step, int):
-        root.extend([None] * (step + 1 - len(root)))
-        root[step] = _put(root[step], rest, new)
-    return root
-
-
-def _json_keys(text: str, depth: int) -> list[str]:
-    found: set[str] = set()
-
-    def walk(value: Any, path: str, left: int) -> None:
-        if isinstance(value, dict) and left > 0:
-            for key, inner in value.items():
-                name = key if key.replace("_", "a").isalnum() else f'"{key}"'
-                whole = f"{path}.{name}" if path else name
-                found.add(whole)
-                walk(inner, whole, left - 1)
-
-    walk(json.loads(text), "", depth)
-    return sorted(found)
-
-
-def _json_strip_nulls(text: str) -> str:
-    def strip(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: strip(each) for key, each in value.items() if each is not None}
-        if isinstance(value, list):
-            return [strip(each) for each in value if each is not None]
-        return value
-
-    return _written(strip(json.loads(text)))
-
-
-def _json_flatten(text: str) -> list[str]:
-    def flat(value: Any) -> list[Any]:
-        return [inner for each in value for inner in flat(each)] if isinstance(value, list) else [value]
-
-    return [_written(each) for each in flat(json.loads(text))]
-
-
-def _json_pretty(text: str) -> str:
-    return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
-
-
 _ARROW: dict[str, pa.DataType] = {
     "VARCHAR": pa.string(),
     "BIGINT": pa.int64(),
@@ -228,7 +140,12 @@ _ARROW: dict[str, pa.DataType] = {
 
 
 def _arrow(name: str) -> pa.DataType:
-    return pa.list_(_arrow(name[:-2])) if name.endswith("[]") else _ARROW[name]
+    if name.endswith("[]"):
+        return pa.list_(_arrow(name[:-2]))
+    if name.startswith("STRUCT("):
+        fields = (each.split(" ", 1) for each in name[7:-1].split(", "))
+        return pa.struct([(key, _arrow(kind)) for key, kind in fields])
+    return _ARROW[name]
 
 
 Row = tuple[str, Callable[..., Any], str, str]
@@ -237,19 +154,21 @@ Row = tuple[str, Callable[..., Any], str, str]
 
 def register(connection: Any) -> None:
     """Make the functions known to a DuckDB instance."""
-    from tule.engines.duckdb.functions import formats, octets
+    from tule.engines.duckdb.functions import domains, formats, jsons, octets
 
-    for name, function, takes, gives in (*FUNCTIONS, *octets.FUNCTIONS, *formats.FUNCTIONS):
-        given = takes.split(", ")
-        connection.create_function(
-            name,
-            rows(function, _arrow(gives), len(given)),
-            [connection.type(each) for each in given],
-            connection.type(gives),
-            type="arrow",
-            null_handling="special",
-            side_effects=False,
-        )
+    by_row = (*FUNCTIONS, *octets.FUNCTIONS, *domains.FUNCTIONS, *formats.FUNCTIONS, *jsons.FUNCTIONS)
+    for made, entries in ((rows, by_row), (columns, ())):
+        for name, function, takes, gives in entries:
+            given = takes.split(", ")
+            connection.create_function(
+                name,
+                made(function, _arrow(gives), len(given)),
+                [connection.type(each) for each in given],
+                connection.type(gives),
+                type="arrow",
+                null_handling="special",
+                side_effects=False,
+            )
 
 
 FUNCTIONS: tuple[Row, ...] = (
@@ -267,9 +186,4 @@ FUNCTIONS: tuple[Row, ...] = (
     ("tule_net_ip_to_string", _ip_to_string, "BLOB", "VARCHAR"),
     ("tule_net_ip_net_mask", _ip_net_mask, "BIGINT, BIGINT", "BLOB"),
     ("tule_net_ip_trunc", _ip_trunc, "BLOB, BIGINT", "BLOB"),
-    ("tule_json_change", _json_change, "VARCHAR, VARCHAR, VARCHAR, VARCHAR", "VARCHAR"),
-    ("tule_json_keys", _json_keys, "VARCHAR, BIGINT", "VARCHAR[]"),
-    ("tule_json_pretty", _json_pretty, "VARCHAR", "VARCHAR"),
-    ("tule_json_strip_nulls_text", _json_strip_nulls, "VARCHAR", "VARCHAR"),
-    ("tule_json_flatten_text", _json_flatten, "VARCHAR", "VARCHAR[]"),
 )
