@@ -118,6 +118,7 @@ class App:
             lambda socket: Grpc(self.table, self.access, socket, max_body=settings.max_body),
             tls=self.authority.context,
             connect=Proxy(self.access, offline=settings.offline),
+            private=self.home.folder("sockets"),
             host=settings.host,
             port=settings.port,
             tls_port=settings.tls_port,

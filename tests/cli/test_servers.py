@@ -110,8 +110,8 @@ def test_a_server_that_was_killed_is_started_again_as_it_was(command: Command, t
     assert made.returncode == 0, made.stderr
     os.kill(before["pid"], signal.SIGKILL)
     wait_until_free(home)
-    # The file that it left names a server that is not there.
-    assert (home / "server.json").exists()
+    # The file that it left names a server that is not there, and its socket leads nowhere.
+    assert (home / "server.json").exists() and (home / "sockets" / "grpc").is_socket()
     status = command("status", home=home)
     assert status.returncode == 3 and status.stdout == f"No server is running on {home}. Next: tule up --detach\n"
     assert command("env", home=home).returncode == 1
@@ -122,8 +122,10 @@ def test_a_server_that_was_killed_is_started_again_as_it_was(command: Command, t
         assert after["pid"] != before["pid"]
         kept = command("sql", "--format", "csv", "SELECT name FROM zoo.birds", home=home)
         assert kept.stdout == "name\nowl\n"
+        assert list((home / "sockets").iterdir()) == [home / "sockets" / "grpc"]
     finally:
         command("down", home=home)
+    assert list((home / "sockets").iterdir()) == []
 
 
 def test_a_port_of_the_last_time_that_is_taken_now_is_left(command: Command, tmp_path: Path) -> None:

@@ -253,6 +253,7 @@ class Example:
             lambda socket: Grpc(self.table, self.access, socket, max_body=MAX_BODY),
             tls=self.authority.context,
             connect=Proxy(self.access),
+            private=self.home.folder("sockets"),
             host="127.0.0.1",
             port=0,
             tls_port=0,

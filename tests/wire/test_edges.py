@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from tests.wire.conftest import LOCATION, MAX_BODY, Example
 
 from tule.wire.intercept.names import METADATA
+from tule.wire.server import PrivateSocket
 
 NOTES = "/notes/v1/projects/p/notes"
 UPLOADS = "/notes/v1/projects/p/uploads"
@@ -585,6 +586,22 @@ def test_httpx_with_its_own_tls_stack_lands_here(example: Example) -> None:
     context = ssl.create_default_context(cafile=str(example.authority.root_path))
     answer = httpx.get(f"https://localhost:{example.server.tls_port}/healthz", verify=context)
     assert answer.json() == {"status": "ready"}
+
+
+@pytest.mark.parametrize("sockets", [True, False])
+def test_a_data_directory_may_be_deep_or_on_a_file_system_without_sockets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sockets: bool
+) -> None:
+    if not sockets:
+        monkeypatch.setattr(PrivateSocket, "_works", lambda _: False)
+    deep = tmp_path / ("x" * 200) / ("y" * 200)
+    made = Example(deep)
+    try:
+        assert (deep / "sockets" / "grpc").exists() is sockets
+        assert made.client("grpc").list_tensorboards(parent=LOCATION, timeout=20) is not None
+    finally:
+        made.close()
+    assert list((deep / "sockets").iterdir()) == []
 
 
 def test_who_waits_when_the_server_stops_is_told_so(tmp_path: Path, side: ThreadPoolExecutor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import shutil
 import socket
@@ -35,6 +36,7 @@ class Server:
         *,
         tls: TlsContexts,
         connect: ConnectHandler,
+        private: Path,
         host: str,
         port: int,
         tls_port: int,
@@ -43,6 +45,7 @@ class Server:
     ) -> None:
         """Port 0 takes the one of ``before`` where it is free, else any.
 
+        ``private``: a folder for a socket of the server's own; what an earlier server left there is removed.
         ``patience``: seconds after which a client that does not go on with what it began is let go.
         """
         self._rest = rest
@@ -51,8 +54,7 @@ class Server:
         self._connect = connect
         self._host = host
         self._patience = patience
-        # A Unix socket's path is short by law of the kernel, a data directory's need not be.
-        self._private = Path(tempfile.mkdtemp(prefix="tule-"))
+        self._private = PrivateSocket(private)
         self._sockets = (_listener(host, port, before[0]), _listener(host, tls_port, before[1]))
         self.port: int = self._sockets[0].getsockname()[1]
         self.tls_port: int = self._sockets[1].getsockname()[1]
@@ -65,7 +67,7 @@ class Server:
 
     def start(self) -> None:
         _allow_many_connections()
-        self._grpc = self._make_grpc(self._private / "grpc")
+        self._grpc = self._make_grpc(self._private.path)
         self._grpc.start()
         self._thread.start()
         self._ready.wait()
@@ -82,7 +84,7 @@ class Server:
         for listener in self._sockets:
             listener.close()
         self._rest.close()
-        shutil.rmtree(self._private, ignore_errors=True)
+        self._private.close()
 
     def _run(self) -> None:
         import uvloop
@@ -116,7 +118,7 @@ class Server:
                 config=config, server_state=state, app_state={}, patience=self._patience, short=self._rest.short
             )
 
-        front = Front(make_http, self._private / "grpc", tls=self._tls, connect=self._connect, patience=self._patience)
+        front = Front(make_http, self._private.path, tls=self._tls, connect=self._connect, patience=self._patience)
         for listener in self._sockets:
             front.listen(listener)
         ticking = self._loop.create_task(_tick(state, config, min(1.0, self._patience / 4)))
@@ -138,6 +140,46 @@ class Server:
             connection.transport.abort()
         # Transports are closed in the next turns of the loop.
         await asyncio.sleep(0.01)
+
+
+class PrivateSocket:
+    """A place for a Unix socket in a folder of ours.
+
+    A socket's path is short by law of the kernel, a data directory's need not be: ``path`` leads to the folder by an open
+    descriptor, for this process alone. File systems without sockets (of some shared folders) have a place elsewhere.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._temporary: Path | None = None
+        self._open(folder)
+        if not self._works():
+            os.close(self._descriptor)
+            self._temporary = Path(tempfile.mkdtemp(prefix="tule-"))
+            self._open(self._temporary)
+
+    def _open(self, folder: Path) -> None:
+        for left in folder.iterdir():
+            left.unlink()
+        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.path = Path(f"/proc/self/fd/{self._descriptor}/grpc")
+
+    def _works(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as trial:
+            try:
+                trial.bind(str(self.path))
+                self.path.unlink()
+            except OSError:
+                return False
+        return True
+
+    def close(self) -> None:
+        """Remove the socket; idempotent."""
+        if self._descriptor >= 0:
+            self.path.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = -1
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
 
 async def _tick(state: Any, config: Any, seconds: float) -> None:
