@@ -6,6 +6,7 @@ line's own libraries.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -26,6 +27,7 @@ def serve(settings: Settings, *, until_closed: int | None = None) -> NoReturn:
 
     ``until_closed``: also stop once this pipe is closed by the one who started it and no command uses the server.
     """
+    _answer_promptly()
     from tule.app import build, credentials_file
 
     logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr, format=_FORMAT)
@@ -37,6 +39,7 @@ def serve(settings: Settings, *, until_closed: int | None = None) -> NoReturn:
         credentials_file(app)
         _ = app.authority.bundle
         app.start()
+        gc.freeze()
         runtime = Runtime(
             pid=os.getpid(),
             host=settings.host,
@@ -63,6 +66,17 @@ def serve(settings: Settings, *, until_closed: int | None = None) -> NoReturn:
     # Everything is closed and durable. Going on to take the interpreter apart would take time, and engines' libraries
     # would print what they think of objects that live to its end.
     os._exit(0)
+
+
+def _answer_promptly() -> None:
+    """Let nothing that this process does at its leisure hold up a request for long.
+
+    A thread that computes in Python gives way to the event loop after a millisecond, not five. A full collection walks
+    every object, a tenth of a second where libraries are many, so it waits for a million new ones; what is there once a
+    server or a room of it is built (``App``) is frozen, that is left out of it.
+    """
+    sys.setswitchinterval(0.001)
+    gc.set_threshold(5_000, 10, 20)
 
 
 def ready_line(runtime: Runtime, settings: Settings) -> str:
