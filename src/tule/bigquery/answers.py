@@ -84,6 +84,11 @@ class _Query:
     result: Mapping[str, Any] | Kept | None
     etag: str
 
+    @property
+    def named(self) -> bool:
+        """Whether the result is in a table that the caller named."""
+        return isinstance(self.result, Mapping) and "table" in self.result
+
 
 class Answers:
     """Answers about query jobs."""
@@ -120,7 +125,8 @@ class Answers:
         timeout_ms: int,
         eager: bool,
     ) -> dict[str, Any]:
-        """jobs.getQueryResults: wait, then a page of rows. ``eager`` callers get small results though they ask for none."""
+        """jobs.getQueryResults: wait, then a page of rows. ``eager`` callers get small results though they ask for none,
+        but for a table that they named: BigQuery DataFrames takes a result that it has rows of for no table."""
         found = self._jobs.look(reference)
         if isinstance(found, Job):
             found.wait(min(timeout_ms, LONGEST_WAIT_MS) / 1000)
@@ -129,7 +135,7 @@ class Answers:
         if not made["jobComplete"] or not query.result:
             return made
         source = self._told(query, made)
-        if count == 0 and eager and not page_token and not start:
+        if count == 0 and eager and not page_token and not start and not query.named:
             if source.rows > EAGER_ROWS or source.rows * len(source.fields) > _EAGER_CELLS:
                 return made
             # This client reads integer microseconds in this answer whatever it asked for.
@@ -142,7 +148,7 @@ class Answers:
         query = self._query(reference)
         if not query.result:
             raise invalid(f"Job {reference} has no result to read")
-        if not isinstance(query.result, Kept) and "table" in query.result:
+        if query.named:
             raise invalid("This API does not support explicitly-specified destination tables")
         return self._kept(query)
 
@@ -193,7 +199,7 @@ class Answers:
     def _told(self, query: _Query, made: dict[str, Any]) -> Readable:
         """The rows of a query; their columns and number go into the answer."""
         result = query.result
-        if isinstance(result, Mapping) and "table" in result:
+        if isinstance(result, Mapping) and query.named:
             source = self._sources.open(TableReference(*result["table"].values()))
         else:
             source = of_rows(self._kept(query), query.reference.name)

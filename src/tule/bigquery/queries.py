@@ -452,6 +452,10 @@ class Queries:
             run = Run(job, plan.project, line.session, line.context, job.check, plan.guard)
             if isinstance(statement, CreateModel):
                 outcome = self.models.create(statement, run)
+                # A model is the destination of the job that trains it: clients look there for its name.
+                outcome.configuration = _writes(
+                    TableReference(target.project, target.dataset, target.model), "WRITE_EMPTY"
+                )
             elif isinstance(statement, AlterModelOptions):
                 outcome = self.models.alter(statement, run)
             else:
