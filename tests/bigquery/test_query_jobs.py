@@ -94,6 +94,11 @@ def test_the_python_client_gets_small_results_with_its_first_question(api: BigQu
     python = {"x-goog-api-client": "gl-python/3.11 gccl/3.47"}
     assert "rows" not in api.ok("GET", f"queries/{job}", params={"maxResults": "0"})
     assert api.cells(api.ok("GET", f"queries/{job}", params={"maxResults": "0"}, headers=python)) == [["7"]]
+    # Not what is in a table that it named: BigQuery DataFrames goes on with the table.
+    named = {"query": "SELECT 7 AS a", "useLegacySql": False, "destinationTable": api.reference("d.named")}
+    written = api.done(query=named)["jobReference"]["jobId"]
+    assert "rows" not in api.ok("GET", f"queries/{written}", params={"maxResults": "0"}, headers=python)
+    assert api.cells(api.ok("GET", f"queries/{written}", params={"maxResults": "1"}, headers=python)) == [["7"]]
     large = api.query("SELECT x FROM UNNEST(GENERATE_ARRAY(1, 20000)) AS x")["jobReference"]["jobId"]
     answer = api.ok("GET", f"queries/{large}", params={"maxResults": "0"}, headers=python)
     assert (answer["totalRows"], "rows" in answer) == ("20000", False)

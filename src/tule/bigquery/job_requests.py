@@ -128,9 +128,8 @@ class JobRequests:
             return self._loading(project, config, guard, upload), True
         if job.kind == "copy":
             copy = self._copies.plan(project, config)
-            for source in copy.sources:
-                guard("bigquery.tables.getData", source.name)
-            guard("bigquery.tables.updateData", copy.reference.name)
+            for permission, resource in copy.permissions:
+                guard(permission, resource)
             return lambda running: self._copies.run(running, copy), True
         extract = self._extracts.plan(project, config)
         if extract.table is not None:

@@ -80,6 +80,9 @@ class ModelStatements(Protocol):
     def extract(self, reference: ModelReference, uri: str, format: str, check: Callable[[], None]) -> int:
         """Write a model for an extract job; the number of files."""
 
+    def copy(self, source: ModelReference, target: ModelReference, replace: bool) -> Outcome:
+        """A copy of a model under another name, for a copy job."""
+
     def forget(self, record: Record) -> None:
         """Give up what a model owned, inside the transaction that removes its record; raise to keep the model."""
 

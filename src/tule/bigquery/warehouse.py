@@ -134,7 +134,7 @@ class Warehouse:
         self.loads = Loads(self.tables, self.physical, locks, self.files)
         self.extracts = Extracts(self.sources, objects, home.folder("uploads"))
         self.queries.data = DataStatements(self.datasets, self.tables, self.loads, self.extracts)
-        self.copies = Copies(self.tables, self.sources, self.physical, locks)
+        self.copies = Copies(self.tables, self.models, self.sources, self.physical, locks)
         self.requests = JobRequests(
             clock=clock,
             jobs=self.jobs,
@@ -171,6 +171,7 @@ class Warehouse:
         self.queries.models = models
         self.models.forget = models.forget
         self.extracts.export_model = models.extract
+        self.copies.copy_model = models.copy
 
     # -- life
 

@@ -186,6 +186,71 @@ def test_orphans_are_swept_at_the_next_start(models: Models) -> None:
     assert models.ask("SELECT * FROM ML.WEIGHTS(MODEL d.stays)")
 
 
+# -- copies
+
+
+def copied(models: Models, source: str, target: str, **config: Any) -> dict[str, Any]:
+    """The Job that copies a model of the dataset ``d`` to a name."""
+    places = {"sourceTable": models.api.reference(f"d.{source}"), "destinationTable": models.api.reference(target)}
+    return models.api.job(copy={**places, **config})
+
+
+def test_a_model_is_copied(models: Models) -> None:
+    models.api.dataset("elsewhere")
+    models.train("original", LINE, NUMBERS)
+    models.api.ok("PATCH", "datasets/d/models/original", {"description": "doubles"})
+    bundles = models.bundles()
+    assert "errorResult" not in copied(models, "original", "elsewhere.copy")["status"]
+    assert len(models.bundles()) == len(bundles) + 1
+    body = models.api.ok("GET", "datasets/elsewhere/models/copy")
+    assert body["modelReference"] == {"projectId": "test-project", "datasetId": "elsewhere", "modelId": "copy"}
+    assert body["description"] == "doubles"
+    assert body["trainingRuns"] == models.resource("original")["trainingRuns"]
+    # Each lives by itself.
+    ask = "SELECT predicted_y FROM ML.PREDICT(MODEL {}, (SELECT 7 AS x, 'b' AS word))"
+    before = models.ask(ask.format("d.original"))
+    models.api.query("DROP MODEL d.original")
+    assert models.ask(ask.format("elsewhere.copy")) == before
+    assert models.ask("SELECT r2_score FROM ML.EVALUATE(MODEL elsewhere.copy)")[0]["r2_score"] > 0.99
+
+
+def test_a_copy_replaces_a_model_only_where_it_may(models: Models) -> None:
+    models.train("one", LINE, NUMBERS)
+    models.train("two", "MODEL_TYPE='BOOSTED_TREE_REGRESSOR', INPUT_LABEL_COLS=['y'], MAX_ITERATIONS=1", NUMBERS)
+    bundles = models.bundles()
+    refused = copied(models, "one", "d.two")["status"]["errorResult"]
+    assert refused["reason"] == "duplicate" and "Already Exists: Model test-project:d.two" in refused["message"]
+    assert models.resource("two")["modelType"] == "BOOSTED_TREE_REGRESSOR" and models.bundles() == bundles
+    assert "errorResult" not in copied(models, "one", "d.two", writeDisposition="WRITE_TRUNCATE")["status"]
+    assert models.resource("two")["modelType"] == "LINEAR_REGRESSION" and len(models.bundles()) == len(bundles)
+
+
+@pytest.mark.parametrize(
+    ("target", "config", "message"),
+    [
+        ("d.refused", {"writeDisposition": "WRITE_APPEND"}, "A model is copied with WRITE_EMPTY or WRITE_TRUNCATE"),
+        ("d.refused", {"createDisposition": "CREATE_NEVER"}, "Not found: Model test-project:d.refused"),
+        ("nowhere.refused", {}, "Not found: Dataset test-project:nowhere"),
+        ("d.taken", {"writeDisposition": "WRITE_TRUNCATE"}, "Already Exists: Table test-project:d.taken"),
+        ("d.kept", {"writeDisposition": "WRITE_TRUNCATE"}, "A model cannot be copied onto itself"),
+    ],
+)
+def test_copies_that_cannot_be(models: Models, target: str, config: dict[str, Any], message: str) -> None:
+    if not models.exists("kept"):
+        models.train("kept", LINE, NUMBERS)
+        models.api.query("CREATE TABLE d.taken (x INT64)")
+    bundles = models.bundles()
+    assert message in copied(models, "kept", target, **config)["status"]["errorResult"]["message"]
+    assert models.bundles() == bundles and models.exists("kept") and not models.exists("refused")
+
+
+def test_the_job_that_trains_names_the_model_as_its_destination(models: Models) -> None:
+    job = models.train("named", LINE, NUMBERS)
+    assert job["configuration"]["query"]["destinationTable"] == {
+        "projectId": "test-project", "datasetId": "d", "tableId": "named",
+    }  # fmt: skip
+
+
 # -- the registry
 
 

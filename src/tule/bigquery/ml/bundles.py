@@ -26,6 +26,7 @@ from tule.bigquery.ml.batches import FileBatches, write_file
 from tule.bigquery.ml.functions import Trained
 from tule.bigquery.ml.options import ModelOptions
 from tule.bigquery.ml.transform import Transform
+from tule.kernel.errors import NotFound
 from tule.kernel.home import Home, sync_folder, write_private
 
 if TYPE_CHECKING:
@@ -93,6 +94,19 @@ class Bundles:
             transform=transforms.read(directory),
         )
 
+    def copy(self, bundle: str) -> str:
+        """Another bundle of the same contents; NotFound once the first was removed. Files are shared: none ever changes."""
+        draft = self.draft()
+        try:
+            shutil.copytree(self._root / bundle, draft.folder, copy_function=os.link, dirs_exist_ok=True)
+        except (FileNotFoundError, shutil.Error):
+            draft.discard()
+            raise NotFound(f"The bundle {bundle} was removed") from None
+        for folder, _, _ in os.walk(draft.folder):
+            sync_folder(Path(folder))
+        draft.appear()
+        return draft.bundle
+
     def remove(self, bundle: str) -> None:
         with self._lock:
             self._open.pop(bundle, None)
@@ -111,13 +125,13 @@ class Draft:
 
     def __init__(self, root: Path, bundle: str, folder: Path) -> None:
         self._root = root
-        self._folder = folder
+        self.folder = folder
         self.bundle = bundle
 
     @property
     def evaluation(self) -> Path:
         """Where the kept rows go; training may read held-out rows from here."""
-        return self._folder / EVALUATION
+        return self.folder / EVALUATION
 
     def keep(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> FileBatches:
         """Write the evaluation rows; they can be read at once."""
@@ -137,7 +151,7 @@ class Draft:
         """Write the rest and make the bundle appear; durable when this returns."""
         from tule.learn import bundle as files
 
-        directory = self._folder / "model"
+        directory = self.folder / "model"
         about = {
             "options": {
                 "model_type": options.model_type,
@@ -155,10 +169,14 @@ class Draft:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        sync_folder(self._folder)
-        self._folder.rename(self._root / self.bundle)
+        sync_folder(self.folder)
+        self.appear()
+
+    def appear(self) -> None:
+        """Give the bundle its name; what is in it is durable."""
+        self.folder.rename(self._root / self.bundle)
         sync_folder(self._root)
 
     def discard(self) -> None:
         """Remove what was written, where it was not published."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _PRIVATE = "_tule"
+_REGISTERED = ("vertexAiModelId", "vertexAiModelVersion")
+"""What a training run says of its version in the registry."""
 
 
 class MachineLearning:
@@ -181,11 +183,7 @@ class MachineLearning:
         self, target: ModelReference, replace: bool, options: ModelOptions, done: Finished, body: dict[str, Any]
     ) -> None:
         """Make the record visible; inside the transaction that ends the job."""
-        old = self._records.find(target.name)
-        if old is not None and not replace and self._models.find(target) is not None:
-            raise already_exists("Model", target)
-        self._check_free(target)
-        self._datasets.check(target.parent)
+        old = self._check_place(target, replace)
         registered = list(old.body[_PRIVATE].get("registered", ())) if old is not None else []
         if options.get("model_registry"):
             about = self._register(target, options, done.bundle, done.metrics, body, options.get("vertex_ai_model_id"))
@@ -194,11 +192,44 @@ class MachineLearning:
                 "vertexAiModelVersion": about["version"],
             }
             registered.append(about)
+        self._place(target, old, {**body, _PRIVATE: {"bundle": done.bundle, "registered": registered}})
+
+    def _check_place(self, target: ModelReference, replace: bool) -> Record | None:
+        """The record that a model would take the place of; raises where it may not."""
+        old = self._records.find(target.name)
+        if old is not None and not replace and self._models.find(target) is not None:
+            raise already_exists("Model", target)
+        self._check_free(target)
+        self._datasets.check(target.parent)
+        return old
+
+    def _place(self, target: ModelReference, old: Record | None, body: dict[str, Any]) -> None:
+        """Put a record in the place of another one, whose bundle goes."""
         if old is not None:
             self._records.delete(target.name)
             bundle = old.body[_PRIVATE]["bundle"]
             self._records.after_commit(lambda: self.bundles.remove(bundle))
-        self._records.create(KIND, target.name, {**body, _PRIVATE: {"bundle": done.bundle, "registered": registered}})
+        self._records.create(KIND, target.name, body)
+
+    # -- copies
+
+    def copy(self, source: ModelReference, target: ModelReference, replace: bool) -> Outcome:
+        """The copy has the model's runs and texts, but is in no registry and does not expire."""
+        if source.name == target.name:
+            raise invalid_query(f"A model cannot be copied onto itself: {source}")
+        record = self._models.record(source)
+        self._check_place(target, replace)
+        bundle = self.bundles.copy(record.body[_PRIVATE]["bundle"])
+        runs = [{key: run[key] for key in run if key not in _REGISTERED} for run in record.body["trainingRuns"]]
+        body = {**record.body, "modelReference": target.json(), "trainingRuns": runs}
+        body.pop("expirationTime", None)
+
+        def commit() -> None:
+            old = self._check_place(target, replace)
+            registered = list(old.body[_PRIVATE].get("registered", ())) if old is not None else []
+            self._place(target, old, {**body, _PRIVATE: {"bundle": bundle, "registered": registered}})
+
+        return Outcome(commit=commit, undo=lambda: self.bundles.remove(bundle))
 
     # -- the registry
 
