@@ -634,7 +634,8 @@ def _python_functions() -> list[str]:
         def create_function(self, name: str, *_: Any, **__: Any) -> None:
             found.append(name)
 
-    from tule.engines.duckdb.functions import udfs
+    from tule.engines.duckdb.functions import bignumerics, udfs
 
     udfs.register(Connection())
+    bignumerics.register(Connection())
     return found

@@ -23,7 +23,7 @@ SELECT SUM(x) FROM UNNEST([9223372036854775807, 1]) AS x;
 --> error: int64 overflow: 9223372036854775808
 
 SELECT SUM(name) FROM d.fruit;
---> error: No matching signature for function SUM for argument types: STRING. Supported signatures: SUM(INT64); SUM(NUMERIC); SUM(FLOAT64); SUM(INTERVAL) at [1:8]
+--> error: No matching signature for function SUM for argument types: STRING. Supported signatures: SUM(INT64); SUM(NUMERIC); SUM(BIGNUMERIC); SUM(FLOAT64); SUM(INTERVAL) at [1:8]
 
 SELECT MIN(name), MAX(name), MIN(day), MAX(x), MAX(ripe), MIN(price) FROM d.fruit;
 --> f0_ STRING | f1_ STRING | f2_ DATE | f3_ FLOAT64 | f4_ BOOL | f5_ NUMERIC

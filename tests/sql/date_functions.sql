@@ -717,6 +717,3 @@ SELECT TIMESTAMP_BUCKET(TIMESTAMP '1949-12-30 13:00:00+00', INTERVAL 12 HOUR);
 
 SELECT GAP_FILL(1);
 --> error: Function not supported in Tule: GAP_FILL; given: write the join with GENERATE_TIMESTAMP_ARRAY. Next: see docs/bigquery-sql.md for the functions it has
-
-SELECT RANGE(DATE '2020-01-01', NULL);
---> error: Function not supported in Tule: RANGE; given: there is no RANGE type. Next: see docs/bigquery-sql.md for the functions it has

@@ -20,7 +20,7 @@ SELECT ABS(-9223372036854775808);
 --> error: int64 overflow: abs(-9223372036854775808)
 
 SELECT ABS('a');
---> error: No matching signature for function ABS for argument types: STRING. Supported signatures: ABS(INT64); ABS(NUMERIC); ABS(FLOAT64) at [1:8]
+--> error: No matching signature for function ABS for argument types: STRING. Supported signatures: ABS(INT64); ABS(NUMERIC); ABS(BIGNUMERIC); ABS(FLOAT64) at [1:8]
 
 SELECT ROUND(ACOS(0.5), 6);
 --> f0_ FLOAT64

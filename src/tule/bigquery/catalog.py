@@ -332,6 +332,9 @@ def _columns(catalog: SessionCatalog, project: str, dataset: str) -> View:
         Field("is_system_defined", "STRING"),
         Field("is_partitioning_column", "STRING"),
         Field("clustering_ordinal_position", "INT64"),
+        Field("collation_name", "STRING"),
+        Field("column_default", "STRING"),
+        Field("rounding_mode", "STRING"),
     ]
     rows = []
     for record in catalog.records_of(project, dataset):
@@ -355,6 +358,10 @@ def _columns(catalog: SessionCatalog, project: str, dataset: str) -> View:
                     "clustering_ordinal_position": (
                         clusters.index(field.name.lower()) + 1 if field.name.lower() in clusters else None
                     ),
+                    # The service writes NULL as a text here.
+                    "collation_name": "NULL",
+                    "column_default": field.default or "NULL",
+                    "rounding_mode": None,
                 }
             )
     return fields, rows
@@ -369,8 +376,12 @@ def type_text(field: Field) -> str:
     kind = field.type
     if kind == "STRUCT":
         kind = f"STRUCT<{', '.join(f'{_quoted(each.name)} {type_text(each)}' for each in field.fields)}>"
+    elif kind == "RANGE":
+        kind = f"RANGE<{field.element}>"
     else:
         assert kind in SCALARS
+        sizes = [each for each in (field.length, field.precision, field.scale) if each is not None]
+        kind += f"({', '.join(map(str, sizes))})" if sizes else ""
     return f"ARRAY<{kind}>" if field.repeated else kind
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -43,13 +44,15 @@ def values(column: pa.Array, field: Field, int64_timestamps: bool) -> list[Any]:
         column = column.combine_chunks()
     if field.repeated:
         return _repeated(column, field, int64_timestamps)
+    if field.type == "RANGE":
+        return _ranges(column, field)
     if field.type == "STRUCT":
         return _records(column, field, int64_timestamps)
     return _scalars(column, field.type, int64_timestamps)
 
 
 def _repeated(column: pa.Array, field: Field, int64_timestamps: bool) -> list[Any]:
-    element = Field(field.name, field.type, "NULLABLE", field.fields)
+    element = replace(field, mode="NULLABLE")
     inner = [{"v": value} for value in values(column.flatten(), element, int64_timestamps)]
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_pylist()
     made, at = [], 0
@@ -68,6 +71,20 @@ def _records(column: pa.Array, field: Field, int64_timestamps: bool) -> list[Any
     valid = column.is_valid().to_pylist()
     records = zip(*inner, strict=True) if inner else (() for _ in valid)
     return [{"f": list(record)} if here else None for here, record in zip(valid, records, strict=True)]
+
+
+def _ranges(column: pa.Array, field: Field) -> list[str | None]:
+    """``[start, end)`` of each row. Bounds are written as GoogleSQL does, whatever a TIMESTAMP column is asked for."""
+    bounds = [_bounds(pc.struct_field(column, [index]), field.element) for index in (0, 1)]
+    valid = column.is_valid().to_pylist()
+    return [f"[{start}, {end})" if here else None for here, start, end in zip(valid, *bounds, strict=True)]
+
+
+def _bounds(column: pa.Array, kind: str) -> list[str]:
+    if kind == "TIMESTAMP":
+        # Clients read a bound as they read a cell of a TIMESTAMP: in microseconds.
+        return [each or "UNBOUNDED" for each in _scalars(column, kind, True)]
+    return [each or "UNBOUNDED" for each in _scalars(column, kind, False)]
 
 
 def _scalars(column: pa.Array, kind: str, int64_timestamps: bool) -> list[str | None]:

@@ -208,6 +208,9 @@ class Definitions:
         schemas.layout(record.body, fields)
         if statement.rename_to:
             return self._renamed(statement, record, target, about)
+        if statement.defaults and _plain(fields) == _plain(old):
+            described = {**change, "schema": {"fields": fields}}
+            return Outcome(about, commit=lambda: _ignore(self._tables.patch(target, described)))
         if fields == old:
             return Outcome(about, commit=lambda: _ignore(self._tables.patch(target, change)))
         name = physical_of(record)
@@ -297,6 +300,11 @@ def _ignore(_: Any) -> None:
     return None
 
 
+def _plain(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Columns without their default values."""
+    return [{key: value for key, value in each.items() if key != "defaultValueExpression"} for each in fields]
+
+
 def _columns(
     statement: AlterTable, target: TableReference, old: Sequence[JsonField]
 ) -> tuple[list[JsonField], dict[str, str]]:
@@ -310,6 +318,11 @@ def _columns(
             raise invalid_query(f"Column already exists: {field.name}")
         if field.mode == "REQUIRED":
             raise invalid_query(f"Cannot add required columns to an existing table. (column: {field.name})")
+        if field.default:
+            raise invalid_query(
+                f"Adding a column with a default value to an existing table is not supported (column: {field.name}): add it "
+                "without, then ALTER COLUMN SET DEFAULT"
+            )
         fields.append(schemas.checked([field.rest()])[0])
     for name, if_exists in statement.drop:
         found = schemas.find(fields, name)
@@ -320,6 +333,13 @@ def _columns(
         if len(fields) == 1:
             raise invalid_query(f"Cannot drop the only column of a table: {name}")
         fields.remove(found)
+    for name, default in statement.defaults:
+        found = schemas.find(fields, name)
+        if found is None:
+            raise invalid_query(f"Column not found: {name}")
+        found.pop("defaultValueExpression", None)
+        if default:
+            found["defaultValueExpression"] = default
     for before, after in statement.rename:
         found = schemas.find(fields, before)
         if found is None:

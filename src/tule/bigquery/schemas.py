@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tule.bigquery.errors import invalid, not_implemented
+from tule.bigquery.type_parameters import attributes, widened
+from tule.bigquery.types import Field
 
 JsonField = dict[str, Any]
 
@@ -34,25 +36,24 @@ REST_TYPES: dict[str, str] = {
     "TIMESTAMP": "TIMESTAMP",
     "JSON": "JSON",
     "GEOGRAPHY": "GEOGRAPHY",
+    "INTERVAL": "INTERVAL",
+    "RANGE": "RANGE",
     "RECORD": "RECORD",
     "STRUCT": "RECORD",
 }
 _MODES = ("NULLABLE", "REQUIRED", "REPEATED")
 _NAME = re.compile(r"[^\W\d][\w \-&%=+:'<>#|]{0,299}")
 _RESERVED = ("_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER", "_CHANGE_")
-_KNOWN = frozenset({"name", "type", "mode", "fields", "description"})
+_KNOWN = frozenset(
+    {"name", "type", "mode", "fields", "description", "maxLength", "precision", "scale", "roundingMode",
+     "defaultValueExpression", "rangeElementType"}
+)  # fmt: skip
 _DEEPEST = 15
 # Attributes that change behaviour; each is refused by name unless it has the value that changes nothing.
 _REFUSED: dict[str, tuple[Any, ...]] = {
     "policyTags": (None, {}, {"names": []}),
     "collation": (None, ""),
-    "roundingMode": (None, "", "ROUNDING_MODE_UNSPECIFIED", "ROUND_HALF_AWAY_FROM_ZERO"),
-    "defaultValueExpression": (None, ""),
-    "maxLength": (None, "", 0, "0"),
-    "precision": (None, "", 0, "0"),
-    "scale": (None, "", 0, "0"),
     "timestampPrecision": (None, "", 6, "6"),
-    "rangeElementType": (None,),
     "foreignTypeDefinition": (None, ""),
     "categories": (None, {}),
     "dataPolicies": (None, []),
@@ -94,10 +95,7 @@ def _field(given: Any, prefix: str, depth: int) -> JsonField:
             raise not_implemented(f"The attribute {key} of field {path}", do="leave it out")
     kind = REST_TYPES.get(str(given.get("type", "")).upper())
     if kind is None:
-        written = given.get("type")
-        if str(written).upper() in ("INTERVAL", "RANGE"):
-            raise not_implemented(f"A column of type {written} (field {path})")
-        raise invalid(f"Invalid value for type: {written!r} is not a valid value; field: {path}")
+        raise invalid(f"Invalid value for type: {given.get('type')!r} is not a valid value; field: {path}")
     mode = str(given.get("mode") or "NULLABLE").upper()
     if mode not in _MODES:
         raise invalid(f"Invalid value for mode: {given.get('mode')!r} is not a valid value; field: {path}")
@@ -111,6 +109,11 @@ def _field(given: Any, prefix: str, depth: int) -> JsonField:
         raise invalid(f"Field {path} is of type {kind} and cannot have fields")
     if given.get("description"):
         field["description"] = str(given["description"])
+    field |= attributes(given, kind, path, depth)
+    if "defaultValueExpression" in field:
+        from tule.bigquery.sql.defaults import check
+
+        check(Field.from_rest(field))
     return field
 
 
@@ -175,10 +178,18 @@ def _compare(
             if relaxed:
                 merged["mode"] = "NULLABLE"
                 changed = True
+        if after.get("rangeElementType") != before.get("rangeElementType"):
+            raise invalid(f"{head} Field {path} has changed rangeElementType")
         if complete:
-            merged.pop("description", None)
-            if "description" in after:
-                merged["description"] = after["description"]
+            for key in ("description", "defaultValueExpression", "roundingMode"):
+                merged.pop(key, None)
+                if key in after:
+                    merged[key] = after[key]
+            if (parameters := widened(before, after, path, head)) is not None:
+                for key in ("maxLength", "precision", "scale"):
+                    merged.pop(key, None)
+                merged |= parameters
+                changed = True
         if before["type"] == "RECORD":
             inner = _compare(
                 table, before["fields"], after["fields"], add=add, relax=relax, complete=complete, prefix=path + "."

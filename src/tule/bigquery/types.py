@@ -40,7 +40,8 @@ SCALARS: dict[str, tuple[str, pa.DataType]] = {
     "GEOGRAPHY": ("GEOGRAPHY", pa.string()),
     "INTERVAL": ("INTERVAL", pa.month_day_nano_interval()),
 }
-TOLD_BY_METADATA = frozenset({"JSON", "GEOGRAPHY"})
+TOLD_BY_METADATA = frozenset({"JSON", "GEOGRAPHY", "RANGE"})
+RANGE_ELEMENTS = ("DATE", "DATETIME", "TIMESTAMP")
 
 SYNONYMS: dict[str, str] = {
     "INT": "INT64",
@@ -62,20 +63,26 @@ def standard(name: str) -> str:
     """The standard name of a type given by any of its names; raises InvalidArgument."""
     upper = name.upper()
     found = SYNONYMS.get(upper, upper)
-    if found not in SCALARS and found != "STRUCT":
+    if found not in SCALARS and found not in ("STRUCT", "RANGE"):
         raise InvalidArgument(f"Invalid field type {name}", do="use one of " + ", ".join(SCALARS), reason="invalid")
     return found
 
 
 @dataclass(frozen=True)
 class Field:
-    """One column: ``type`` is a standard name (STRUCT with ``fields``), ``mode`` NULLABLE, REQUIRED or REPEATED."""
+    """One column: ``type`` is a standard name (STRUCT with ``fields``, RANGE of ``element``), ``mode`` NULLABLE, REQUIRED
+    or REPEATED; ``length``, ``precision`` and ``scale`` as in STRING(10) and NUMERIC(10, 2); ``default`` in GoogleSQL."""
 
     name: str
     type: str
     mode: str = NULLABLE
     fields: tuple[Field, ...] = ()
     description: str = ""
+    element: str = ""
+    length: int | None = None
+    precision: int | None = None
+    scale: int | None = None
+    default: str = ""
 
     @property
     def repeated(self) -> bool:
@@ -86,6 +93,9 @@ class Field:
         """The Arrow type of one value: of an element where the field is repeated."""
         if self.type == "STRUCT":
             return pa.struct([each.arrow for each in self.fields])
+        if self.type == "RANGE":
+            bound = SCALARS[self.element][1]
+            return pa.struct([pa.field("start", bound), pa.field("end", bound)])
         return SCALARS[self.type][1]
 
     @cached_property
@@ -101,9 +111,16 @@ class Field:
         """As REST answers write it: legacy type names."""
         made: dict[str, Any] = {
             "name": self.name,
-            "type": "RECORD" if self.type == "STRUCT" else SCALARS[self.type][0],
+            "type": {"STRUCT": "RECORD", "RANGE": "RANGE"}.get(self.type) or SCALARS[self.type][0],
             "mode": self.mode,
         }
+        if self.element:
+            made["rangeElementType"] = {"type": self.element}
+        for key, value in (("maxLength", self.length), ("precision", self.precision), ("scale", self.scale)):
+            if value is not None:
+                made[key] = str(value)
+        if self.default:
+            made["defaultValueExpression"] = self.default
         if self.fields:
             made["fields"] = [each.rest() for each in self.fields]
         if self.description:
@@ -118,6 +135,9 @@ class Field:
             str(body.get("mode") or NULLABLE).upper(),
             tuple(cls.from_rest(each) for each in body.get("fields") or ()),
             str(body.get("description") or ""),
+            str((body.get("rangeElementType") or {}).get("type") or ""),
+            *(int(body[key]) if body.get(key) else None for key in ("maxLength", "precision", "scale")),
+            str(body.get("defaultValueExpression") or ""),
         )
 
     @classmethod
@@ -132,6 +152,8 @@ class Field:
                     given=f"column {field.name}",
                     reason="invalidQuery",
                 )
+        if told == "RANGE":
+            return cls(field.name, "RANGE", mode, element=type_of(kind.field(0).type, field.name))
         if pa.types.is_struct(kind):
             return cls(field.name, "STRUCT", mode, tuple(cls.from_arrow(each) for each in kind))
         return cls(field.name, told or type_of(kind, field.name), mode)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from tule.bigquery.sql.bound_values import bindable
 from tule.bigquery.sql.catalog import Catalog, Name, Temporary
 from tule.bigquery.sql.routine_statements import RoutineDefinition
 
@@ -65,6 +66,8 @@ class Context:
     """What FOR SYSTEM_TIME AS OF came to: with other values the statement may be another."""
     now: datetime | None = None
     """The time of the statement, None for the engine's own."""
+    user: str = ""
+    """The address of who asked, "" where a statement is only looked at."""
     scope: Scope = field(default_factory=Scope)
     sources: dict[str, str] = field(default_factory=dict)
     """Which variable or parameter each bound value is of: what lets a statement be run again with other values."""
@@ -76,7 +79,7 @@ class Context:
     def bind(self, parameter: Parameter, source: str = "") -> exp.Expression:
         """A value as a parameter of the engine, cast to its type."""
         key = f"p_{len(self.bound)}"
-        self.bound[key] = parameter.value
+        self.bound[key] = bindable(parameter.type, parameter.value)
         if source:
             self.sources[key] = source
         made = exp.Parameter(this=exp.var(key))

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from tule.bigquery.types import SCALARS, Field, standard
+from tule.bigquery.types import RANGE_ELEMENTS, SCALARS, Field, standard
 from tule.kernel.errors import InvalidArgument
 
 
@@ -26,8 +26,8 @@ class Kind:
     fields: tuple[tuple[str, Kind | None], ...] = ()
 
     def __str__(self) -> str:
-        if self.name == "ARRAY":
-            return f"ARRAY<{self.element or '?'}>"
+        if self.name in ("ARRAY", "RANGE"):
+            return f"{self.name}<{self.element or '?'}>"
         if self.name == "STRUCT" and self.fields:
             inner = ", ".join(f"{name} {kind or '?'}".strip() for name, kind in self.fields)
             return f"STRUCT<{inner}>"
@@ -41,28 +41,30 @@ class Kind:
         return False, None
 
 
-INT64, FLOAT64, NUMERIC, BOOL, STRING, BYTES, DATE, TIME, DATETIME, TIMESTAMP, INTERVAL, JSON = (
+INT64, FLOAT64, NUMERIC, BIGNUMERIC, BOOL, STRING, BYTES, DATE, TIME, DATETIME, TIMESTAMP, INTERVAL, JSON = (
     Kind(name)
     for name in (
-        "INT64", "FLOAT64", "NUMERIC", "BOOL", "STRING", "BYTES", "DATE", "TIME", "DATETIME", "TIMESTAMP", "INTERVAL",
-        "JSON",
+        "INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC", "BOOL", "STRING", "BYTES", "DATE", "TIME", "DATETIME", "TIMESTAMP",
+        "INTERVAL", "JSON",
     )
 )  # fmt: skip
 NULL = Kind("NULL")
 """The type of the literal NULL and of an empty array's elements: it becomes any other."""
 
-NUMBERS = ("INT64", "NUMERIC", "FLOAT64")
+NUMBERS = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64")
+
+_DECIMALS = ("NUMERIC", "BIGNUMERIC")
 
 # What becomes what by itself (besides literals).
 _COERCED: dict[str, tuple[str, ...]] = {
-    "INT64": ("NUMERIC", "BIGNUMERIC", "FLOAT64"),
-    "NUMERIC": ("BIGNUMERIC", "FLOAT64"),
+    "INT64": ("NUMERIC", "FLOAT64", "BIGNUMERIC"),
+    "NUMERIC": ("FLOAT64", "BIGNUMERIC"),
     "BIGNUMERIC": ("FLOAT64",),
     "DATE": ("DATETIME",),
 }
 # What a constant may become besides.
 _LITERALS: dict[str, tuple[str, ...]] = {
-    "STRING": ("DATE", "TIME", "DATETIME", "TIMESTAMP"),
+    "STRING": ("DATE", "TIME", "DATETIME", "TIMESTAMP", "INTERVAL", "RANGE"),
     "FLOAT64": ("NUMERIC", "BIGNUMERIC"),
 }
 
@@ -86,7 +88,7 @@ def fits(given: Kind | None, wanted: Kind, *, literal: bool = False) -> int | No
         # Field by field, in order.
         return 0 if len(given.fields) == len(wanted.fields) else None
     if given.name == wanted.name:
-        return 0
+        return None if given.name == "RANGE" and wanted.element not in (None, given.element) else 0
     if wanted.name in _COERCED.get(given.name, ()):
         return 1 + _COERCED[given.name].index(wanted.name)
     if literal and wanted.name in _LITERALS.get(given.name, ()):
@@ -140,9 +142,9 @@ def _pair(a: Kind, a_literal: bool, b: Kind, b_literal: bool) -> Kind | None:
         return Kind("STRUCT", None, tuple(fields))
     if fits(a, b) is not None:
         # A constant 1.5 beside a NUMERIC column is NUMERIC.
-        return a if b.name == "FLOAT64" and b_literal and not a_literal and a.name == "NUMERIC" else b
+        return a if b.name == "FLOAT64" and b_literal and not a_literal and a.name in _DECIMALS else b
     if fits(b, a) is not None:
-        return b if a.name == "FLOAT64" and a_literal and not b_literal and b.name == "NUMERIC" else a
+        return b if a.name == "FLOAT64" and a_literal and not b_literal and b.name in _DECIMALS else a
     if fits(a, b, literal=a_literal) is not None:
         return b
     if fits(b, a, literal=b_literal) is not None:
@@ -152,7 +154,7 @@ def _pair(a: Kind, a_literal: bool, b: Kind, b_literal: bool) -> Kind | None:
 
 def kind_of_field(field: Field) -> Kind:
     """The type of a column."""
-    kind = Kind(field.type)
+    kind = Kind(field.type, Kind(field.element) if field.element else None)
     if field.type == "STRUCT":
         kind = Kind("STRUCT", None, tuple((each.name, kind_of_field(each)) for each in field.fields))
     return array(kind) if field.repeated else kind
@@ -160,9 +162,11 @@ def kind_of_field(field: Field) -> Kind:
 
 _NODES: dict[str, str] = {
     "TEXT": "STRING", "VARCHAR": "STRING", "BIGINT": "INT64", "INT": "INT64", "SMALLINT": "INT64", "TINYINT": "INT64",
-    "DOUBLE": "FLOAT64", "FLOAT": "FLOAT64", "DECIMAL": "NUMERIC", "BIGDECIMAL": "BIGNUMERIC", "BOOLEAN": "BOOL",
+    "DOUBLE": "FLOAT64", "FLOAT": "FLOAT64", "DECIMAL": "NUMERIC", "BIGDECIMAL": "BIGNUMERIC", "BIGNUM": "BIGNUMERIC",
+    "BOOLEAN": "BOOL",
     "BINARY": "BYTES", "VARBINARY": "BYTES", "BLOB": "BYTES", "DATE": "DATE", "TIME": "TIME", "TIMESTAMP": "DATETIME",
     "DATETIME": "DATETIME", "TIMESTAMPTZ": "TIMESTAMP", "JSON": "JSON", "INTERVAL": "INTERVAL",
+    "GEOMETRY": "GEOGRAPHY",
 }  # fmt: skip
 
 
@@ -179,6 +183,14 @@ def kind_of_node(node: Any) -> Kind:
             else:
                 fields.append(("", kind_of_node(each)))
         return Kind("STRUCT", None, tuple(fields))
+    if name == "RANGE":
+        element = kind_of_node(node.expressions[0]) if node.expressions else None
+        if element is None or element.name not in RANGE_ELEMENTS:
+            raise InvalidArgument(
+                f"RANGE must be of DATE, DATETIME or TIMESTAMP; given: {node.sql(dialect='bigquery')}",
+                reason="invalidQuery", location="query",
+            )  # fmt: skip
+        return Kind("RANGE", element)
     if name in _NODES:
         return Kind(_NODES[name])
     written = node.sql(dialect="bigquery")
@@ -206,7 +218,12 @@ _ENGINE: dict[str, Any] = {
     "TIMESTAMP": exp.DataType.Type.TIMESTAMPTZ,
     "JSON": exp.DataType.Type.JSON,
     "INTERVAL": exp.DataType.Type.INTERVAL,
+    "GEOGRAPHY": exp.DataType.Type.GEOMETRY,
+    # A whole number of 1e-38.
+    "BIGNUMERIC": exp.DataType.Type.BIGNUM,
 }
+START, END = "tule_start", "tule_end"
+"""The fields of the engine's struct that a RANGE is; infinite where it has no bound."""
 
 
 def engine_type(kind: Kind) -> Any:
@@ -221,6 +238,12 @@ def engine_type(kind: Kind) -> Any:
             if inner is None:
                 return None
             columns.append(exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=inner))
+        return exp.DataType(this=exp.DataType.Type.STRUCT, expressions=columns, nested=True)
+    if kind.name == "RANGE":
+        if kind.element is None:
+            return None
+        columns = [exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=engine_type(kind.element))
+                   for name in (START, END)]  # fmt: skip
         return exp.DataType(this=exp.DataType.Type.STRUCT, expressions=columns, nested=True)
     if kind.name == "NUMERIC":
         sizes = [exp.DataTypeParam(this=exp.Literal.number(each)) for each in (38, 9)]
@@ -243,7 +266,9 @@ def parsed(text: str) -> Kind:
             name, _, kind = each.strip().partition(" ")
             fields.append((name, parsed(kind)))
         return Kind("STRUCT", None, tuple(fields))
-    if text in SCALARS or text in ("STRUCT", "T", "ANY", "PART", "NULL", "CONST"):
+    if text.startswith("RANGE<") and text.endswith(">"):
+        return Kind("RANGE", parsed(text[6:-1]))
+    if text in SCALARS or text in ("RANGE", "STRUCT", "T", "ANY", "PART", "NULL", "CONST"):
         return Kind(text)
     raise AssertionError(f"no type {text!r}")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlglot import exp
 
 from tule.bigquery.sql.catalog import Name, Temporary
+from tule.bigquery.sql.data_statements import CreateExternal, DropExternal, ExportData, LoadData
+from tule.bigquery.sql.kinds import kind_of_node
 from tule.bigquery.sql.names import SESSION, full_name, parts
 from tule.bigquery.sql.data_statements import CreateExternal, DropExternal, ExportData, LoadData
 from tule.bigquery.sql.parse import AlterModel, ExportModel, NamedQueries, printed
@@ -21,6 +23,7 @@ from tule.bigquery.sql.routine_statements import (
     DropRoutine,
     RoutineDefinition,
 )
+from tule.bigquery.type_parameters import decimal_parameters
 from tule.bigquery.types import Field, standard
 from tule.kernel.errors import InvalidArgument, Unimplemented
 
@@ -141,6 +144,8 @@ class AlterTable(Statement):
     rename: tuple[tuple[str, str], ...] = ()
     rename_to: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    defaults: tuple[tuple[str, str], ...] = ()
+    """(name, the expression of its default value, "" to have none)"""
 
 
 @dataclass(frozen=True)
@@ -449,7 +454,7 @@ def _drop(tree: exp.Drop, project: str, dataset: str | None, temporary: Temporar
 def _alter(tree: exp.Alter, target: Name) -> Statement:
     if str(tree.args.get("kind")).upper() != "TABLE":
         raise Unimplemented(f"Tule does not run ALTER {tree.args.get('kind')}", reason="notImplemented")
-    add, drop, rename, renamed, options = [], [], [], "", {}
+    add, drop, rename, renamed, options, defaults = [], [], [], "", {}, []
     for action in tree.args["actions"]:
         if isinstance(action, exp.ColumnDef):
             add.append((_column(action), bool(action.args.get("exists"))))
@@ -460,6 +465,8 @@ def _alter(tree: exp.Alter, target: Name) -> Statement:
             rename.append((action.this.name, action.args["to"].name))
         elif isinstance(action, exp.AlterRename):
             renamed = parts(action.this)[-1]
+        elif isinstance(action, exp.AlterColumn) and (default := _altered_default(action)) is not None:
+            defaults.append((action.this.name, default))
         elif isinstance(action, exp.AlterSet):
             for each in action.find_all(exp.Property):
                 options[each.name.lower()] = value(each.args["value"])
@@ -472,7 +479,17 @@ def _alter(tree: exp.Alter, target: Name) -> Statement:
                 reason="notImplemented",
             )
     exists = bool(tree.args.get("exists"))
-    return AlterTable("ALTER_TABLE", tree, target, exists, tuple(add), tuple(drop), tuple(rename), renamed, options)
+    return AlterTable(
+        "ALTER_TABLE", tree, target, exists, tuple(add), tuple(drop), tuple(rename), renamed, options, tuple(defaults)
+    )
+
+
+def _altered_default(action: exp.AlterColumn) -> str | None:
+    """The default value that SET DEFAULT gives a column, "" for DROP DEFAULT, None for another action."""
+    said = {key for key, value in action.args.items() if value and key != "this"}
+    if said == {"default"}:
+        return printed(action.args["default"])
+    return "" if said == {"drop"} else None
 
 
 def _wrong(message: str) -> InvalidArgument:
@@ -483,29 +500,47 @@ def _wrong(message: str) -> InvalidArgument:
 
 
 def _column(node: exp.ColumnDef) -> Field:
-    """A column definition as a field; a default or another constraint that changes behaviour is refused."""
-    mode, description = None, ""
+    """A column definition as a field; a constraint that changes behaviour and is not done is refused."""
+    mode, description, default = None, "", ""
     for constraint in node.args.get("constraints") or []:
         kind = constraint.kind
         if isinstance(kind, exp.NotNullColumnConstraint):
             mode = "NULLABLE" if kind.args.get("allow_null") else "REQUIRED"
         elif isinstance(kind, exp.Properties):
-            description = str(options_of(kind).get("description") or "")
+            description = _column_description(node.name, options_of(kind))
+        elif isinstance(kind, exp.DefaultColumnConstraint):
+            default = printed(kind.this)
+        elif isinstance(kind, exp.CollateColumnConstraint) and kind.this.name == "":
+            # No collation is the collation of every column.
+            continue
         else:
             raise Unimplemented(
                 f"Tule does not do {constraint.sql('bigquery')} of a column", given=node.name, reason="notImplemented"
             )
-    return field_of(node.name, node.args["kind"], mode=mode, description=description)
+    return replace(field_of(node.name, node.args["kind"], mode=mode, description=description), default=default)
+
+
+def _column_description(name: str, options: Mapping[str, Any]) -> str:
+    for key, given in options.items():
+        if key.lower() == "rounding_mode" and str(given).upper() != "ROUND_HALF_AWAY_FROM_ZERO":
+            raise Unimplemented(
+                f"Tule does not do rounding_mode {given} of a column",
+                given=name,
+                do="leave it out",
+                reason="notImplemented",
+            )
+        if key.lower() not in ("description", "rounding_mode"):
+            raise Unimplemented(f"Tule does not do the option {key} of a column", given=name, reason="notImplemented")
+    return str(next((given for key, given in options.items() if key.lower() == "description"), None) or "")
 
 
 def field_of(name: str, kind: exp.DataType, *, mode: str | None = None, description: str = "") -> Field:
-    """A field of a type node: ARRAY becomes REPEATED, parameters (STRING(10)) are refused."""
+    """A field of a type node: ARRAY becomes REPEATED, parameters (STRING(10)) its attributes."""
     if kind.this == exp.DataType.Type.ARRAY:
         inner = kind.expressions[0]
         if inner.this == exp.DataType.Type.ARRAY:
             raise _wrong("Cannot construct an array of arrays")
-        made = field_of(name, inner)
-        return Field(made.name, made.type, "REPEATED", made.fields, description)
+        return replace(field_of(name, inner), mode="REPEATED", description=description)
     if kind.this == exp.DataType.Type.STRUCT:
         fields = []
         for index, each in enumerate(kind.expressions):
@@ -514,12 +549,36 @@ def field_of(name: str, kind: exp.DataType, *, mode: str | None = None, descript
             else:
                 fields.append(field_of(f"_field_{index + 1}", each))
         return Field(name, "STRUCT", mode or "NULLABLE", tuple(fields), description)
-    if kind.expressions:
-        raise Unimplemented(
-            f"Tule has no type {kind.sql('bigquery')}", given=f"column {name}", do="leave the parameters out",
-            reason="notImplemented",
-        )  # fmt: skip
-    return Field(name, standard(kind.sql(dialect="bigquery")), mode or "NULLABLE", (), description)
+    if kind.this == exp.DataType.Type.RANGE:
+        element = kind_of_node(kind).element
+        assert element is not None
+        return Field(name, "RANGE", mode or "NULLABLE", (), description, element=element.name)
+    sizes = [each for each in kind.expressions if isinstance(each, exp.DataTypeParam)]
+    if not sizes:
+        return Field(name, standard(kind.sql(dialect="bigquery")), mode or "NULLABLE", (), description)
+    bare = kind.copy()
+    bare.set("expressions", [])
+    made = Field(name, standard(bare.sql(dialect="bigquery")), mode or "NULLABLE", (), description)
+    return replace(made, **_parameters(made, [_size(each, kind) for each in sizes], kind))
+
+
+def _size(node: Any, kind: Any) -> int:
+    if not node.name.isdigit():
+        raise _wrong(f"{kind.sql('bigquery')}: a type's parameters must be whole numbers")
+    return int(node.name)
+
+
+def _parameters(made: Field, sizes: list[int], kind: Any) -> dict[str, int]:
+    """The parameters that a type is written with, as attributes of its field."""
+    if made.type in ("STRING", "BYTES") and len(sizes) == 1 and sizes[0]:
+        return {"length": sizes[0]}
+    if made.type in ("NUMERIC", "BIGNUMERIC") and len(sizes) <= 2:
+        decimal_parameters(made.type, sizes[0], sizes[1] if len(sizes) > 1 else None, made.name)
+        return dict(zip(("precision", "scale"), sizes, strict=False))
+    raise Unimplemented(
+        f"Tule has no type {kind.sql('bigquery')}", given=f"column {made.name}", do="leave the parameters out",
+        reason="notImplemented",
+    )  # fmt: skip
 
 
 def field_of_text(name: str, text: str) -> Field:

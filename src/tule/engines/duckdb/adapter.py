@@ -19,10 +19,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from tule.engines.duckdb.constraints import constraints
 from tule.engines.duckdb.errors import translated
 from tule.engines.duckdb.functions import register
 from tule.engines.duckdb.streams import Stream
 from tule.engines.duckdb.types import arrow_field, column_type, quoted
+from tule.engines.duckdb.values import check_moments, differs, given, taken, taken_schema
 from tule.kernel.errors import Aborted, FailedPrecondition, InvalidArgument
 
 _LOG = logging.getLogger(__name__)
@@ -233,6 +235,8 @@ class DuckDBSession:
     def _batches(self, reader: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         with self._errors():
             for batch in reader:
+                for column in batch.columns:
+                    check_moments(column)
                 yield conform(batch, schema)
         if self._reader is reader:
             self._free()
@@ -291,8 +295,11 @@ class DuckDBSession:
 
     def create(self, project: str, table: str, fields: Sequence[Any]) -> None:
         columns = ", ".join(
-            f"{quoted(each.name)} {column_type(each)}" + (" NOT NULL" if each.mode == "REQUIRED" else "")
-            for each in fields
+            [
+                f"{quoted(each.name)} {column_type(each)}" + (" NOT NULL" if each.mode == "REQUIRED" else "")
+                for each in fields
+            ]
+            + [f"CHECK ({each})" for field in fields for each in constraints(field)]
         )
         with self.transaction():
             self.execute(f"CREATE TABLE {self._engine.relation(project, table)} ({columns})")
@@ -322,16 +329,20 @@ class DuckDBSession:
         """An Arrow stream under a name of its own. An error in making the batches comes out as itself."""
         failure: list[BaseException] = []
 
+        differ = differs(schema)
+
         def guarded() -> Iterator[pa.RecordBatch]:
             try:
-                yield from batches
+                for batch in batches:
+                    yield taken(batch) if differ else batch
             except BaseException as error:
                 failure.append(error)
                 raise
 
         name = f"a_{secrets.token_hex(8)}"
         self._free()
-        self._cursor.register(name, pa.RecordBatchReader.from_batches(schema, guarded()))
+        source = taken_schema(schema) if differ else schema
+        self._cursor.register(name, pa.RecordBatchReader.from_batches(source, guarded()))
         try:
             yield name
         except BaseException:
@@ -403,6 +414,7 @@ class DuckDBSession:
                 array = struct.combine_chunks() if isinstance(struct, pa.ChunkedArray) else struct
                 batch = pa.RecordBatch.from_arrays(array.flatten(), names=schema.names)
                 made = compute(conform(batch, schema))
+                made = taken(made) if differs(made.schema) else made
                 return pa.StructArray.from_arrays(made.columns, fields=list(made.schema))
             except BaseException as error:
                 self._failure = error
@@ -490,14 +502,7 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """A batch with the types that the schema promises: DuckDB answers SUM as 128-bit, small integers as such."""
     if batch.schema.equals(schema, check_metadata=True):
         return batch
-    columns = []
-    for column, want in zip(batch.columns, schema, strict=True):
-        if not column.type.equals(want.type):
-            try:
-                column = column.cast(want.type)
-            except pa.ArrowInvalid:
-                raise InvalidArgument(f"int64 overflow in column {want.name}", reason="invalidQuery") from None
-        columns.append(column)
+    columns = [given(column, want.type, want.name) for column, want in zip(batch.columns, schema, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
@@ -524,7 +529,9 @@ _FIXED = {
     "DATETIME": 8,
     "TIMESTAMP": 8,
     "NUMERIC": 16,
+    "BIGNUMERIC": 32,
     "INTERVAL": 16,
+    "RANGE": 16,
 }
 
 

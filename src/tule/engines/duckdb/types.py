@@ -22,7 +22,12 @@ SQL: dict[str, str] = {
     "TIMESTAMP": "TIMESTAMP WITH TIME ZONE",
     "JSON": "JSON",
     "INTERVAL": "INTERVAL",
+    "GEOGRAPHY": "GEOMETRY",
+    # A whole number of 1e-38: the engine's decimals end at 38 digits.
+    "BIGNUMERIC": "BIGNUM",
 }
+START, END = "tule_start", "tule_end"
+"""The fields of the struct that a RANGE is; infinite where it has no bound, so that ranges compare as they should."""
 
 _ARROW: dict[str, pa.DataType] = {
     "boolean": pa.bool_(),
@@ -47,6 +52,7 @@ _ARROW: dict[str, pa.DataType] = {
     "timestamp": pa.timestamp("us"),
     "timestamp with time zone": pa.timestamp("us", tz="UTC"),
     "interval": pa.month_day_nano_interval(),
+    "bignum": pa.decimal256(76, 38),
     '"null"': pa.int64(),
     "null": pa.int64(),
     "unknown": pa.int64(),
@@ -58,6 +64,10 @@ def column_type(field: Any) -> str:
     if field.type == "STRUCT":
         inner = ", ".join(f"{quoted(each.name)} {column_type(each)}" for each in field.fields)
         kind = f"STRUCT({inner})"
+    elif field.type == "RANGE":
+        kind = f"STRUCT({START} {SQL[field.element]}, {END} {SQL[field.element]})"
+    elif field.type == "NUMERIC" and field.precision is not None:
+        kind = f"DECIMAL({field.precision},{field.scale or 0})"
     elif field.type in SQL:
         kind = SQL[field.type]
     else:
@@ -79,6 +89,10 @@ def arrow_field(name: str, kind: Any) -> pa.Field:
         item = arrow_field("item", children[0][1])
         return pa.field(name, pa.list_(item), metadata=item.metadata)
     if kind.id == "struct":
+        if [key for key, _ in kind.children] == [START, END]:
+            bound = arrow_field("start", kind.children[0][1]).type
+            bounds = pa.struct([pa.field("start", bound), pa.field("end", bound)])
+            return pa.field(name, bounds, metadata={b"bq": b"RANGE"})
         return pa.field(name, pa.struct([arrow_field(key, inner) for key, inner in kind.children]))
     if kind.id == "decimal":
         sizes = dict(kind.children)
@@ -86,8 +100,8 @@ def arrow_field(name: str, kind: Any) -> pa.Field:
         fits = scale <= 9 and precision - scale <= 29
         return pa.field(name, pa.decimal128(38, 9) if fits else pa.decimal256(76, 38))
     text = str(kind).lower()
-    if text == "json":
-        return pa.field(name, pa.string(), metadata={b"bq": b"JSON"})
+    if text in ("json", "geometry"):
+        return pa.field(name, pa.string(), metadata={b"bq": b"JSON" if text == "json" else b"GEOGRAPHY"})
     found = _ARROW.get(text)
     if found is None:
         raise Unimplemented(

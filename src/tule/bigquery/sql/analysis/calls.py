@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from tule.bigquery.sql.analysis.scopes import Scope, wrong
 from tule.bigquery.sql.functions.signatures import Function, Match, Signature
-from tule.bigquery.sql.kinds import INTERVAL, Kind, engine_type, shown
+from tule.bigquery.sql.kinds import BIGNUMERIC, FLOAT64, INT64, INTERVAL, NUMERIC, Kind, engine_type, shown
 from tule.kernel.errors import Unimplemented
 
 if TYPE_CHECKING:
@@ -341,10 +341,13 @@ def _coerce(call: Call) -> None:
             given is not None
             and given.name in ("INT64", "NUMERIC")
             and wanted.name == "FLOAT64"
+    _readable(call)
             and not call.signature.engine.startswith("@")
         ):
             # The engine widens numbers itself, but constants print better with their type.
             pass
+        if given == BIGNUMERIC and wanted == FLOAT64 and _takes_decimals(call.function):
+            raise call.refuse(f"{call.function.name} on BIGNUMERIC", do="cast to NUMERIC or FLOAT64")
         call.arguments[index] = coerced(call.arguments[index], given, wanted)
 
 
@@ -356,6 +359,33 @@ def _made(call: Call) -> Any:
         raise call.wrong(f"Function {call.function.name} does not take DISTINCT, ORDER BY, LIMIT or IGNORE NULLS")
     if signature.engine.startswith("@"):
         made = BUILDERS[signature.engine[1:]](call)
+_ONLY_COUNTED = frozenset({"APPROX_COUNT_DISTINCT", "COUNT", "GROUPING", "MAX_BY", "MIN_BY", "TYPEOF"})
+_UNREADABLE = frozenset({"BIGNUMERIC", "RANGE"})
+
+
+def _readable(call: Call) -> None:
+    """Raise where a function of any type would read what the engine keeps in a form of its own."""
+    if call.function.name in _ONLY_COUNTED:
+        return
+    for argument, (kind, _) in zip(call.signature._spread(len(call.kinds)) or (), call.kinds, strict=False):
+        if argument.kind.name == "ANY" and kind is not None and (found := _UNREADABLE & _names(kind)):
+            name = min(found)
+            raise call.refuse(f"{call.function.name} on {name}", do="cast to STRING first: CAST(x AS STRING)")
+
+
+def _names(kind: Kind) -> set[str]:
+    found = {kind.name}
+    for each in (kind.element, *(inner for _, inner in kind.fields)):
+        if each is not None:
+            found |= _names(each)
+    return found
+
+
+def _takes_decimals(function: Function) -> bool:
+    """Whether a function answers decimals of decimals: as FLOAT64 its answer would be another."""
+    return any(NUMERIC in (each.kind, each.kind.element) for form in function.signatures for each in form.arguments)
+
+
     elif call.function.role == "scalar":
         made = engine_call(signature.engine, *call.arguments)
     else:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import moments
+from tule.bigquery.sql.analysis import bignumerics, moments, ranges
 from tule.bigquery.sql.analysis.scopes import Scope, wrong
-from tule.bigquery.sql.kinds import FLOAT64, NULL, STRING, Kind, engine_type, kind_of_node
+from tule.bigquery.sql.kinds import BIGNUMERIC, FLOAT64, NULL, STRING, Kind, engine_type, kind_of_node
 from tule.kernel.errors import Unimplemented
 
 if TYPE_CHECKING:
@@ -29,13 +29,16 @@ _SCALARS = (
     "DATETIME",
     "TIMESTAMP",
     "INTERVAL",
+    "BIGNUMERIC",
+    "RANGE",
 )
 
 # What may be cast to what, besides itself. https://cloud.google.com/bigquery/docs/reference/standard-sql/conversion_rules
 _ALLOWED: dict[str, tuple[str, ...]] = {
-    "INT64": ("BOOL", "NUMERIC", "FLOAT64", "STRING"),
-    "NUMERIC": ("INT64", "FLOAT64", "STRING"),
-    "FLOAT64": ("INT64", "NUMERIC", "STRING"),
+    "INT64": ("BOOL", "NUMERIC", "BIGNUMERIC", "FLOAT64", "STRING"),
+    "NUMERIC": ("INT64", "BIGNUMERIC", "FLOAT64", "STRING"),
+    "BIGNUMERIC": ("INT64", "NUMERIC", "FLOAT64", "STRING"),
+    "FLOAT64": ("INT64", "NUMERIC", "BIGNUMERIC", "STRING"),
     "BOOL": ("INT64", "STRING"),
     "STRING": _SCALARS,
     "BYTES": ("STRING",),
@@ -44,6 +47,7 @@ _ALLOWED: dict[str, tuple[str, ...]] = {
     "DATETIME": ("STRING", "DATE", "TIME", "TIMESTAMP"),
     "TIMESTAMP": ("STRING", "DATE", "TIME", "DATETIME"),
     "INTERVAL": ("STRING",),
+    "RANGE": ("STRING",),
 }
 
 
@@ -144,7 +148,18 @@ def _cast(value: Any, given: Kind | None, to: Kind, node: Any) -> Any:
         if target is None:
             raise wrong(f"Invalid cast to {to}", node)
         return _engine_cast(value, target)
+    if (made := ranges.converted(value, given, to)) is not None:
+        return made
+    if to.name == "RANGE" and given is not None and given.name == "RANGE" and given != to:
+        raise wrong(f"Invalid cast from {given} to {to}", node)
+    if given != NULL and BIGNUMERIC in (given, to):
+        return bignumerics.converted(value, given, to)
     if given is None:
+        if _made_anew(given, to):
+            raise Unimplemented(
+                f"Tule does not cast {given} to {to}", do="cast each element: ARRAY(SELECT CAST(x AS ...) FROM UNNEST(...))",
+                reason="notImplemented", location="query",
+            )  # fmt: skip
         return _unknown(value, to)
     if given == NULL or given.name == to.name:
         return _engine_cast(value, engine_type(to))
@@ -162,6 +177,14 @@ def _named(kind: Kind) -> Kind:
         return Kind("ARRAY", _named(kind.element))
     if kind.name == "STRUCT":
         fields = ((name or f"_field_{i + 1}", k and _named(k)) for i, (name, k) in enumerate(kind.fields))
+def _made_anew(given: Kind | None, to: Kind) -> bool:
+    """Whether elements would become of a type that the engine's own cast does not make, or be what it misreads."""
+    a, b = given.element if given is not None else None, to.element
+    return to.name == "ARRAY" and a != b and a not in (None, NULL) and bool({"BIGNUMERIC", "RANGE"} & {
+        each.name for each in (a, b) if each is not None
+    })
+
+
         return Kind("STRUCT", None, tuple(fields))
     return kind
 
@@ -242,5 +265,10 @@ def _sized(made: Any, to: Kind, sizes: list[int], node: Any) -> Any:
 def _safe(made: Any, value: Any, constant: bool) -> Any:
     """NULL where the cast fails, but not where its argument does."""
     from tule.bigquery.sql.analysis.calls import attempt
+    if to == BIGNUMERIC and len(sizes) <= 2:
+        precision, scale = sizes[0], sizes[1] if len(sizes) > 1 else 0
+        if not (0 <= scale <= 38 and max(1, scale) <= precision <= scale + 38):
+            raise wrong(f"BIGNUMERIC({precision}, {scale}) is not a type", node)
+        return _call("tule_bignumeric_sized", made, *map(exp.Literal.number, (precision, scale)))
 
     return attempt(made, [value])

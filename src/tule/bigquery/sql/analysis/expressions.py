@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import casts, operators
+from tule.bigquery.sql.analysis import bignumerics, casts, operators, ranges
 from tule.bigquery.sql.analysis.scopes import Scope, Source, parts_of, unrecognized, wrong
 from tule.bigquery.sql.byte_literals import octets
 from tule.bigquery.sql.kinds import (
+    BIGNUMERIC,
     BOOL,
     BYTES,
     FLOAT64,
@@ -123,8 +124,14 @@ def coerced(node: Any, given: Kind | None, wanted: Kind | None) -> Any:
         return made
     if given.name == wanted.name and given.name not in ("ARRAY", "STRUCT"):
         return node
-    if given == STRING and wanted.name in ("DATE", "TIME", "DATETIME", "TIMESTAMP"):
+    if given == STRING and wanted.name in ("DATE", "TIME", "DATETIME", "TIMESTAMP", "INTERVAL"):
         return casts.from_string(node, wanted)
+    if (made := ranges.converted(node, given, wanted)) is not None:
+        return made
+    if BIGNUMERIC in (given, wanted):
+        return bignumerics.converted(node, given, wanted)
+    if BIGNUMERIC in (given.element, wanted.element) and not {given.element, wanted.element} & {None, NULL}:
+        raise wrong(f"Tule does not make {wanted} of {given}: cast each element", node)
     if given.name == wanted.name == "STRUCT":
         return struct_as(node, given, wanted)
     target = engine_type(wanted)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import floats
+from tule.bigquery.sql.analysis import bignumerics, floats
 from tule.bigquery.sql.analysis.scopes import Scope, wrong
 from tule.bigquery.sql.kinds import (
+    BIGNUMERIC,
     BOOL,
     BYTES,
     DATE,
@@ -19,6 +20,7 @@ from tule.bigquery.sql.kinds import (
     NULL,
     NUMERIC,
     STRING,
+    TIMESTAMP,
     Kind,
     NoSupertype,
     common,
@@ -77,7 +79,9 @@ def _coerce_sides(node: Any, a: Typed, b: Typed, kind: Kind | None) -> None:
 
     for key, (given, literal) in (("this", a), ("expression", b)):
         # Plain numbers the engine widens by itself, without losing what it knows of a column.
-        if given is None or kind is None or given == NULL or (not literal and given.name in _NUMBERS):
+        if given is None or kind is None or given == NULL:
+            continue
+        if not literal and given.name in _NUMBERS and BIGNUMERIC not in (given, kind):
             continue
         made = coerced(node.args[key], given, kind)
         if made is not node.args[key]:
@@ -123,6 +127,8 @@ def _plus_minus(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | No
         _coerce_sides(node, a, b, kind)
         if kind == FLOAT64:
             _replace(node, floats.checked(node))
+        elif kind == BIGNUMERIC:
+            _replace(node, bignumerics.computed(node))
         return INT64 if kind == NULL else kind
     if left == DATE and right == INT64:
         _replace(node, _call("tule_date_plus" if symbol == "+" else "tule_date_minus", node.this, node.expression))
@@ -131,9 +137,9 @@ def _plus_minus(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | No
         _replace(node, _call("tule_date_plus", node.expression, node.this))
         return DATE
     if right == INTERVAL and left.name in ("DATE", "DATETIME", "TIMESTAMP", "INTERVAL"):
-        return DATETIME if left == DATE else left
+        return _moved(node, left, "expression")
     if left == INTERVAL and symbol == "+" and right.name in ("DATE", "DATETIME", "TIMESTAMP"):
-        return DATETIME if right == DATE else right
+        return _moved(node, right, "this")
     if symbol == "-" and left.name in ("DATE", "DATETIME", "TIMESTAMP", "TIME"):
         try:
             kind = common([a, b])
@@ -144,6 +150,16 @@ def _plus_minus(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | No
         _replace(node, _call(days, node.this, node.expression))
         return INTERVAL
     raise no_match(symbol, [left, right], node)
+
+
+def _moved(node: Any, kind: Kind, step: str) -> Kind:
+    """A moment or an interval, moved by the interval that stands at ``step``."""
+    if kind == INTERVAL:
+        _replace(node, _call("tule_interval_checked", exp.Paren(this=node.copy())))
+    elif kind == TIMESTAMP:
+        # A month has no one length in time.
+        node.set(step, _call("tule_clock_interval", node.args[step]))
+    return DATETIME if kind == DATE else kind
 
 
 def _unknown(left: Kind | None, right: Kind | None) -> Kind | None:
@@ -160,6 +176,8 @@ def _times(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     if left is None or right is None:
         return _unknown(left, right)
     if INTERVAL in (left, right) and INT64 in (left, right):
+        pair = (node.this, node.expression) if left == INTERVAL else (node.expression, node.this)
+        _replace(node, _call("tule_interval_times", *pair))
         return INTERVAL
     if left.name not in _NUMBERS or right.name not in _NUMBERS:
         raise no_match("*", [left, right], node)
@@ -169,7 +187,9 @@ def _times(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
         # The engine would add the scales up.
         copy = exp.Mul(this=_wrapped(node.this), expression=_wrapped(node.expression))
         _replace(node, cast(exp.Paren(this=copy), NUMERIC))
-    if kind == FLOAT64:
+    elif kind == BIGNUMERIC:
+        _replace(node, bignumerics.computed(node))
+    elif kind == FLOAT64:
         _replace(node, floats.checked(node))
     return INT64 if kind == NULL else kind
 
@@ -188,6 +208,9 @@ def _divided(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
         # Decimals would be divided as doubles: let the engine look at the types.
         _replace(node, _call("tule_divide", node.this, node.expression))
         return _unknown(left, right)
+    if left == INTERVAL and right == INT64:
+        _replace(node, _call("tule_interval_divided", node.this, node.expression))
+        return INTERVAL
     if left.name not in _NUMBERS or right.name not in _NUMBERS:
         raise no_match("/", [left, right], node)
     kind = _number_of(a, b)
@@ -195,6 +218,10 @@ def _divided(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
         _coerce_sides(node, a, b, kind)
         _replace(node, _call("tule_divide_numeric", node.this, node.expression))
         return NUMERIC
+    if kind == BIGNUMERIC:
+        _coerce_sides(node, a, b, kind)
+        _replace(node, bignumerics.computed(node))
+        return BIGNUMERIC
     # No typed or safe flags: the engine's own division, which fails for zero.
     node.set("typed", None)
     node.set("safe", None)
@@ -308,6 +335,8 @@ def _between(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
         other_literal = is_literal(node.args[key])
         other = visit(walk, node.args[key], scope, aliases)
         together = comparable("BETWEEN", (kind, literal), (other, other_literal), node)
+        if BIGNUMERIC in (kind, other) and kind != other:
+            raise wrong("Tule does BETWEEN with a BIGNUMERIC only where all three are: cast the others", node)
         if other is not None and other_literal and other.name not in _NUMBERS:
             node.set(key, coerced(node.args[key], other, together))
     if floats.maybe_nan(node.args["high"], other):
@@ -329,6 +358,7 @@ def _in(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
                 f"Values referenced in UNNEST must be arrays. UNNEST contains expression of type {elements}", node
             )
         comparable("IN", (kind, literal), (element, True), node)
+        _same_decimals(kind, element, node)
         content, value = unnest.expressions[0], node.this
         made = node
         if constant:
@@ -345,6 +375,7 @@ def _in(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
             if len(columns) != 1:
                 raise wrong("Subquery of type IN must have only one output column", node)
             comparable("IN", (kind, literal), (columns[0][1], False), node)
+            _same_decimals(kind, columns[0][1], node)
             if floats.maybe_nan(node.this, kind) and columns[0][1] == FLOAT64:
                 _replace(node, floats.found_in(node, node.this))
         return BOOL
@@ -355,6 +386,11 @@ def _in(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
         other = visit(walk, each, scope, aliases)
         together = comparable("IN", (kind, literal), (other, other_literal), node)
         current = node.expressions[index]
+        if kind == BIGNUMERIC and other not in (kind, None, NULL):
+            node.set("expressions", coerced(current, other, kind), index)
+            continue
+        if BIGNUMERIC in (kind, other) and kind != other:
+            raise wrong("Tule does IN with a BIGNUMERIC only where all are: cast the others", node)
         nan = nan or floats.maybe_nan(current, other)
         if other is not None and other_literal and other.name not in _NUMBERS:
             made = coerced(current, other, together)
@@ -363,6 +399,11 @@ def _in(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     if nan and floats.maybe_nan(node.this, kind):
         _replace(node, floats.found_in(node, node.this))
     return BOOL
+
+
+def _same_decimals(a: Kind | None, b: Kind | None, node: Any) -> None:
+    if BIGNUMERIC in (a, b) and a != b and NULL not in (a, b):
+        raise wrong("Tule does IN with a BIGNUMERIC only where all are: cast the others", node)
 
 
 def _is(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:

@@ -6,11 +6,13 @@ from typing import Any
 
 from sqlglot import exp
 
+from tule.bigquery.sql.analysis import writes
 from tule.bigquery.sql.analysis.scopes import Columns, Scope, Source, unrecognized, wrong
 from tule.bigquery.sql.analysis.windows import random_windows, split
 from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.free_names import COLUMNS
 from tule.bigquery.sql.kinds import INT64, NULL, STRING, Kind, NoSupertype, common, kind_of_field
+from tule.bigquery.types import Field
 
 RESOLVED = "tule_resolved"
 
@@ -122,6 +124,8 @@ class Walk:
                     raise wrong(
                         f"Column {index + 1} in {word} has incompatible types: {a}, {b}", node.expression
                     ) from None
+            for key, given in (("this", left), ("expression", right)):
+                node.set(key, writes.branch(node.args[key], given, columns))
         elif left is None or right is None:
             columns = None
         self._order(node, Scope(scope, [Source("", columns)]))
@@ -508,6 +512,9 @@ class Walk:
     def _insert(self, tree: Any) -> None:
         target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
         columns = self._known(target)
+        added: list[Field] = []
+        if columns is not None:
+            added = writes.with_defaults(tree, target)
         names = [each.name for each in tree.this.expressions] if isinstance(tree.this, exp.Schema) else None
         kinds = self._insert_kinds(columns, names, tree)
         source = tree.expression
@@ -527,6 +534,7 @@ class Walk:
         if made is not None and kinds is not None:
             for (_, given), (name, wanted) in zip(made, kinds, strict=True):
                 _check_assignable(name, given, wanted, source)
+            writes.converted(self, tree, made, kinds, added)
 
     def _insert_kinds(self, columns: Columns | None, names: list[str] | None, tree: Any) -> Columns | None:
         if columns is None:
@@ -551,8 +559,10 @@ class Walk:
         _check_assignable(wanted[0], kind, wanted[1], holder, literal=literal)
         current = holder.args[key][index] if index is not None else holder.args[key]
         made = coerced(current, kind, wanted[1])
+        if wanted[1] is not None and wanted[1].name == "ARRAY":
+            made = writes.whole(made, wanted[1])
         if made is not current:
-            current.replace(made)
+            holder.set(key, made, index)
 
     def _update(self, tree: Any) -> None:
         scope = self._targets(tree.this)
@@ -589,6 +599,7 @@ class Walk:
         from tule.bigquery.sql.analysis.assignments import nested_assignments
 
         nested_assignments(items, target)
+        writes.set_defaults(items, tree.this)
         for each in items:
             name = each.this.name
             hit, kind = target.find(name.lower())
@@ -616,9 +627,10 @@ class Walk:
             if isinstance(then, exp.Update):
                 self._sets(then.expressions, inner, target, tree)
             elif isinstance(then, exp.Insert):
-                self._merge_insert(then, source_scope, target, using)
+                self._merge_insert(then, source_scope, target, using, tree.this)
 
-    def _merge_insert(self, then: Any, scope: Scope, target: Source, using: list[Source]) -> None:
+    def _merge_insert(self, then: Any, scope: Scope, target: Source, using: list[Source], table: Any) -> None:
+        writes.merge_defaults(then, table)
         row = isinstance(then.this, exp.Var) and then.this.name.upper() == "ROW"
         columns = target.columns
         if row:

@@ -13,8 +13,9 @@ FUNCTIONS: dict[str, Function] = {
         ARRAY_CONCAT_AGG(ARRAY<T>) ARRAY<T> = @array_concat_agg
         AVG(INT64) FLOAT64 = avg
         AVG(NUMERIC) NUMERIC = @avg_numeric
+        AVG(BIGNUMERIC) BIGNUMERIC = @avg_bignumeric
         AVG(FLOAT64) FLOAT64 = avg
-        AVG(INTERVAL) INTERVAL = @not_done
+        AVG(INTERVAL) INTERVAL = @avg_interval
         BIT_AND(INT64) INT64 = bit_and
         BIT_OR(INT64) INT64 = bit_or
         BIT_XOR(INT64) INT64 = bit_xor
@@ -31,8 +32,9 @@ FUNCTIONS: dict[str, Function] = {
         STRING_AGG(BYTES, [BYTES]) BYTES = @on_bytes
         SUM(INT64) INT64 = sum::
         SUM(NUMERIC) NUMERIC = sum::
+        SUM(BIGNUMERIC) BIGNUMERIC = @sum_bignumeric
         SUM(FLOAT64) FLOAT64 = sum
-        SUM(INTERVAL) INTERVAL = @not_done
+        SUM(INTERVAL) INTERVAL = @sum_interval
         """,
         role="aggregate",
     ),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import floats
+from tule.bigquery.sql.analysis import bignumerics, floats
 from tule.bigquery.sql.analysis.calls import engine_call as call
-from tule.bigquery.sql.functions import intervals, jsons, texts, times
-from tule.bigquery.sql.kinds import BYTES, FLOAT64, INT64, NULL, NUMERIC, array, engine_type
+from tule.bigquery.sql.functions import decimals, intervals, jsons, ranges, texts, times
+from tule.bigquery.sql.kinds import BIGNUMERIC, BYTES, FLOAT64, INT64, NULL, NUMERIC, array, engine_type
 
 if TYPE_CHECKING:
     from tule.bigquery.sql.analysis.calls import Call
@@ -61,10 +61,6 @@ def _characters(node: Any) -> Any:
     if isinstance(node, exp.Anonymous) and node.name == "unhex" and isinstance(node.expressions[0], exp.Literal):
         return text(bytes.fromhex(node.expressions[0].this).decode("latin-1"))
     return call("tule_characters", node)
-
-
-def _not_done(it: Call) -> Any:
-    raise it.refuse(f"{it.signature}")
 
 
 # -- aggregates
@@ -256,6 +252,8 @@ def _safe(operator: type[Any]) -> Builder:
 
         made: Any = operator(this=it.argument(0), expression=it.argument(1))
         result = it.match.result if it.match is not None else None
+        if result == BIGNUMERIC:
+            return attempt(bignumerics.computed(made), it.arguments)
         made = floats.checked(made) if result == FLOAT64 else exp.Paren(this=made)
         if result == NUMERIC:
             made = cast(made, NUMERIC)
@@ -388,12 +386,13 @@ def _regexp_instr(it: Call) -> Any:
 
 BUILDERS: dict[str, Builder] = {
     "on_bytes": _on_bytes,
-    "not_done": _not_done,
     "any_value": _any_value,
     "extreme": _extreme,
     "array_agg": _array_agg,
     "array_concat_agg": _array_concat_agg,
     "avg_numeric": _avg_numeric,
+    **decimals.BUILDERS,
+    **ranges.BUILDERS,
     "countif": _countif,
     "count_distinct": _count_distinct,
     "string_agg": _string_agg,

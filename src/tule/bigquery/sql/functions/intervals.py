@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -86,8 +87,24 @@ def interval(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
         kind = visit(walk, node.this, scope, aliases)
         if kind not in (None, INT64, NULL):
             raise wrong(f"INTERVAL must be an INT64; given: {kind}", node)
-    replace(node, amount(part, _count(node)))
+    unit_name, factor = _UNITS[part]
+    if part == "SECOND" and isinstance(node.this, exp.Literal) and "." in node.this.name:
+        replace(node, constant(0, 0, _micros(node)))
+        return INTERVAL
+    value = _count(node)
+    if factor != 1:
+        value = exp.Mul(this=exp.Paren(this=value), expression=exp.Literal.number(factor))
+    parts = [value if each == unit_name else exp.Literal.number(0) for each in ("months", "days", "microseconds")]
+    replace(node, call("tule_interval", *parts))
     return INTERVAL
+
+
+def _micros(node: Any) -> int:
+    """The microseconds of seconds with a fraction, as a text says them."""
+    text = str(node.this.name).strip()
+    if not node.this.is_string or not re.fullmatch(r"[-+]?\d+\.\d{1,6}", text):
+        raise wrong(f"Invalid INTERVAL value '{text}'", node)
+    return int(Decimal(text) * 1_000_000)
 
 
 def constant(months: int, days: int, micros: int) -> Any:
@@ -127,8 +144,8 @@ def _range(node: Any, text: str, first: str, last: str) -> tuple[int, int, int]:
 
 # -- arithmetic
 
-_CLOCK = ("MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR")
-_CALENDAR = ("DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
+CLOCK = ("MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR")
+CALENDAR = ("DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
 
 
 def _shift(name: str, parts: Sequence[str]) -> Callable[[Call], Any]:
@@ -152,7 +169,7 @@ def _bucket(it: Call) -> Any:
     part = part_of(node)
     if kind == "TIMESTAMP" and part in ("MONTH", "QUARTER", "YEAR"):
         raise it.wrong(f"{it.function.name} does not support the {part} date part")
-    width = span(it, node, _CALENDAR if kind == "DATE" else (*_CLOCK, *_CALENDAR))
+    width = span(it, node, CALENDAR if kind == "DATE" else (*CLOCK, *CALENDAR))
     origin = it.argument(2)
     target = {"DATE": "DATE", "DATETIME": "TIMESTAMP", "TIMESTAMP": "TIMESTAMPTZ"}[kind]
     if origin is None:
@@ -165,15 +182,32 @@ def _bucket(it: Call) -> Any:
     return made
 
 
+def _total(it: Call) -> list[Any]:
+    """The sums of the months, days and microseconds of intervals."""
+    if it.distinct:
+        raise it.refuse(f"{it.function.name}(DISTINCT ...) of intervals")
+    return [
+        it.aggregate("sum", call(f"tule_{unit}_of", it.argument(0).copy()), order=False)
+        for unit in ("months", "days", "micros")
+    ]
+
+
+def _average(it: Call) -> Any:
+    count = it.aggregate("count", it.argument(0).copy(), order=False)
+    return call("tule_interval_parts", *_total(it), call("nullif", count, exp.Literal.number(0)))
+
+
 BUILDERS: dict[str, Callable[[Call], Any]] = {
-    "date_add": _shift("tule_date_add", _CALENDAR),
-    "date_sub": _shift("tule_date_sub", _CALENDAR),
-    "datetime_add": _shift("tule_datetime_add", (*_CLOCK, *_CALENDAR)),
-    "datetime_sub": _shift("tule_datetime_sub", (*_CLOCK, *_CALENDAR)),
-    "timestamp_add": _shift("tule_timestamp_add", (*_CLOCK, "DAY")),
-    "timestamp_sub": _shift("tule_timestamp_sub", (*_CLOCK, "DAY")),
-    "time_add": _shift("tule_time_add", _CLOCK),
-    "time_sub": _shift("tule_time_sub", _CLOCK),
+    "avg_interval": _average,
+    "sum_interval": lambda it: call("tule_interval", *_total(it)),
+    "date_add": _shift("tule_date_add", CALENDAR),
+    "date_sub": _shift("tule_date_sub", CALENDAR),
+    "datetime_add": _shift("tule_datetime_add", (*CLOCK, *CALENDAR)),
+    "datetime_sub": _shift("tule_datetime_sub", (*CLOCK, *CALENDAR)),
+    "timestamp_add": _shift("tule_timestamp_add", (*CLOCK, "DAY")),
+    "timestamp_sub": _shift("tule_timestamp_sub", (*CLOCK, "DAY")),
+    "time_add": _shift("tule_time_add", CLOCK),
+    "time_sub": _shift("tule_time_sub", CLOCK),
     "make_interval": _make_interval,
     "bucket": _bucket,
 }

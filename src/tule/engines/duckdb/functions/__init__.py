@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tule.engines.duckdb.functions import udfs
+from tule.engines.duckdb.functions import bignumerics, udfs
 
-_FILES = ("checks", "numbers", "casts", "dates", "texts", "lists", "learning")
+_FILES = ("checks", "numbers", "casts", "bignumerics", "ranges", "dates", "texts", "lists", "learning")
 _HEAD = re.compile(r"(?P<name>tule_\w+)(?P<parameters>\([^)]*(?:\(\d+, \d+\)[^)]*)*\)) AS\n")
 
 
 def register(connection: Any) -> None:
     """Make the functions known to a DuckDB instance."""
     udfs.register(connection)
+    bignumerics.register(connection)
     # One transaction: each macro alone would be one of its own.
     connection.execute("BEGIN")
     connection.execute(";".join(statements()))

@@ -71,12 +71,30 @@ tule_zone_of_text(s) AS
     3));
 
 tule_interval_of_text(s) AS
+    CASE WHEN starts_with(s, 'P') THEN tule_interval_of_iso(CASE WHEN starts_with(s, 'P') THEN s END) ELSE
+    tule_interval_of_parts(CASE WHEN NOT starts_with(s, 'P') THEN s END) END;
+
+-- ISO 8601: P1Y2M3W4DT5H6M7.8S, each number with a sign of its own.
+tule_interval_of_iso(s) AS
+    CASE WHEN tule_check(NOT regexp_full_match(s,
+    'P([-+]?\d+Y)?([-+]?\d+M)?([-+]?\d+W)?([-+]?\d+D)?(T([-+]?\d+H)?([-+]?\d+M)?([-+]?\d+(\.\d{1,6})?S)?)?') OR s IN
+    ('P', 'PT') OR s LIKE '%T', 'Invalid INTERVAL value: ' || tule_single_quoted(s)) THEN
+    tule_interval(tule_iso_number(s, '^P[^T]*?([-+]?\d+)Y') * 12 + tule_iso_number(s, '^P[^T]*?([-+]?\d+)M'),
+    tule_iso_number(s, '^P[^T]*?([-+]?\d+)W') * 7 + tule_iso_number(s, '^P[^T]*?([-+]?\d+)D'), (tule_iso_number(s,
+    'T.*?([-+]?\d+)H') * 3600 + tule_iso_number(s, 'T.*?([-+]?\d+)M') * 60) * 1000000 +
+    CAST(coalesce(TRY_CAST(nullif(regexp_extract(s, 'T.*?([-+]?\d+(?:\.\d+)?)S', 1), '') AS DECIMAL(20, 6)), 0) * 1000000
+    AS BIGINT)) END;
+
+tule_iso_number(s, pattern) AS
+    coalesce(TRY_CAST(nullif(regexp_extract(s, pattern, 1), '') AS BIGINT), 0);
+
+tule_interval_of_parts(s) AS
     CASE WHEN tule_check(NOT regexp_full_match(s, '[-+]?\d+-\d+ [-+]?\d+ [-+]?\d+:\d+:\d+(\.\d{1,6})?'),
     'Invalid INTERVAL value: ' || tule_single_quoted(s)) THEN tule_interval((CASE WHEN s LIKE '-%' THEN -1 ELSE 1
-    END) * (CAST(regexp_extract(s, '^[-+]?(\d+)-', 1) AS BIGINT) * 12 + CAST(regexp_extract(s, '^[-+]?\d+-(\d+)',
-    1) AS BIGINT)), CAST(regexp_extract(s, ' ([-+]?\d+) ', 1) AS BIGINT), (CASE WHEN regexp_matches(s, ' -\d+:')
-    THEN -1 ELSE 1 END) * CAST(round((CAST(regexp_extract(s, ' [-+]?(\d+):', 1) AS BIGINT) * 3600 +
-    CAST(regexp_extract(s, ':(\d+):', 1) AS BIGINT) * 60) * 1000000 + CAST(regexp_extract(s, ':(\d+(?:\.\d+)?)$',
+    END) * (TRY_CAST(regexp_extract(s, '^[-+]?(\d+)-', 1) AS BIGINT) * 12 + TRY_CAST(regexp_extract(s, '^[-+]?\d+-(\d+)',
+    1) AS BIGINT)), TRY_CAST(regexp_extract(s, ' ([-+]?\d+) ', 1) AS BIGINT), (CASE WHEN regexp_matches(s, ' -\d+:')
+    THEN -1 ELSE 1 END) * CAST(round((TRY_CAST(regexp_extract(s, ' [-+]?(\d+):', 1) AS BIGINT) * 3600 +
+    TRY_CAST(regexp_extract(s, ':(\d+):', 1) AS BIGINT) * 60) * 1000000 + TRY_CAST(regexp_extract(s, ':(\d+(?:\.\d+)?)$',
     1) AS DOUBLE) * 1000000) AS BIGINT)) END;
 
 tule_text_of_double(x) AS
@@ -133,6 +151,9 @@ tule_sized_text(s, n) AS
 
 tule_sized_bytes(s, n) AS
     CASE WHEN tule_check(octet_length(s) > n, 'maximum length ' || n::VARCHAR || ' required for bytes') THEN s END;
+
+tule_text_of_geography(x) AS
+    tule_st_astext(st_aswkb(x));
 
 tule_as_int64(x BIGINT) AS
     x;

@@ -11,7 +11,29 @@ tule_microseconds(n) AS
     to_microseconds(CAST(n AS BIGINT));
 
 tule_interval(months, days, micros) AS
-    to_months(CAST(months AS INTEGER)) + to_days(CAST(days AS INTEGER)) + to_microseconds(CAST(micros AS BIGINT));
+    CASE WHEN tule_interval_field('months', months, 120000) AND tule_interval_field('days', days, 3660000) AND
+    tule_interval_field('microseconds', micros, 316224000000000000) THEN to_months(CAST(months AS INTEGER)) +
+    to_days(CAST(days AS INTEGER)) + to_microseconds(CAST(micros AS BIGINT)) END;
+
+tule_interval_field(name, value, most) AS
+    tule_check(value > most OR value < -most, 'Interval field ' || name || ' ' || tule_single_quoted(value::VARCHAR) ||
+    ' is out of range ' || (-most)::VARCHAR || ' to ' || most::VARCHAR);
+
+tule_interval_checked(x) AS
+    tule_interval(tule_months_of(x), tule_days_of(x), tule_micros_of(x));
+
+tule_interval_times(x, n) AS
+    tule_interval(CAST(tule_months_of(x) AS HUGEINT) * n, CAST(tule_days_of(x) AS HUGEINT) * n,
+    CAST(tule_micros_of(x) AS HUGEINT) * n);
+
+-- What is left of months becomes days of which 30 are one, and what is left of days hours.
+tule_interval_divided(x, n) AS
+    CASE WHEN tule_check(n = 0, 'division by zero: ' || tule_text_of_interval(x) || ' / 0') THEN
+    tule_interval_parts(tule_months_of(x), tule_days_of(x), tule_micros_of(x), nullif(n, 0)) END;
+
+tule_interval_parts(months, days, micros, n) AS
+    tule_interval(months // n, (months % n * 30 + days) // n, ((months % n * 30 + days) % n * 86400000000::HUGEINT +
+    micros) // n);
 
 tule_months_of(x) AS
     (datepart('year', x) * 12 + datepart('month', x));
@@ -21,6 +43,10 @@ tule_days_of(x) AS
 
 tule_micros_of(x) AS
     epoch_us(x - to_months(CAST(tule_months_of(x) AS INTEGER)) - to_days(CAST(tule_days_of(x) AS INTEGER)));
+
+tule_clock_interval(x) AS
+    CASE WHEN tule_check(tule_months_of(x) <> 0,
+    'TIMESTAMP +/- INTERVAL is not supported for intervals with non-zero MONTH or YEAR part.') THEN x END;
 
 tule_make_interval(y, mo, d, h, mi, s) AS
     tule_interval(CAST(y AS BIGINT) * 12 + mo, d, (CAST(h AS BIGINT) * 3600 + CAST(mi AS BIGINT) * 60 + s) *
@@ -50,15 +76,32 @@ tule_interval_millisecond(x) AS
 tule_interval_microsecond(x) AS
     tule_micros_of(x) % 1000000;
 
+-- The parts of an interval, with the larger one's sign for both.
 tule_justify_hours(x) AS
-    tule_interval(tule_months_of(x), tule_days_of(x) + tule_micros_of(x) // 86400000000, tule_micros_of(x) %
+    tule_justify_days_and_micros(tule_months_of(x), tule_days_of(x) + tule_micros_of(x) // 86400000000, tule_micros_of(x) %
     86400000000);
 
+tule_justify_days_and_micros(months, days, micros) AS
+    tule_interval(months, days - tule_carry(days, micros), micros + tule_carry(days, micros) * 86400000000);
+
+tule_carry(large, small) AS
+    CASE WHEN large > 0 AND small < 0 THEN 1 WHEN large < 0 AND small > 0 THEN -1 ELSE 0 END;
+
 tule_justify_days(x) AS
-    tule_interval(tule_months_of(x) + tule_days_of(x) // 30, tule_days_of(x) % 30, tule_micros_of(x));
+    tule_justify_months_and_days(tule_months_of(x) + tule_days_of(x) // 30, tule_days_of(x) % 30, tule_micros_of(x));
+
+tule_justify_months_and_days(months, days, micros) AS
+    tule_interval(months - tule_carry(months, days), days + tule_carry(months, days) * 30, micros);
 
 tule_justify_interval(x) AS
-    tule_justify_days(tule_justify_hours(x));
+    tule_justify_all(tule_months_of(x), tule_days_of(x) + tule_micros_of(x) // 86400000000, tule_micros_of(x) % 86400000000);
+
+tule_justify_all(months, days, micros) AS
+    tule_justify_signs(months + days // 30, days % 30, micros);
+
+tule_justify_signs(months, days, micros) AS
+    tule_justify_days_and_micros(months - tule_carry(months, CASE WHEN days = 0 THEN micros ELSE days END), days +
+    tule_carry(months, CASE WHEN days = 0 THEN micros ELSE days END) * 30, micros);
 
 -- Time zones are names, or offsets like +08:00.
 tule_is_offset(zone) AS

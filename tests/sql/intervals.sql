@@ -1,0 +1,122 @@
+-- https://cloud.google.com/bigquery/docs/reference/standard-sql/interval_functions
+
+SELECT MAKE_INTERVAL(1, 2, 3, 4, 5, 6), MAKE_INTERVAL(hour => 25), MAKE_INTERVAL(year => 1, second => -90);
+--> f0_ INTERVAL | f1_ INTERVAL | f2_ INTERVAL
+--> 1-2 3 4:5:6 | 0-0 0 25:0:0 | 1-0 0 -0:1:30
+
+SELECT INTERVAL '1.5' SECOND, INTERVAL '-1' DAY, INTERVAL 5 QUARTER, INTERVAL '-1-2 -3 -4:5:6' YEAR TO SECOND, INTERVAL '0:0:0.123456' HOUR TO SECOND;
+--> f0_ INTERVAL | f1_ INTERVAL | f2_ INTERVAL | f3_ INTERVAL | f4_ INTERVAL
+--> 0-0 0 0:0:1.5 | 0-0 -1 0:0:0 | 1-3 0 0:0:0 | -1-2 -3 -4:5:6 | 0-0 0 0:0:0.123456
+
+SELECT INTERVAL x WEEK FROM UNNEST([1, 2]) AS x ORDER BY x;
+--> f0_ INTERVAL
+--> 0-0 7 0:0:0
+--> 0-0 14 0:0:0
+
+SELECT INTERVAL '1.5' DAY;
+--> error: Invalid INTERVAL value '1.5' at [1:17]
+
+SELECT INTERVAL 1 DECADE;
+--> error: Invalid interval part DECADE
+
+SELECT INTERVAL 100001 YEAR;
+--> error: Interval field months '1200012' is out of range -120000 to 120000
+
+SELECT INTERVAL 3660001 DAY;
+--> error: Interval field days '3660001' is out of range -3660000 to 3660000
+
+SELECT CAST('1-2 3 4:5:6.7' AS INTERVAL), CAST('P1Y2M3W4DT5H6M7.8S' AS INTERVAL), CAST('PT-1.5S' AS INTERVAL), CAST('P1M' AS INTERVAL);
+--> f0_ INTERVAL | f1_ INTERVAL | f2_ INTERVAL | f3_ INTERVAL
+--> 1-2 3 4:5:6.7 | 1-2 25 5:6:7.8 | 0-0 0 -0:0:1.5 | 0-1 0 0:0:0
+
+SELECT CAST('PX' AS INTERVAL);
+--> error: Invalid INTERVAL value: 'PX'
+
+SELECT CAST('1 day' AS INTERVAL);
+--> error: Invalid INTERVAL value: '1 day'
+
+SELECT CAST(INTERVAL '1-2 3 4:5:6.789' YEAR TO SECOND AS STRING), CAST(INTERVAL -1 HOUR AS STRING);
+--> f0_ STRING | f1_ STRING
+--> "1-2 3 4:5:6.789" | "0-0 0 -1:0:0"
+
+SELECT INTERVAL 1 DAY + INTERVAL 1 MONTH, INTERVAL 1 DAY - INTERVAL 1 HOUR, -INTERVAL 1 DAY, INTERVAL 1 DAY * 3, 3 * INTERVAL 1 DAY;
+--> f0_ INTERVAL | f1_ INTERVAL | f2_ INTERVAL | f3_ INTERVAL | f4_ INTERVAL
+--> 0-1 1 0:0:0 | 0-0 1 -1:0:0 | 0-0 -1 0:0:0 | 0-0 3 0:0:0 | 0-0 3 0:0:0
+
+SELECT INTERVAL 3 DAY / 2, INTERVAL 1 MONTH / 3, INTERVAL '1:2:3' HOUR TO SECOND / 3, INTERVAL -1 MONTH / 7;
+--> f0_ INTERVAL | f1_ INTERVAL | f2_ INTERVAL | f3_ INTERVAL
+--> 0-0 1 12:0:0 | 0-0 10 0:0:0 | 0-0 0 0:20:41 | 0-0 -4 -6:51:25.714285
+
+SELECT INTERVAL 1 DAY / 0;
+--> error: division by zero: 0-0 1 0:0:0 / 0
+
+SELECT INTERVAL 9000 YEAR * 2;
+--> error: Interval field months '216000' is out of range -120000 to 120000
+
+SELECT INTERVAL 1 DAY * 1.5;
+--> error: No matching signature for operator * for argument types: INTERVAL, FLOAT64. at [1:25]
+
+SELECT (INTERVAL 1 DAY) + 1;
+--> error: No matching signature for operator + for argument types: INTERVAL, INT64. at [1:27]
+
+SELECT DATE '2024-01-31' + INTERVAL 1 MONTH, DATETIME '2024-01-31 00:00:00' - INTERVAL 1 SECOND, TIMESTAMP '2024-01-31 00:00:00+00' + INTERVAL 1 DAY,
+       INTERVAL 1 DAY + DATE '2024-01-31';
+--> f0_ DATETIME | f1_ DATETIME | f2_ TIMESTAMP | f3_ DATETIME
+--> 2024-02-29T00:00:00 | 2024-01-30T23:59:59 | 2024-02-01 00:00:00+00 | 2024-02-01T00:00:00
+
+SELECT TIMESTAMP '2024-01-31 00:00:00+00' + INTERVAL 1 MONTH;
+--> error: TIMESTAMP +/- INTERVAL is not supported for intervals with non-zero MONTH or YEAR part.
+
+SELECT DATE '2024-03-01' - DATE '2024-02-01', DATETIME '2024-03-01' - DATETIME '2024-02-01', TIMESTAMP '2024-03-01' - TIMESTAMP '2024-02-01', TIME '10:00:00' - TIME '9:00:00';
+--> f0_ INTERVAL | f1_ INTERVAL | f2_ INTERVAL | f3_ INTERVAL
+--> 0-0 29 0:0:0 | 0-0 0 696:0:0 | 0-0 0 696:0:0 | 0-0 0 1:0:0
+
+SELECT INTERVAL 1 MONTH = INTERVAL 30 DAY, INTERVAL 24 HOUR = INTERVAL 1 DAY, INTERVAL 1 DAY < INTERVAL 25 HOUR;
+--> f0_ BOOL | f1_ BOOL | f2_ BOOL
+--> true | true | true
+
+SELECT JUSTIFY_HOURS(INTERVAL '-25' HOUR), JUSTIFY_HOURS(INTERVAL '1 -25' DAY TO HOUR), JUSTIFY_INTERVAL(INTERVAL '29 49' DAY TO HOUR),
+       JUSTIFY_DAYS(INTERVAL -35 DAY), JUSTIFY_INTERVAL(INTERVAL '-1 1 1:0:0' MONTH TO SECOND);
+--> f0_ INTERVAL | f1_ INTERVAL | f2_ INTERVAL | f3_ INTERVAL | f4_ INTERVAL
+--> 0-0 -1 -1:0:0 | 0-0 0 -1:0:0 | 0-1 1 1:0:0 | -0-1 -5 0:0:0 | 0-0 -28 -23:0:0
+
+SELECT EXTRACT(YEAR FROM i), EXTRACT(MONTH FROM i), EXTRACT(DAY FROM i), EXTRACT(HOUR FROM i), EXTRACT(MINUTE FROM i), EXTRACT(SECOND FROM i),
+       EXTRACT(MILLISECOND FROM i), EXTRACT(MICROSECOND FROM i)
+FROM (SELECT INTERVAL '1-2 3 4:5:6.789' YEAR TO SECOND AS i);
+--> f0_ INT64 | f1_ INT64 | f2_ INT64 | f3_ INT64 | f4_ INT64 | f5_ INT64 | f6_ INT64 | f7_ INT64
+--> 1 | 2 | 3 | 4 | 5 | 6 | 789 | 789000
+
+SELECT EXTRACT(WEEK FROM INTERVAL 1 DAY);
+--> error: EXTRACT from INTERVAL does not support the WEEK date part
+
+CREATE TABLE d.i (dur INTERVAL, a ARRAY<INTERVAL>);
+--> rows: 0
+
+INSERT INTO d.i VALUES (INTERVAL 1 DAY, [INTERVAL 1 MONTH]), (INTERVAL '1-2 3 4:5:6.789' YEAR TO SECOND, []), (NULL, NULL);
+--> rows: 3
+
+INSERT INTO d.i (dur) VALUES ('0-0 0 1:0:0');
+--> rows: 1
+
+INSERT INTO d.i (dur) VALUES (1);
+--> error: Value has type INT64 which cannot be inserted into column dur, which has type INTERVAL at [1:39]
+
+SELECT dur, dur * 2, EXTRACT(DAY FROM dur), a FROM d.i ORDER BY dur;
+--> dur INTERVAL | f0_ INTERVAL | f1_ INT64 | a ARRAY<INTERVAL>
+--> NULL | NULL | NULL | []
+--> 0-0 0 1:0:0 | 0-0 0 2:0:0 | 0 | []
+--> 0-0 1 0:0:0 | 0-0 2 0:0:0 | 1 | [0-1 0 0:0:0]
+--> 1-2 3 4:5:6.789 | 2-4 6 8:10:13.578 | 3 | []
+
+SELECT SUM(dur), AVG(dur), MIN(dur), MAX(dur), COUNT(dur) FROM d.i;
+--> f0_ INTERVAL | f1_ INTERVAL | f2_ INTERVAL | f3_ INTERVAL | f4_ INT64
+--> 1-2 4 5:5:6.789 | 0-4 21 9:41:42.263 | 0-0 0 1:0:0 | 1-2 3 4:5:6.789 | 3
+
+SELECT SUM(DISTINCT dur) FROM d.i;
+--> error: Tule does not do SUM(DISTINCT ...) of intervals. Next: see docs/bigquery-sql.md for what it does
+
+SELECT SUM(dur) OVER (ORDER BY dur) AS total FROM d.i WHERE dur IS NOT NULL ORDER BY total;
+--> total INTERVAL
+--> 0-0 0 1:0:0
+--> 0-0 1 1:0:0
+--> 1-2 4 5:5:6.789
