@@ -457,6 +457,35 @@ SELECT COUNT(*) AS n FROM `test-project.queries.INFORMATION_SCHEMA.TABLES` WHERE
 --> n INT64
 --> 1
 
+SELECT table_id, row_count, size_bytes > 0 AS sized, type FROM queries.__TABLES__ WHERE table_id IN ('teams', 'reds') ORDER BY 1;
+--> table_id STRING | row_count INT64 | sized BOOL | type INT64
+--> "reds" | 0 | false | 2
+--> "teams" | 2 | true | 1
+
+SELECT field_path, data_type FROM queries.INFORMATION_SCHEMA.COLUMN_FIELD_PATHS
+WHERE table_name = 'people' AND column_name IN ('scores', 'home') ORDER BY field_path;
+--> field_path STRING | data_type STRING
+--> "home" | "STRUCT<city STRING, zip INT64>"
+--> "home.city" | "STRING"
+--> "home.zip" | "INT64"
+--> "scores" | "ARRAY<INT64>"
+
+-- setup
+CREATE TABLE d.described (x INT64) OPTIONS (description = 'a "b"', labels = [('k', 'v')]);
+
+SELECT option_name, option_type, option_value FROM queries.INFORMATION_SCHEMA.TABLE_OPTIONS
+WHERE table_name = 'described' ORDER BY 1;
+--> option_name STRING | option_type STRING | option_value STRING
+--> "description" | "STRING" | "\"a \\\"b\\\"\""
+--> "labels" | "ARRAY<STRUCT<STRING, STRING>>" | "[STRUCT(\"k\", \"v\")]"
+
+SELECT COUNT(*) AS n FROM queries.INFORMATION_SCHEMA.MATERIALIZED_VIEWS;
+--> n INT64
+--> 0
+
+SELECT * FROM nowhere.__TABLES__;
+--> error: Not found: Dataset test-project:nowhere
+
 SELECT * FROM queries.INFORMATION_SCHEMA.NOTHING;
 --> error: Not found: Table test-project.queries.INFORMATION_SCHEMA.NOTHING was not found in location US
 

@@ -234,6 +234,10 @@ class SessionCatalog:
         found = self._records.list(TABLE_KIND, reference.name).records
         return [record for record in found if not self._tables.expired(record)]
 
+    @property
+    def all_tables(self) -> Tables:
+        return self._tables
+
     def routines_of(self, project: str, dataset: str) -> list[Record]:
         reference = DatasetReference(project, dataset)
         self._datasets.check(reference)
@@ -401,11 +405,30 @@ def _of_routines(name: str) -> Callable[[SessionCatalog, str, str], View]:
     return view
 
 
+def _of_tables(name: str) -> Callable[[SessionCatalog, str, str], View]:
+    """A view over tables; its module stands above this one."""
+
+    def view(catalog: SessionCatalog, project: str, dataset: str) -> View:
+        from tule.bigquery import table_views
+
+        records = catalog.records_of(project, dataset)
+        made: View = (
+            table_views.meta(records, catalog.all_tables) if name == "meta" else getattr(table_views, name)(records)
+        )
+        return made
+
+    return view
+
+
 _VIEWS: dict[str, Callable[[SessionCatalog, str, str], View]] = {
     "SCHEMATA": _schemata,
     "TABLES": _tables,
     "VIEWS": _views,
     "COLUMNS": _columns,
+    "__TABLES__": _of_tables("meta"),
+    "TABLE_OPTIONS": _of_tables("options"),
+    "COLUMN_FIELD_PATHS": _of_tables("field_paths"),
+    "MATERIALIZED_VIEWS": _of_tables("materialized"),
     "ROUTINES": _of_routines("routines"),
     "PARAMETERS": _of_routines("parameters"),
     "ROUTINE_OPTIONS": _of_routines("options"),

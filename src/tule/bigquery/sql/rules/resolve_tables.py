@@ -22,6 +22,7 @@ from tule.bigquery.types import Field
 from tule.kernel.errors import InvalidArgument, NotFound
 
 RESOLVED = "tule_resolved"
+_META = "__TABLES__"
 
 
 def resolve_tables(tree: Any, context: Context) -> Any:
@@ -70,6 +71,8 @@ def _meaning(table: exp.Table, context: Context, wanted: _Wanted) -> Any:
             raise _wrong(f"FOR SYSTEM_TIME AS OF cannot be used with INFORMATION_SCHEMA.{view}")
         return relation(context.catalog.information_schema(project, dataset, view))
     name = full_name(table, context.project, context.dataset, context.scope.temporary)
+    if name.table.upper() == _META:
+        return relation(context.catalog.information_schema(name.project, name.dataset, _META))
     moment = table.meta.get(AT) or context.at
     if name.table.endswith("*"):
         if moment is not None:
