@@ -29,7 +29,7 @@ def _table(api: BigQueryApi, name: str, rows: int = ROWS) -> None:
 
 
 def _session(api: BigQueryApi, name: str, **options: Any) -> ReadSession:
-    return api.warehouse.read_sessions.create(PROJECT, TableReference(PROJECT, "d", name), **options)
+    return api.warehouse.read_sessions.create(PROJECT, TableReference(PROJECT, "d", name), user="", **options)
 
 
 def _read(api: BigQueryApi, session: ReadSession, stream: int = 0, offset: int = 0) -> list[int]:

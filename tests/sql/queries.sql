@@ -492,13 +492,13 @@ SELECT * FROM queries.INFORMATION_SCHEMA.NOTHING;
 -- What other statements would lose
 
 CREATE VECTOR INDEX i ON d.people(id) OPTIONS (index_type = 'IVF');
---> error: Tule does not run CREATE VECTOR statements. Next: see docs/bigquery.md for what it runs
+--> error: CREATE VECTOR INDEX is not executed by Tule. Next: wait for vector search, or compare with ML.DISTANCE
 
 CREATE EXTERNAL TABLE d.ext OPTIONS (format = 'CSV');
---> error: Tule does not do EXTERNAL in CREATE TABLE. Next: see docs/bigquery-sql.md
+--> error: The option uris must be set in CREATE EXTERNAL TABLE
 
-CREATE MATERIALIZED VIEW d.m AS SELECT 1 AS a;
---> error: Tule does not make materialized views. Next: make a view
+CREATE MATERIALIZED VIEW d.m AS SELECT RAND() AS a;
+--> error: Materialized view query contains unsupported feature: RAND
 
 CREATE TABLE d.e (a INT64) DEFAULT COLLATE 'und:ci';
 --> error: Tule does not do DEFAULT COLLATE 'und:ci' in CREATE TABLE. Next: see docs/bigquery-sql.md

@@ -238,7 +238,7 @@ CALL BQ.ABORT_SESSION();
 --> error: Query error: BQ.ABORT_SESSION() must be called inside a session, or with the id of one at [1:1]
 
 CALL BQ.REFRESH_MATERIALIZED_VIEW('d.v');
---> error: Query error: The procedure BQ.REFRESH_MATERIALIZED_VIEW is not executed by Tule. Next: leave the call out at [1:1]
+--> error: Query error: Not found: Table test-project:script_procedures.v at [1:1]
 
 CALL BQ.NOTHING();
 --> error: Query error: Procedure is not found: BQ.NOTHING at [1:6]

@@ -18,15 +18,15 @@ from tule.bigquery.datasets import KIND as DATASET_KIND
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.engine import Session
 from tule.bigquery.errors import invalid_query, not_found
-from tule.bigquery.history import microseconds
 from tule.bigquery.external.relations import ExternalRelations
+from tule.bigquery.history import microseconds
 from tule.bigquery.physical import Physical
 from tule.bigquery.references import DatasetReference, RoutineReference, TableReference
 from tule.bigquery.results import Rows
 from tule.bigquery.sql.catalog import Name, Relation
 from tule.bigquery.sql.routine_statements import RoutineDefinition
+from tule.bigquery.tables import EXTERNAL, MATERIALIZED_VIEW, VIEW, Tables, physical_of
 from tule.bigquery.tables import KIND as TABLE_KIND
-from tule.bigquery.tables import EXTERNAL, VIEW, Tables, physical_of
 from tule.bigquery.types import SCALARS, Field, arrow_schema, fields_from_rest, fields_of
 from tule.kernel.records import Record, Records
 
@@ -91,7 +91,15 @@ class SessionCatalog:
         self._find_table = tables.find if transaction is None else transaction.find
         self._foreign: dict[tuple[str, ...], str] = {}
         self.external: ExternalRelations
-        """Set by whoever makes the catalog."""
+        """Set by whoever makes the catalog, as what follows."""
+        self.seen: Callable[[TableReference], str | None] = lambda reference: None
+        """The condition of the rows that the caller may see of a table; None for all."""
+        self.is_current: Callable[[Record], bool] = lambda record: False
+        """Whether the rows that a materialized view keeps may be answered."""
+        self.limited = False
+        """Whether rows were left out that the caller may not see."""
+        self.opaque = False
+        """Whether something was read whose state no record of a table tells."""
         self.used: list[RoutineReference] = []
         self._resolved: dict[Name, Relation] = {}
         self._moments: dict[Name, datetime | None] = {}
@@ -117,8 +125,13 @@ class SessionCatalog:
     def _find_at(self, reference: TableReference, at: datetime) -> Relation:
         """A table as it was."""
         record = self._find_table(reference)
-        if record is not None and record.body["type"] == VIEW:
-            return self._find(reference)
+        if record is not None and record.body["type"] in (VIEW, MATERIALIZED_VIEW):
+            self.read.append(reference)
+            fields = fields_from_rest(record.body["schema"]["fields"])
+            query = record.body["view" if record.body["type"] == VIEW else "materializedView"]["query"]
+            return Relation(fields, query=query, project=reference.project)
+        if self.seen(reference) is not None:
+            raise invalid_query(f"Access Denied: Table {reference}: its history is for those who see all of its rows")
         state = self._tables.history.at(reference, record, microseconds(at))
         if state is None:
             return self._find_kept(reference)
@@ -141,6 +154,9 @@ class SessionCatalog:
             if record.body["type"] == EXTERNAL:
                 self.read.append(reference)
                 return self._of_files(reference, record)
+            if record.body["type"] == MATERIALIZED_VIEW and not self._holds(record):
+                self.read.append(reference)
+                return Relation(fields, query=record.body["materializedView"]["query"], project=reference.project)
             name = physical_of(record)
             using = ExitStack()
             using.enter_context(self._physical.using([(reference.project, name)]))
@@ -148,11 +164,24 @@ class SessionCatalog:
                 self._held.push(using)
                 self.read.append(reference)
                 self.bytes += self._size(reference, record, name)
-                return Relation(fields, relation=self._physical.relation(reference.project, name))
+                condition = self.seen(reference)
+                self.limited = self.limited or condition is not None
+                relation = self._physical.relation(reference.project, name)
+                return Relation(fields, relation=relation, condition=condition or "")
             # It was replaced before we held it: look again.
             using.close()
 
+    def _holds(self, record: Record) -> bool:
+        """Whether a materialized view is answered by its own rows: they are current, and the caller may read all of what
+        they were made of."""
+        for name in record.body["_tule"]["base"]:
+            self._guard("bigquery.tables.getData", name)
+            if self.seen(TableReference.of(name)) is not None:
+                return False
+        return self.is_current(record)
+
     def _of_files(self, reference: TableReference, record: Record) -> Relation:
+        self.opaque = True
         external, fields = record.body["externalDataConfiguration"], record.body["schema"]["fields"]
         found = self.external.relation(reference.dotted, external, fields)
         self.bytes += found.bytes
@@ -161,6 +190,7 @@ class SessionCatalog:
     def defined(self, name: str) -> Relation | None:
         found = self.external.defined(name)
         if found is not None:
+            self.opaque = True
             self.bytes += found.bytes
         return found
 
@@ -187,6 +217,7 @@ class SessionCatalog:
         return not_found("Table", reference, location=self._datasets.location(reference.parent))
 
     def tables(self, project: str, dataset: str) -> Sequence[str]:
+        self.opaque = True
         reference = DatasetReference(project, dataset)
         self._datasets.check(reference)
         records = self._records.list(TABLE_KIND, reference.name).records
@@ -215,6 +246,7 @@ class SessionCatalog:
 
     def information_schema(self, project: str, dataset: str | None, view: str) -> str:
         """The relation of an information schema view, made from the records as they are now."""
+        self.opaque = True
         key = (project, dataset, view)
         if key not in self._infos:
             make = _VIEWS.get(view)

@@ -6,41 +6,52 @@ https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationTab
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from tule.bigquery import schemas
+from tule.bigquery.decorators import Decorated, decorated
 from tule.bigquery.destinations import Destination, WriteLocks, check_dispositions
 from tule.bigquery.errors import invalid, not_found, not_implemented
 from tule.bigquery.jobs import Job, Outcome
 from tule.bigquery.models import Models
 from tule.bigquery.physical import Physical, fit
-from tule.bigquery.readable import Sources
+from tule.bigquery.readable import Readable, Sources
 from tule.bigquery.references import ModelReference, TableReference
+from tule.bigquery.row_policies import RowPolicies
 from tule.bigquery.schemas import JsonField
+from tule.bigquery.snapshots import Snapshots
 from tule.bigquery.tables import Tables
 from tule.bigquery.types import fields_from_rest
+from tule.kernel.clock import Clock
 
 
 @dataclass(frozen=True)
 class CopyPlan:
     """A copy job, checked."""
 
-    sources: tuple[TableReference, ...]
-    reference: TableReference
+    sources: tuple[Decorated, ...]
+    destination: Decorated
     config: Mapping[str, Any]
+    operation: str = "COPY"
     model: bool = False
     """Whether a model is copied; models and tables share their names."""
+
+    @property
+    def reference(self) -> TableReference:
+        return self.destination.reference
 
     @property
     def permissions(self) -> list[tuple[str, str]]:
         """What the caller must be allowed, and on which resource."""
         if self.model:
-            source, target = model_of(self.sources[0]), model_of(self.reference)
+            source, target = model_of(self.sources[0].reference), model_of(self.reference)
             return [("bigquery.models.getData", source.name), ("bigquery.models.updateData", target.name)]
-        read = [("bigquery.tables.getData", each.name) for each in self.sources]
+        read = [("bigquery.tables.getData", each.reference.name) for each in self.sources]
         return [*read, ("bigquery.tables.updateData", self.reference.name)]
 
 
@@ -53,39 +64,64 @@ class Copies:
 
     copy_model: CopyModel | None = None
 
-    def __init__(self, tables: Tables, models: Models, sources: Sources, physical: Physical, locks: WriteLocks) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        models: Models,
+        sources: Sources,
+        physical: Physical,
+        locks: WriteLocks,
+        snapshots: Snapshots,
+        row_policies: RowPolicies,
+        clock: Clock,
+    ) -> None:
         self._tables = tables
         self._models = models
         self._sources = sources
         self._physical = physical
         self._locks = locks
+        self._snapshots = snapshots
+        self._row_policies = row_policies
+        self._clock = clock
 
     def plan(self, project: str, config: Mapping[str, Any]) -> CopyPlan:
         """The job as it will run; raises for what is wrong before anything is read."""
-        operation = config.get("operationType") or "COPY"
-        if operation not in ("COPY", "OPERATION_TYPE_UNSPECIFIED"):
-            raise not_implemented(f"operationType {operation} (snapshots, clones and restores)", do="use COPY")
+        operation = str(config.get("operationType") or "COPY")
+        if operation == "OPERATION_TYPE_UNSPECIFIED":
+            operation = "COPY"
+        if operation not in ("COPY", "SNAPSHOT", "CLONE", "RESTORE"):
+            raise invalid(f"operationType must be COPY, SNAPSHOT, CLONE or RESTORE; given: {operation!r}")
         given = config.get("sourceTables") or ([config["sourceTable"]] if config.get("sourceTable") else [])
         if not given:
             raise invalid("Required parameter is missing: configuration.copy.sourceTables")
+        if operation != "COPY" and len(given) > 1:
+            raise invalid(f"operationType {operation} must have one source table; given: {len(given)}")
         check_dispositions(config)
-        sources = tuple(TableReference.read(each, project, "configuration.copy.sourceTable") for each in given)
+        sources = tuple(decorated(each, project, "configuration.copy.sourceTable") for each in given)
         return CopyPlan(
             sources,
-            TableReference.read(config.get("destinationTable"), project, "configuration.copy.destinationTable"),
+            decorated(config.get("destinationTable"), project, "configuration.copy.destinationTable"),
             config,
-            model=len(sources) == 1 and self._models.find(model_of(sources[0])) is not None,
+            operation,
+            len(sources) == 1 and self._models.find(model_of(sources[0].reference)) is not None,
         )
 
     def run(self, job: Job, plan: CopyPlan) -> Outcome:
         """Write the rows of all sources."""
         if plan.model:
             return self._model(plan)
-        found = [self._sources.open(each) for each in plan.sources]
+        for each in plan.sources:
+            self._row_policies.check_all(each.reference, job.user, "A copy")
+        if plan.operation != "COPY":
+            return self._special(job, plan)
+        found = [self._open(each) for each in plan.sources]
         fields: list[JsonField] = found[0].fields
         for reference, source in zip(plan.sources[1:], found[1:], strict=True):
             if _shape(source.fields) != _shape(fields):
-                raise invalid(f"The schema of {reference} must be that of {plan.sources[0]}: they are copied together")
+                raise invalid(
+                    f"The schema of {reference.reference} must be that of {plan.sources[0].reference}: they are copied "
+                    "together"
+                )
         destination = Destination(
             self._tables, self._physical, self._locks, plan.reference, plan.config, default_write="WRITE_EMPTY"
         )
@@ -100,7 +136,7 @@ class Copies:
             return {"copy": {"copiedRows": str(rows)}}
 
         # Layout comes along: it is part of what a table is.
-        record = self._tables.find(plan.sources[0])
+        record = self._tables.find(plan.sources[0].reference)
         first = record.body if record is not None else {}
         keys = ("timePartitioning", "rangePartitioning", "clustering")
         destination.layout_of(schemas.layout({key: first[key] for key in keys if key in first}, fields))
@@ -118,12 +154,44 @@ class Copies:
         target = model_of(plan.reference)
         if plan.config.get("createDisposition") == "CREATE_NEVER" and self._models.find(target) is None:
             raise not_found("Model", target)
-        return self.copy_model(model_of(plan.sources[0]), target, write == "WRITE_TRUNCATE")
+        return self.copy_model(model_of(plan.sources[0].reference), target, write == "WRITE_TRUNCATE")
+
+    def _open(self, source: Decorated) -> Readable:
+        moment = source.at(self._clock.now())
+        return self._sources.open(source.reference) if moment is None else self._sources.at(source.reference, moment)
+
+    def _special(self, job: Job, plan: CopyPlan) -> Outcome:
+        """A snapshot, a clone, or a table of a snapshot."""
+        (source,) = plan.sources
+        held = ExitStack()
+        held.enter_context(self._locks.hold(plan.reference.name, check=job.check))
+        try:
+            replace = plan.config.get("writeDisposition") == "WRITE_TRUNCATE" and plan.operation != "SNAPSHOT"
+            expires = plan.config.get("destinationExpirationTime")
+            described = {} if expires is None else {"expirationTime": _milliseconds(str(expires))}
+            outcome, rows = self._snapshots.copied(
+                plan.operation, source.reference, source.at(self._clock.now()), plan.reference, described=described,
+                replace=replace,
+            )  # fmt: skip
+        except BaseException:
+            held.close()
+            raise
+        outcome.statistics = {"copy": {"copiedRows": str(rows)}}
+        outcome.release = held.close
+        return outcome
 
 
 def model_of(reference: TableReference) -> ModelReference:
     """The model of a table's name."""
     return ModelReference(reference.project, reference.dataset, reference.table)
+
+
+def _milliseconds(text: str) -> str:
+    """``destinationExpirationTime``, a moment as RFC 3339 writes it, in milliseconds."""
+    try:
+        return str(int(datetime.fromisoformat(text).timestamp() * 1000))
+    except ValueError:
+        raise invalid(f"destinationExpirationTime must be a time as RFC 3339 writes it; given: {text!r}") from None
 
 
 def _shape(fields: Sequence[JsonField]) -> list[Any]:

@@ -33,6 +33,8 @@ class Datasets:
     ) -> None:
         self._records = records
         self._policies = policies
+        self.remember: Callable[[DatasetReference], None] = lambda reference: None
+        """Called before a dataset is deleted; set by the warehouse."""
         self._base_url = base_url
 
     def insert(self, project: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -50,6 +52,10 @@ class Datasets:
             record = self._records.create(KIND, reference.name, stored)
             self._grant(record)
         return self.resource(record)
+
+    def restore(self, reference: DatasetReference, body: dict[str, Any]) -> None:
+        """Make a dataset again of its record's body; part of the current transaction."""
+        self._grant(self._records.create(KIND, reference.name, body))
 
     def _grant(self, record: Record) -> None:
         """Make the access list of a dataset its policy, which is what calls are checked against."""
@@ -124,10 +130,11 @@ class Datasets:
         Raises "still in use" where something is inside and ``contents`` is false.
         """
         self.record(reference)
-        if contents:
-            drop(reference)
-        # Looked at inside the transaction: a table cannot slip in between.
+        # In one transaction: a table cannot slip in between.
         with self._records.transaction():
+            self.remember(reference)
+            if contents:
+                drop(reference)
             for kind in ("bigquery#table", "bigquery#model", "bigquery#routine"):
                 if self._records.list(kind, reference.name, page_size=1).records:
                     raise in_use(reference)
@@ -157,6 +164,7 @@ class Datasets:
             "selfLink": f"{self._base_url}/{record.name}",
             "type": "DEFAULT",
             "access": dataset_access.DEFAULT,
+            "maxTimeTravelHours": str(LONGEST_TIME_TRAVEL),
             **{key: value for key, value in record.body.items() if key != "_tule"},
             "datasetReference": {"projectId": reference["projectId"], "datasetId": reference["datasetId"]},
             "creationTime": milliseconds(record.create_time),
@@ -188,6 +196,12 @@ class Datasets:
                 raise invalid(f"{key} must be a text of at most {_LONGEST_TEXT} characters")
         if "defaultTableExpirationMs" in body:
             body["defaultTableExpirationMs"] = str(expiration(body["defaultTableExpirationMs"]))
+        if "defaultPartitionExpirationMs" in body:
+            body["defaultPartitionExpirationMs"] = str(expiration(body["defaultPartitionExpirationMs"]))
+        if "maxTimeTravelHours" in body:
+            body["maxTimeTravelHours"] = checked_hours(body["maxTimeTravelHours"])
+            if body["maxTimeTravelHours"] == str(LONGEST_TIME_TRAVEL):
+                del body["maxTimeTravelHours"]
         if "access" in body:
             body["access"] = dataset_access.checked(body["access"])
             if body["access"] == dataset_access.DEFAULT:
@@ -200,6 +214,22 @@ class Datasets:
 
 # What clients send back from an earlier answer: taken, never stored.
 OUTPUT_FIELDS = ("kind", "etag", "id", "selfLink", "creationTime", "lastModifiedTime", "type", "satisfiesPzs")
+
+
+LONGEST_TIME_TRAVEL = 168
+
+
+def checked_hours(given: Any) -> str:
+    """``maxTimeTravelHours``: whole days from two to seven."""
+    try:
+        hours = int(given)
+    except (TypeError, ValueError):
+        hours = 0
+    if not 48 <= hours <= LONGEST_TIME_TRAVEL or hours % 24:
+        raise invalid(
+            f"maxTimeTravelHours must be a multiple of 24 between 48 and {LONGEST_TIME_TRAVEL}; given: {given!r}"
+        )
+    return str(hours)
 
 
 def expiration(value: Any) -> int:

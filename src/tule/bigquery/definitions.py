@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from tule.bigquery import schemas
+from tule.bigquery import constraints, schemas
+from tule.bigquery import options as option_fields
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.destinations import WriteLocks
 from tule.bigquery.errors import already_exists, invalid_query, not_found, not_implemented
-from tule.bigquery.formats.values import timestamp
 from tule.bigquery.jobs import Outcome
 from tule.bigquery.models import Models
 from tule.bigquery.physical import Physical, fit
@@ -24,8 +24,25 @@ from tule.bigquery.readable import Sources
 from tule.bigquery.references import DatasetReference, ModelReference, TableReference
 from tule.bigquery.schemas import JsonField
 from tule.bigquery.sql.catalog import Name
-from tule.bigquery.sql.statements import AlterTable, CreateSchema, CreateTable, CreateView, Drop, DropSchema
-from tule.bigquery.tables import EXTERNAL, TABLE, VIEW, Tables, physical_of
+from tule.bigquery.sql.statements import (
+    AlterTable,
+    ColumnChange,
+    CreateSchema,
+    CreateTable,
+    CreateView,
+    Drop,
+    DropSchema,
+)
+from tule.bigquery.tables import (
+    EXTERNAL,
+    MATERIALIZED_VIEW,
+    SNAPSHOT,
+    TABLE,
+    VIEW,
+    Tables,
+    not_a_table,
+    writable,
+)
 from tule.bigquery.types import fields_from_rest
 from tule.kernel.records import Record, Records
 
@@ -40,7 +57,14 @@ _RANGE = re.compile(
     r"(?:,\s*(?P<interval>\d+)\s*)?\)\s*\)",
     re.I,
 )
-_DAY_MS = 86_400_000
+
+
+_DROPPED = {
+    "DROP_VIEW": VIEW,
+    "DROP_EXTERNAL_TABLE": EXTERNAL,
+    "DROP_SNAPSHOT_TABLE": SNAPSHOT,
+    "DROP_MATERIALIZED_VIEW": MATERIALIZED_VIEW,
+}
 
 
 class Transaction(Protocol):
@@ -111,8 +135,14 @@ class Definitions:
         """The Outcome of a new table whose rows are in the physical table ``name``, written by ``transaction`` if any."""
         target = _table(statement.target)
         try:
-            body = self._tables.table_body(target, _described(statement.options, _TABLE_OPTIONS), list(fields))
-            body |= schemas.layout(layout_of(statement), fields)
+            given = described_table(statement.options)
+            layout = layout_of(statement)
+            if "expirationMs" in (expiry := given.pop("timePartitioning", {})):
+                if "timePartitioning" not in layout:
+                    raise invalid_query("The option partition_expiration_days must be of a table partitioned by time")
+                layout["timePartitioning"] |= expiry
+            given |= {"tableConstraints": constraints.changed(None, statement.keys, fields, target)}
+            body = self._tables.table_body(target, {**given, **layout}, list(fields))
         except BaseException:
             if transaction is None:
                 self._physical.drop(target.project, name)
@@ -138,8 +168,15 @@ class Definitions:
         existed = self._tables.find(target)
         if existed is not None and existed.body["type"] == TABLE:
             raise invalid_query(f"{target} is not allowed for this operation because it is currently a TABLE.")
-        options = _described(statement.options, _TABLE_OPTIONS)
-        body = self._tables.view_body(target, {**options, "view": {"query": statement.query}})
+        options = option_fields.described(statement.options, option_fields.VIEW)
+        query = statement.query
+        if statement.columns is not None:
+            query = _renamed_query(query, statement.columns, fields)
+            fields = [
+                {**each, "name": name, **({"description": text} if text else {})}
+                for each, (name, text) in zip(fields, statement.columns, strict=True)
+            ]
+        body = self._tables.view_body(target, {**options, "view": {"query": query}})
         body["schema"] = {"fields": fields}
 
         def commit() -> None:
@@ -153,7 +190,7 @@ class Definitions:
             return self._drop_model(statement)
         target = _table(statement.target)
         record = self._tables.find(target)
-        wanted = {"DROP_VIEW": VIEW, "DROP_EXTERNAL_TABLE": EXTERNAL}.get(statement.kind, TABLE)
+        wanted = _DROPPED.get(statement.kind, TABLE)
         if record is None:
             if statement.if_exists:
                 return Outcome({"query": ddl("SKIP", target)})
@@ -201,20 +238,29 @@ class Definitions:
             self._datasets.check(target.parent)
             raise not_found("Table", target, location=self._datasets.location(target.parent))
         about = {"query": ddl("ALTER", target)}
-        change = _described(statement.options, _TABLE_OPTIONS, clears=True)
-        old: list[JsonField] = record.body["schema"]["fields"]
-        fields, origin = _columns(statement, target, old)
-        schemas.checked(fields)
-        schemas.layout(record.body, fields)
+        if record.body["type"] not in (TABLE, EXTERNAL):
+            raise not_a_table(target, record.body["type"])
         if statement.rename_to:
             return self._renamed(statement, record, target, about)
-        if statement.defaults and _plain(fields) == _plain(old):
-            described = {**change, "schema": {"fields": fields}}
-            return Outcome(about, commit=lambda: _ignore(self._tables.patch(target, described)))
-        if fields == old:
+        change = option_fields.described(statement.options, option_fields.TABLE, clears=True)
+        if expiry := change.pop("timePartitioning", None):
+            change["timePartitioning"] = {**record.body.get("timePartitioning", {}), **expiry}
+        old: list[JsonField] = record.body["schema"]["fields"]
+        fields, origin = _columns(statement, target, old)
+        described = _changed(statement.columns, fields)
+        schemas.checked(fields)
+        schemas.layout(record.body, fields)
+        if statement.keys:
+            change["tableConstraints"] = constraints.changed(
+                record.body.get("tableConstraints"), statement.keys, fields, target
+            )
+        if _shape(fields) == _shape(old) and not origin:
+            if described:
+                change["schema"] = {"fields": fields}
             return Outcome(about, commit=lambda: _ignore(self._tables.patch(target, change)))
-        name = physical_of(record)
-        new, _ = self._physical.fill(target.project, fields, self._moved(target.project, name, fields, origin))
+        name = writable(record)
+        moved = self._moved(target.project, name, fields, origin)
+        new, _ = self._physical.fill(target.project, fields, moved)
 
         def commit() -> None:
             self._tables.flip(target, new, {"schema": {"fields": fields}})
@@ -236,7 +282,14 @@ class Definitions:
             yield fit(moved.select([each for each in names if each.lower() in kept]), columns)
 
     def _renamed(self, statement: AlterTable, record: Record, target: TableReference, about: dict[str, Any]) -> Outcome:
-        if statement.add or statement.drop or statement.rename or statement.options:
+        if (
+            statement.add
+            or statement.drop
+            or statement.rename
+            or statement.options
+            or statement.columns
+            or statement.keys
+        ):
             raise invalid_query("RENAME TO must stand alone in ALTER TABLE")
         new = TableReference(target.project, target.dataset, statement.rename_to).checked()
         if self._tables.find(new) is not None:
@@ -247,7 +300,7 @@ class Definitions:
             body["tableReference"] = new.json()
             # The rows stay where they are: only the name that leads to them changes.
             self._records.delete(target.name)
-            self._tables.create(new, body, physical_of(record))
+            self._tables.create(new, body, writable(record))
 
         return Outcome(about, commit=commit)
 
@@ -260,7 +313,7 @@ class Definitions:
             if not statement.if_not_exists:
                 raise already_exists("Dataset", target)
             return Outcome({"query": _ddl_dataset("SKIP", target)})
-        body = {"datasetReference": target.json(), **_described(statement.options, _SCHEMA_OPTIONS)}
+        body = {"datasetReference": target.json(), **option_fields.described(statement.options, option_fields.SCHEMA)}
         return Outcome({"query": about}, commit=lambda: _ignore(self._datasets.insert(target.project, body)))
 
     def drop_schema(self, statement: DropSchema) -> Outcome:
@@ -300,11 +353,6 @@ def _ignore(_: Any) -> None:
     return None
 
 
-def _plain(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Columns without their default values."""
-    return [{key: value for key, value in each.items() if key != "defaultValueExpression"} for each in fields]
-
-
 def _columns(
     statement: AlterTable, target: TableReference, old: Sequence[JsonField]
 ) -> tuple[list[JsonField], dict[str, str]]:
@@ -333,16 +381,11 @@ def _columns(
         if len(fields) == 1:
             raise invalid_query(f"Cannot drop the only column of a table: {name}")
         fields.remove(found)
-    for name, default in statement.defaults:
-        found = schemas.find(fields, name)
-        if found is None:
-            raise invalid_query(f"Column not found: {name}")
-        found.pop("defaultValueExpression", None)
-        if default:
-            found["defaultValueExpression"] = default
-    for before, after in statement.rename:
+    for before, after, if_exists in statement.rename:
         found = schemas.find(fields, before)
         if found is None:
+            if if_exists:
+                continue
             raise invalid_query(f"Column not found: {before}")
         if schemas.find(fields, after) is not None:
             raise invalid_query(f"Column already exists: {after}")
@@ -351,63 +394,99 @@ def _columns(
     return fields, origin
 
 
-# Option -> field of the REST resource.
-_TABLE_OPTIONS = {
-    "description": "description",
-    "friendly_name": "friendlyName",
-    "labels": "labels",
-    "expiration_timestamp": "expirationTime",
-}
-_SCHEMA_OPTIONS = {
-    "description": "description",
-    "friendly_name": "friendlyName",
-    "labels": "labels",
-    "location": "location",
-    "default_table_expiration_days": "defaultTableExpirationMs",
-}
-
-
 def described_table(options: Mapping[str, Any]) -> dict[str, Any]:
     """OPTIONS of a table as fields of the REST resource."""
-    return _described(options, _TABLE_OPTIONS)
+    return option_fields.described(options, option_fields.TABLE)
 
 
-def _described(options: Mapping[str, Any], known: Mapping[str, str], *, clears: bool = False) -> dict[str, Any]:
-    """OPTIONS as fields of the REST resource; an option that is not done is refused by name."""
-    made: dict[str, Any] = {}
-    for name, value in options.items():
-        field = known.get(name.lower())
-        if field is None:
-            if value in (None, False):
+def _renamed_query(query: str, columns: Sequence[tuple[str, str]], fields: Sequence[JsonField]) -> str:
+    """The query of a view whose columns have names of their own."""
+    if len(columns) != len(fields):
+        raise invalid_query(
+            f"The number of columns in the view's column list ({len(columns)}) does not match that of its query "
+            f"({len(fields)})"
+        )
+    names = ", ".join(f"`{each['name']}` AS `{name}`" for each, (name, _) in zip(fields, columns, strict=True))
+    return f"SELECT {names} FROM (\n{query}\n)"
+
+
+# What a column may become, beside itself. https://cloud.google.com/bigquery/docs/reference/standard-sql/conversion_rules
+_WIDER = {
+    "INTEGER": ("NUMERIC", "BIGNUMERIC", "FLOAT"),
+    "NUMERIC": ("BIGNUMERIC", "FLOAT"),
+    "BIGNUMERIC": ("FLOAT",),
+}
+
+
+def _changed(columns: Sequence[ColumnChange], fields: list[JsonField]) -> bool:
+    """Apply ALTER COLUMN to ``fields``; whether there was anything to do."""
+    described = False
+    for each in columns:
+        found = schemas.find(fields, each.column)
+        if found is None:
+            if each.if_exists:
                 continue
-            raise not_implemented(f"The option {name}", do=f"leave it out; done are {', '.join(known)}")
-        if value is None:
-            if clears:
-                made[field] = None
-        elif field == "labels":
-            made[field] = {str(key): str(text) for key, text in value}
-        elif field == "defaultTableExpirationMs":
-            made[field] = str(int(float(value) * _DAY_MS))
-        elif field == "expirationTime":
-            made[field] = str(_milliseconds(value))
-        else:
-            made[field] = value
-    return made
+            raise invalid_query(f"Column not found: {each.column}")
+        described = True
+        if each.relax:
+            if found["mode"] != "REQUIRED":
+                raise invalid_query(
+                    f"ALTER TABLE ALTER COLUMN DROP NOT NULL requires column {each.column} to be REQUIRED"
+                )
+            found["mode"] = "NULLABLE"
+        elif each.options is not None:
+            if unknown := [name for name in each.options if name != "description"]:
+                raise not_implemented(f"The option {unknown[0]} of a column", do="leave it out; done is description")
+            found.pop("description", None)
+            if each.options.get("description"):
+                found["description"] = str(each.options["description"])
+        elif each.default is not None:
+            found.pop("defaultValueExpression", None)
+            if each.default:
+                found["defaultValueExpression"] = each.default
+        elif each.type is not None:
+            _retype(found, each.type.rest(), each.column)
+    return described
 
 
-def _milliseconds(value: Any) -> int:
-    try:
-        return timestamp(str(value)) // 1000
-    except ValueError:
-        raise invalid_query(f"expiration_timestamp must be a TIMESTAMP literal; given: {value!r}") from None
+def _retype(found: JsonField, new: JsonField, column: str) -> None:
+    """Give a column another type; raises for one that cannot hold all that it holds."""
+    wider = new["type"] == found["type"] or new["type"] in _WIDER.get(found["type"], ())
+    if not wider or (new["mode"] == "REPEATED") != (found["mode"] == "REPEATED") or found["type"] == "RECORD":
+        raise invalid_query(
+            f"ALTER TABLE ALTER COLUMN SET DATA TYPE requires that the existing column type ({found['type']}) is "
+            f"assignable to the new column type ({new['type']}); column: {column}"
+        )
+    for key in ("maxLength", "precision", "scale"):
+        before, after = found.get(key), new.get(key)
+        if key == "maxLength" and after is not None and (before is None or int(after) < int(before)):
+            raise invalid_query(f"ALTER TABLE ALTER COLUMN SET DATA TYPE must not make column {column} shorter")
+        found.pop(key, None)
+        if after is not None:
+            found[key] = after
+    found["type"] = new["type"]
+
+
+def _shape(fields: Sequence[JsonField]) -> list[Any]:
+    """What of the columns the rows of a table depend on."""
+    return [
+        (each["name"], each["type"], each["mode"], each.get("maxLength"), each.get("precision"), each.get("scale"),
+         _shape(each.get("fields", [])))
+        for each in fields
+    ]  # fmt: skip
 
 
 def layout_of(statement: CreateTable) -> dict[str, Any]:
     """PARTITION BY and CLUSTER BY as the REST resource writes them."""
+    return layout_of_text(statement.partition_by, statement.cluster_by)
+
+
+def layout_of_text(partition_by: str, cluster_by: Sequence[str]) -> dict[str, Any]:
+    """The same of their texts."""
     made: dict[str, Any] = {}
-    if statement.cluster_by:
-        made["clustering"] = {"fields": list(statement.cluster_by)}
-    text = statement.partition_by.strip()
+    if cluster_by:
+        made["clustering"] = {"fields": list(cluster_by)}
+    text = partition_by.strip()
     if not text:
         return made
     if found := _RANGE.fullmatch(text):

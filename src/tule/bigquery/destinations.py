@@ -19,7 +19,7 @@ from tule.bigquery.jobs import Job, Outcome
 from tule.bigquery.physical import Physical
 from tule.bigquery.references import TableReference
 from tule.bigquery.schemas import JsonField
-from tule.bigquery.tables import Tables, physical_of
+from tule.bigquery.tables import Tables, writable
 from tule.kernel.errors import Aborted
 from tule.kernel.records import Record
 
@@ -151,7 +151,7 @@ class Destination:
                 raise self._tables.missing(self.reference)
             self._tables._datasets.check(self.reference.parent)
             return None
-        physical = physical_of(record)
+        physical = writable(record)
         if self.write == "WRITE_EMPTY" and self._physical.rows(self.reference.project, physical):
             raise already_exists("Table", self.reference)
         return record
@@ -228,7 +228,7 @@ class Destination:
 
             def both() -> Iterator[pa.RecordBatch]:
                 nonlocal rows
-                yield from physical.fitted(reference.project, physical_of(record), change.fields)
+                yield from physical.fitted(reference.project, writable(record), change.fields)
                 for batch in make(change.fields):
                     rows += batch.num_rows
                     yield batch
@@ -236,7 +236,7 @@ class Destination:
             new, _ = physical.fill(reference.project, change.fields, _watched(job, both()))
             return self._flip(new, rows, change.fields, statistics)
         rows = physical.append(
-            reference.project, physical_of(record), change.fields, _watched(job, make(change.fields)),
+            reference.project, writable(record), change.fields, _watched(job, make(change.fields)),
             job=job.reference.name, statistics=statistics, table=reference.name,
         )  # fmt: skip
         return Outcome(

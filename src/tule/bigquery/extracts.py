@@ -99,7 +99,7 @@ class Extracts:
             count = self.export_model(plan.model, plan.uris[0], plan.format, job.check)
             return Outcome({"extract": {"destinationUriFileCounts": [str(count)], "inputBytes": "0"}})
         assert plan.table is not None
-        source = self._sources.open(plan.table)
+        source = self._sources.open(plan.table, job.user)
         written = self.write(job, plan, source.columns, source.scan())
         counts = [str(count) for count in written.files]
         return Outcome({"extract": {"destinationUriFileCounts": counts, "inputBytes": str(written.bytes)}})

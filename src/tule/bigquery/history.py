@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tule.bigquery.datasets import Datasets
+from tule.bigquery.datasets import LONGEST_TIME_TRAVEL, Datasets
 from tule.bigquery.engine import Session
-from tule.bigquery.errors import invalid, invalid_query
+from tule.bigquery.errors import invalid_query
 from tule.bigquery.physical import Physical, new_name
-from tule.bigquery.references import TableReference
+from tule.bigquery.references import DatasetReference, TableReference
 from tule.bigquery.schemas import JsonField
 from tule.bigquery.types import fields_from_rest
 from tule.kernel.clock import Clock
 from tule.kernel.records import Record, Records
 
 KIND = "bigquery#tableVersion"
-DEFAULT_HOURS = 168
+TABLE_KIND = "bigquery#table"
 Points = list[list[int]]
 """(microseconds since 1970, number of rows from then on), in the order of time."""
 
@@ -105,7 +105,7 @@ class History:
             "physical": held,
             "points": points,
             "end": now,
-            "expires": now + self._window(reference) // _MICROSECOND,
+            "expires": now + self.window(reference.parent),
             "values": points[-1][1] * _columns(record.body["schema"]["fields"]),
         }
         self._records.create(KIND, f"{record.name}/versions/{now}-{held[2:10]}", body)
@@ -145,10 +145,20 @@ class History:
     def _now(self) -> int:
         return (self._clock.now() - _EPOCH) // _MICROSECOND
 
-    def _window(self, reference: TableReference) -> timedelta:
-        dataset = self._datasets.find(reference.parent)
+    def window(self, reference: DatasetReference) -> int:
+        """How long what a dataset's tables were is remembered, in microseconds."""
+        dataset = self._datasets.find(reference)
         hours = dataset.body.get("maxTimeTravelHours") if dataset is not None else None
-        return timedelta(hours=int(hours or DEFAULT_HOURS))
+        return timedelta(hours=int(hours or LONGEST_TIME_TRAVEL)) // _MICROSECOND
+
+    def revive(self, name: str, deleted: int) -> None:
+        """Make a table again, by its record's name, as it was when it was deleted; part of the current transaction."""
+        for version in self._records.list(KIND, name).records:
+            if version.body["end"] >= deleted and version.body["expires"] > self._now():
+                private = {"physical": version.body["physical"], "points": version.body["points"]}
+                self._records.delete(version.name)
+                self._records.create(TABLE_KIND, name, {**version.body["body"], "_tule": private})
+                return
 
     # -- reading
 
@@ -234,14 +244,3 @@ def _end(record: Record) -> int:
 def _wrong(reference: TableReference, moment: int, why: str) -> Exception:
     at = moment // 1000
     return invalid_query(f"Invalid snapshot time {at} for Table {reference}@{at}. {why}")
-
-
-def checked_hours(given: Any) -> str:
-    """A dataset's ``maxTimeTravelHours``: whole days from two to seven."""
-    try:
-        hours = int(given)
-    except (TypeError, ValueError):
-        hours = 0
-    if not 48 <= hours <= DEFAULT_HOURS or hours % 24:
-        raise invalid(f"maxTimeTravelHours must be a multiple of 24 between 48 and {DEFAULT_HOURS}; given: {given!r}")
-    return str(hours)

@@ -110,7 +110,7 @@ class JobRequests:
         found = self._jobs.look(reference)
         self._jobs.delete(reference)
         private = found.body.get("_tule", {}) if isinstance(found, Record) else found.private
-        if result := private.get("result"):
+        if (result := private.get("result")) and not self._queries.cache.holds(_file(result)):
             self._results.drop(result)
 
     def _work(self, job: Job, principal: Principal, upload: Source | None) -> tuple[Work, bool]:
@@ -227,6 +227,11 @@ class JobRequests:
         if "schema" in statistics["query"]:
             made["schema"] = statistics["query"]["schema"]
         return made
+
+
+def _file(result: Any) -> str:
+    """The file of a result, as its job's record or the job itself tells it."""
+    return str(result.get("file") or "") if isinstance(result, Mapping) else str(result.file)
 
 
 def _timeout(body: Mapping[str, Any]) -> int:

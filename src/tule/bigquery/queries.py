@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from tule.bigquery import schemas
-from tule.bigquery.catalog import Guard, KeptRows, SessionCatalog
+from tule.bigquery.catalog import Guard, KeptRows, SessionCatalog, type_text
 from tule.bigquery.data_statements import DataStatements
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.definitions import Definitions
@@ -25,12 +26,15 @@ from tule.bigquery.errors import invalid, invalid_query, not_found, not_implemen
 from tule.bigquery.external.relations import ExternalRelations
 from tule.bigquery.external.tables import ExternalTables
 from tule.bigquery.jobs import Job, Jobs, Outcome
+from tule.bigquery.materialized_views import MaterializedViews
 from tule.bigquery.model_statements import ModelStatements, Run, reference
 from tule.bigquery.physical import Physical, fit, new_name, note
 from tule.bigquery.plans import QueryPlan
+from tule.bigquery.query_cache import Answer, QueryCache
 from tule.bigquery.references import RoutineReference, TableReference
-from tule.bigquery.results import Results, anonymous_table
+from tule.bigquery.results import Results, Rows, anonymous_table
 from tule.bigquery.routines import Routines, check_procedure, check_result
+from tule.bigquery.row_policies import RowPolicies
 from tule.bigquery.schemas import JsonField
 from tule.bigquery.scripts.system import of_statement
 from tule.bigquery.scripts.transactions import Transaction
@@ -45,7 +49,9 @@ from tule.bigquery.sql import (
     compile_query,
 )
 from tule.bigquery.sql.conditions import filtered
+from tule.bigquery.sql.parse import parse
 from tule.bigquery.sql.routine_statements import PROCEDURE, RoutineDefinition
+from tule.bigquery.sql.rules.read_moments import moment_of
 from tule.bigquery.sql.statements import (
     AlterModelOptions,
     AlterTable,
@@ -65,7 +71,17 @@ from tule.bigquery.sql.statements import (
     Query,
     Statement,
 )
-from tule.bigquery.tables import Tables, physical_of
+from tule.bigquery.sql.table_definitions import (
+    AlterSchema,
+    AlterView,
+    CopyTable,
+    CreateMaterializedView,
+    CreateRowAccessPolicy,
+    DropRowAccessPolicy,
+    UndropSchema,
+)
+from tule.bigquery.table_statements import TableStatements
+from tule.bigquery.tables import Tables, writable
 from tule.bigquery.types import arrow_schema, fields_from_rest, fields_of
 from tule.kernel.records import Records
 
@@ -85,9 +101,20 @@ class Line:
     catalog: SessionCatalog
     held: ExitStack
     context: Callable[[], Context] = field(repr=False)
+    volatile: set[str] = field(default_factory=set)
+    """What the statement calls that answers otherwise each time, once it is compiled."""
 
     def compile(self, tree: Any) -> Compiled:
         return compile_query(tree.copy(), self.context())
+
+
+@dataclass
+class ViewRows:
+    """The rows of a materialized view's query, with the tables that they are made of."""
+
+    fields: list[JsonField]
+    batches: Iterable[pa.RecordBatch]
+    tables: list[TableReference]
 
 
 class Queries:
@@ -122,6 +149,10 @@ class Queries:
         self.models: ModelStatements | None = None
         self.data: DataStatements
         self.external: ExternalTables
+        self.row_policies: RowPolicies
+        self.materialized: MaterializedViews
+        self.table_statements: TableStatements
+        self.cache: QueryCache
 
     # -- looking
 
@@ -138,9 +169,11 @@ class Queries:
         scope: Scope | None = None,
         transaction: Transaction | None = None,
         external: Mapping[str, Any] | None = None,
+        user: str | None = None,
     ) -> Iterator[Line]:
         """A session and a catalog for one statement, which is only looked at with ``looking``; everything is let go at
-        the end. ``scope`` tells what names mean in a script; a ``transaction`` has a session of its own."""
+        the end. ``scope`` tells what names mean in a script; a ``transaction`` has a session of its own; ``user`` is who
+        asks, where that is not the job's."""
         with ExitStack() as held:
             session = held.enter_context(self._physical.session()) if transaction is None else transaction.session
             if job is not None:
@@ -150,17 +183,28 @@ class Queries:
                 self._routines, transaction,
             )  # fmt: skip
 
+            if user is None and job is not None:
+                user = job.user
+            if user is not None:
+                reader = user
+                catalog.seen = lambda reference: self.row_policies.condition(reference, reader)
+            catalog.is_current = self.materialized.is_current
             check = job.check if job else _nothing
             catalog.external = ExternalRelations(self.external, session, check, external)
 
+            volatile: set[str] = set()
+
             def context() -> Context:
-                made = Context(catalog, project, dataset, values, now=self._jobs.now(), scope=scope or Scope())
+                made = Context(
+                    catalog, project, dataset, values, now=self._jobs.now(), user=user or "", scope=scope or Scope()
+                )
+                made.volatile = volatile
                 if self.models is not None:
                     models, run = self.models, Run(job, project, session, context, check, guard, looking)
                     made.expand = lambda node, inner: models.expand(node, inner, run)
                 return made
 
-            yield Line(session, catalog, held, context)
+            yield Line(session, catalog, held, context, volatile)
 
     def dry_run(self, plan: QueryPlan) -> dict[str, Any]:
         """The statistics of a job that is not run: type, schema, bytes and tables. A script tells its type alone: what it
@@ -217,10 +261,47 @@ class Queries:
             else:
                 _check_body(definition, line)
 
-    def filtered(self, table: TableReference, restriction: str) -> Iterator[pa.RecordBatch]:
-        """The rows of a table for which a GoogleSQL condition holds."""
+    def visible(self, table: TableReference, user: str) -> Rows:
+        """The rows of a table that a user sees."""
+        tree = parse(f"SELECT * FROM `{table.project}`.`{table.dataset}`.`{table.table}`")
+        with self.line(table.project, None, {}, _open_door, user=user) as line:
+            compiled = line.compile(tree)
+            result = line.session.query(compiled.sql, compiled.parameters)
+            return self._results.keep(result.schema, result.batches).rows
+
+    @contextmanager
+    def view_rows(self, project: str, text: str, job: Job | None) -> Iterator[ViewRows]:
+        """The rows of a materialized view's query; raises for one that does not always answer the same."""
+        tree = self._parsed.query(text)
+        if tree is None:
+            raise invalid("A materialized view must be made of one SELECT statement")
+        with self.line(project, None, {}, _open_door, job) as line:
+            compiled = line.compile(tree)
+            if line.volatile or line.catalog.opaque or line.catalog.used or line.catalog.limited:
+                what = ", ".join(sorted(line.volatile)) or "tables whose changes are not known here"
+                raise invalid_query(f"Materialized view query contains unsupported feature: {what}")
+            result = line.session.query(compiled.sql, compiled.parameters)
+            fields = _columns(result.schema)
+            columns = fields_from_rest(fields)
+            batches = (fit(each, columns) for each in result.batches)
+            yield ViewRows(fields, batches, list(dict.fromkeys(line.catalog.read)))
+
+    def check_policy(self, table: TableReference, filter: str) -> None:
+        """Raise for the filter of a row access policy that cannot run."""
+        record = self._tables.record(table)
+        columns = ", ".join(f"CAST(NULL AS {type_text(each)}) AS `{each.name}`" for each in
+                            fields_from_rest(record.body["schema"]["fields"]))  # fmt: skip
+        tree = parse(f"SELECT (\n{filter}\n) AS seen FROM (SELECT {columns}) AS `{table.table}`")
+        with self.line(table.project, None, {}, _open_door, looking=True, user="") as line:
+            compiled = line.compile(tree)
+            (kind,) = fields_of(line.session.schema(compiled.sql, compiled.parameters))
+        if (kind.type, kind.repeated) != ("BOOL", False):
+            raise invalid_query(f"FILTER USING expression must return type BOOL, but returns {type_text(kind)}")
+
+    def filtered(self, table: TableReference, restriction: str, user: str) -> Iterator[pa.RecordBatch]:
+        """The rows of a table for which a GoogleSQL condition holds, of those that a user sees."""
         tree = filtered(Name(table.project, table.dataset, table.table), restriction)
-        with self.line(table.project, None, {}, _open_door) as line:
+        with self.line(table.project, None, {}, _open_door, user=user) as line:
             compiled = line.compile(tree)
             yield from line.session.query(compiled.sql, compiled.parameters).batches
 
@@ -297,7 +378,46 @@ class Queries:
                 return self.data.create_external(statement)
             case CreateModel() | AlterModelOptions() | ExportModelTo():
                 return self._model(job, plan, statement)
+        return self._about_table(job, plan, statement)
+
+    def _about_table(self, job: Job, plan: QueryPlan, statement: Statement) -> Outcome:
+        """Statements about tables that already are."""
+        about = self.table_statements
+        match statement:
+            case CopyTable():
+                target = _table(statement.target)
+                plan.guard("bigquery.tables.getData", _table(statement.source).name)
+                plan.guard("bigquery.tables.create", target.name)
+                self.row_policies.check_all(_table(statement.source), job.user, "A copy")
+                outcome = about.copy(statement, lambda node: self._moment(job, plan, node))
+                outcome.configuration = _writes(target, "WRITE_EMPTY")
+                return outcome
+            case CreateMaterializedView():
+                plan.guard("bigquery.tables.create", _table(statement.target).name)
+                self.view_schema(plan.project, statement.query, plan.guard)
+                return self.materialized.create(job, statement)
+            case AlterView():
+                plan.guard("bigquery.tables.update", _table(statement.target).name)
+                materialized = statement.kind == "ALTER_MATERIALIZED_VIEW"
+                return self.materialized.alter(statement) if materialized else about.alter_view(statement)
+            case AlterSchema():
+                plan.guard("bigquery.datasets.update", f"projects/{statement.project}/datasets/{statement.dataset}")
+                return about.alter_schema(statement)
+            case UndropSchema():
+                plan.guard("bigquery.datasets.create", f"projects/{statement.project}")
+                return about.undrop_schema(statement)
+            case CreateRowAccessPolicy():
+                plan.guard("bigquery.rowAccessPolicies.create", _table(statement.target).name)
+                return about.create_policy(statement)
+            case DropRowAccessPolicy():
+                plan.guard("bigquery.rowAccessPolicies.delete", _table(statement.target).name)
+                return about.drop_policy(statement)
         raise not_implemented(f"The statement {statement.kind}")
+
+    def _moment(self, job: Job, plan: QueryPlan, node: Any) -> datetime:
+        """The value of FOR SYSTEM_TIME AS OF."""
+        with self._line(job, plan) as line:
+            return moment_of(node, line.context())
 
     def _line(self, job: Job, plan: QueryPlan) -> Any:
         return self.line(
@@ -310,8 +430,12 @@ class Queries:
             raise invalid_budget(plan.maximum_bytes, size)
 
     def _select(self, job: Job, plan: QueryPlan, statement: Query) -> Outcome:
+        key = self.cache.key(plan, job.user)
+        if key is not None and (found := self.cache.find(key)) is not None:
+            return self._again(job, plan, found)
         with self._line(job, plan) as line:
             compiled = line.compile(statement.tree)
+            states = self.cache.states(line.catalog.read)
             self._within_budget(plan, line.catalog.bytes)
             result = line.session.query(compiled.sql, compiled.parameters)
             fields = _columns(result.schema)
@@ -328,7 +452,25 @@ class Queries:
                     result=kept.rows,
                     undo=lambda: self._results.drop(kept),
                 )
+                if (
+                    key is not None
+                    and compiled.repeatable
+                    and not (line.volatile or line.catalog.opaque or line.catalog.used or line.catalog.limited)
+                ):
+                    self.cache.keep(key, Answer(kept, about, states))
         return outcome
+
+    def _again(self, job: Job, plan: QueryPlan, answer: Answer) -> Outcome:
+        """The answer that the same query had before."""
+        for name in answer.states:
+            plan.guard("bigquery.tables.getData", name)
+        about = {**answer.about, "totalBytesProcessed": "0", "totalBytesBilled": "0", "cacheHit": True}
+        return Outcome(
+            {"query": about},
+            configuration=_writes(anonymous_table(job.reference, job.user), "WRITE_TRUNCATE"),
+            private={"result": answer.kept},
+            result=answer.kept.rows,
+        )
 
     @staticmethod
     def _about(line: Line, fields: Sequence[JsonField] | None = None) -> dict[str, Any]:
@@ -386,7 +528,9 @@ class Queries:
             if record is None:
                 self._datasets.check(target.parent)
                 raise not_found("Table", target, location=self._datasets.location(target.parent))
-            physical = physical_of(record)
+            physical = writable(record)
+            if statement.kind != "INSERT":
+                self.row_policies.check_all(target, job.user, f"{statement.kind} of")
             before: dict[str, str | None] = {}
             with self._line(job, plan) as line:
                 compiled = line.compile(statement.tree)
@@ -415,6 +559,8 @@ class Queries:
     def _create_table(self, job: Job, plan: QueryPlan, statement: CreateTable) -> Outcome:
         target = _table(statement.target)
         plan.guard("bigquery.tables.create", target.name)
+        if statement.like is not None and statement.copies_rows:
+            self.row_policies.check_all(_table(statement.like), job.user, "A copy")
         if statement.query is None:
             outcome = self._definitions.create_table(statement)
             outcome.configuration = _writes(target, "WRITE_EMPTY")

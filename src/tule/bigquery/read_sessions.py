@@ -41,7 +41,7 @@ _MESSAGE_BYTES = 4 * 2**20
 
 ARROW, AVRO = "ARROW", "AVRO"
 
-Filtered = Callable[[TableReference, str], Iterator[pa.RecordBatch]]
+Filtered = Callable[[TableReference, str, str], Iterator[pa.RecordBatch]]
 JobRows = Callable[[JobReference], Rows]
 Scan = Callable[[int, int], Iterator[pa.RecordBatch]]
 
@@ -91,14 +91,15 @@ class ReadSessions:
         project: str,
         table: TableReference,
         *,
+        user: str,
         selected: Sequence[str] = (),
         restriction: str = "",
         most_streams: int = 0,
         compression: str | None = None,
         format: str = ARROW,
     ) -> ReadSession:
-        """A session over the rows that the table has now."""
-        source = self._sources.open(table)
+        """A session over the rows that the table has now, of those that ``user`` sees."""
+        source = self._sources.open(table, user)
         fields = schemas.selected(source.fields, ",".join(selected))
         name = f"projects/{project}/locations/us/sessions/{secrets.token_hex(16)}"
         expires = self._clock.now() + KEPT
@@ -110,13 +111,13 @@ class ReadSessions:
             "format": format,
         }
         if restriction:
-            rows = self._written(name, body, self.filtered(table, restriction), most_streams)
+            rows = self._written(name, body, self.filtered(table, restriction, user), most_streams)
         elif source.kept is not None:
             rows = source.kept.num_rows
             self._records.create(KIND, name, {**body, "table": table.json(), "cuts": _cuts(rows, most_streams)})
         else:
-            assert source.physical is not None
-            found = self._in_place(name, body, source.physical, most_streams)
+            place = source.physical
+            found = None if place is None else self._in_place(name, body, place, most_streams)
             # Its rows are being changed: what they were before, or are by then, is written down.
             rows = self._written(name, body, source.scan(), most_streams) if found is None else found
         streams = tuple(f"{name}/streams/{index}" for index in range(len(_cuts(rows, most_streams)) - 1))

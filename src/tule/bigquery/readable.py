@@ -12,7 +12,7 @@ from tule.bigquery.physical import Physical, fit
 from tule.bigquery.references import TableReference
 from tule.bigquery.results import Rows
 from tule.bigquery.schemas import JsonField
-from tule.bigquery.tables import TABLE, Tables, not_a_table, physical_of
+from tule.bigquery.tables import Tables, physical_of
 from tule.bigquery.types import Field, fields_from_rest, fields_of
 
 
@@ -42,6 +42,7 @@ class Readable:
             yield fit(batch, columns)
 
 
+SeenRows = Callable[[TableReference, str], Rows | None]
 KeptRows = Callable[[TableReference], Rows | None]
 
 
@@ -52,24 +53,41 @@ class Sources:
         self._tables = tables
         self._physical = physical
         self.kept: KeptRows = lambda reference: None
+        self.seen: SeenRows = lambda reference, user: None
+        """The rows of a table that a user sees, None where these are all; set by the warehouse."""
 
-    def open(self, reference: TableReference) -> Readable:
-        """Raises NotFound for a name that means nothing, InvalidArgument for a view or an external table."""
+    def open(self, reference: TableReference, user: str | None = None) -> Readable:
+        """The rows as they are now; with ``user``, those that they see. Raises NotFound for a name that means nothing,
+        InvalidArgument for a view or an external table."""
         record = self._tables.find(reference)
         if record is None:
-            rows = self.kept(reference)
-            if rows is None:
+            kept = self.kept(reference)
+            if kept is None:
                 raise self._tables.missing(reference)
-            return of_rows(rows, reference.name)
-        if record.body["type"] != TABLE:
-            raise not_a_table(reference, record.body["type"])
+            return of_rows(kept, reference.name)
         name, project = physical_of(record), reference.project
+        if user is not None and (seen := self.seen(reference, user)) is not None:
+            few = of_rows(seen, reference.name)
+            return Readable(record.body["schema"]["fields"], few.rows, f"{name}-{few.rows}", few.read)
 
         def read(start: int, count: int | None) -> Iterator[pa.RecordBatch]:
             return self._physical.scan(project, name, start=start, count=count)
 
         fields, rows = record.body["schema"]["fields"], self._physical.rows(project, name)
         return Readable(fields, rows, name, read, physical=(project, name))
+
+    def at(self, reference: TableReference, moment: int) -> Readable:
+        """The rows that a table had at a moment (microseconds since 1970); raises where that is not remembered."""
+        state, project = self._tables.at(reference, moment), reference.project
+        most = self._physical.rows(project, state.physical) if state.rows is None else state.rows
+
+        def read(start: int, count: int | None) -> Iterator[pa.RecordBatch]:
+            rest = max(0, most - start)
+            return self._physical.scan(
+                project, state.physical, start=start, count=min(rest, rest if count is None else count)
+            )
+
+        return Readable(state.body["schema"]["fields"], most, f"{state.physical}@{most}", read)
 
 
 def of_rows(rows: Rows, owner: str) -> Readable:

@@ -23,7 +23,7 @@ from tule.bigquery.formats.values import BadValue, record
 from tule.bigquery.physical import Physical
 from tule.bigquery.readable import Readable, Sources
 from tule.bigquery.references import TableReference
-from tule.bigquery.tables import Tables, physical_of
+from tule.bigquery.tables import Tables, writable
 from tule.bigquery.types import Field, arrow_schema, fields_from_rest
 from tule.kernel.clock import Clock
 
@@ -116,9 +116,10 @@ class TableRows:
         page_token: str,
         selected: str,
         format: RowFormat,
+        user: str,
     ) -> dict[str, Any]:
         """A page of a table's rows."""
-        source = self._sources.open(reference)
+        source = self._sources.open(reference, user)
         begin = paging.position(source.owner, page_token) if page_token else (start or 0)
         fields = schemas.selected(source.fields, selected) if selected else None
         found = page(source, format, start=begin, count=count, fields=fields)
@@ -141,7 +142,7 @@ class TableRows:
             raise invalid(f"An insertAll request may have at most {_LARGEST_INSERT} rows; given: {len(given)}")
         with self._locks.hold(reference.name):
             stored = self._tables.record(reference)
-            name = physical_of(stored)
+            name = writable(stored)
             fields = fields_from_rest(stored.body["schema"]["fields"])
             if not fields:
                 raise invalid(f"The destination table has no schema: {reference}")

@@ -63,6 +63,7 @@ class BigQueryRead(Service):
         made = self._warehouse.read_sessions.create(
             project,
             table,
+            user=call.principal.email,
             selected=list(wanted.read_options.selected_fields),
             restriction=wanted.read_options.row_restriction,
             most_streams=request.max_stream_count,

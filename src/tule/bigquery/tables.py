@@ -12,6 +12,7 @@ from typing import Any
 from tule.bigquery import schemas
 from tule.bigquery.datasets import Datasets, milliseconds
 from tule.bigquery.errors import already_exists, invalid, not_found, stale
+from tule.bigquery.history import TABLE_KIND as KIND
 from tule.bigquery.history import History, State
 from tule.bigquery.labels import checked_labels
 from tule.bigquery.physical import Physical
@@ -21,16 +22,19 @@ from tule.kernel.clock import Clock
 from tule.kernel.errors import Aborted
 from tule.kernel.records import Record, Records
 
-KIND = "bigquery#table"
 TABLE, VIEW, EXTERNAL = "TABLE", "VIEW", "EXTERNAL"
+SNAPSHOT, MATERIALIZED_VIEW = "SNAPSHOT", "MATERIALIZED_VIEW"
+_OWN_ROWS = (TABLE, SNAPSHOT, MATERIALIZED_VIEW)
 # What clients send back from an earlier answer: taken, never stored.
 OUTPUT_FIELDS = (
     "kind", "etag", "id", "selfLink", "creationTime", "lastModifiedTime", "type", "location", "numBytes", "numRows",
     "numLongTermBytes", "numTotalLogicalBytes", "numActiveLogicalBytes", "numLongTermLogicalBytes",
 )  # fmt: skip
 _LONGEST_TEXT = 16_384
+_DEFINITIONS = ("snapshotDefinition", "cloneDefinition")
 
 Views = Callable[[TableReference, str], list[JsonField]]
+Materialize = Callable[[TableReference, Mapping[str, Any]], Record]
 Anonymous = Callable[[TableReference], dict[str, Any] | None]
 ExternalSchema = Callable[[Mapping[str, Any], Any], list[JsonField]]
 
@@ -59,6 +63,8 @@ class Tables:
         self._base_url = base_url
         self.view_schema: Views = lambda reference, query: []
         self.anonymous: Anonymous = lambda reference: None
+        self.materialize: Materialize
+        """Makes a materialized view; set by the warehouse."""
         self.external_schema: ExternalSchema = lambda external, fields: schemas.checked(fields or [])
 
     # -- reading
@@ -80,6 +86,10 @@ class Tables:
         if found is None:
             raise self.missing(reference)
         return found
+
+    def check_dataset(self, reference: TableReference) -> None:
+        """Raise NotFound where the table's dataset is not there."""
+        self._datasets.check(reference.parent)
 
     def missing(self, reference: TableReference) -> Exception:
         """The error for a table that is not there: it names the dataset when that is missing too."""
@@ -106,7 +116,8 @@ class Tables:
         page = self._records.list(KIND, dataset.name, page_size=page_size, page_token=page_token)
         keys = (
             "kind", "id", "tableReference", "friendlyName", "type", "labels", "creationTime", "expirationTime",
-            "timePartitioning", "rangePartitioning", "clustering", "view",
+            "timePartitioning", "rangePartitioning", "clustering", "view", "materializedView", "snapshotDefinition",
+            "cloneDefinition", "requirePartitionFilter",
         )  # fmt: skip
         found = []
         for record in page:
@@ -132,7 +143,7 @@ class Tables:
             "lastModifiedTime": milliseconds(record.update_time),
             "location": self._datasets.location(reference.parent),
         }
-        if body["type"] == TABLE and statistics:
+        if body["type"] in _OWN_ROWS and statistics:
             rows, size = self.measure(record)
             made |= {
                 "numRows": str(rows),
@@ -164,6 +175,8 @@ class Tables:
             raise already_exists("Table", reference)
         if body.get("view"):
             return self.resource(self.create(reference, self.view_body(reference, body)))
+        if body.get("materializedView"):
+            return self.resource(self.materialize(reference, body))
         if body.get("externalDataConfiguration"):
             return self.resource(self.create(reference, self.external_body(reference, body)))
         stored = self.table_body(reference, body, (body.get("schema") or {}).get("fields") or [])
@@ -210,7 +223,9 @@ class Tables:
     def external_body(self, reference: TableReference, body: Mapping[str, Any]) -> dict[str, Any]:
         """The record body of an external table: with the columns given, or those that its files show now."""
         if laid := [key for key in ("timePartitioning", "rangePartitioning", "clustering") if body.get(key)]:
-            raise invalid(f"An external table must not have {laid[0]}: files are partitioned by hivePartitioningOptions")
+            raise invalid(
+                f"An external table must not have {laid[0]}: files are partitioned by hivePartitioningOptions"
+            )
         external = {key: value for key, value in body["externalDataConfiguration"].items() if value is not None}
         given = (external.pop("schema", None) or body.get("schema") or {}).get("fields")
         made = {
@@ -258,7 +273,7 @@ class Tables:
     def create(self, reference: TableReference, body: dict[str, Any], physical: str | None = None) -> Record:
         """Store a new record; part of the current transaction where there is one."""
         if physical is not None:
-            body = {**body, "_tule": self.history.begun(reference, physical)}
+            body = {**body, "_tule": {**body.get("_tule", {}), **self.history.begun(reference, physical)}}
         with self._records.transaction():
             self._datasets.check(reference.parent)
             old = self._records.find(reference.name)
@@ -280,11 +295,18 @@ class Tables:
                 self._remove(old)
             return self.create(reference, body, physical)
 
-    def flip(self, reference: TableReference, physical: str, change: Mapping[str, Any] | None = None) -> Record:
-        """Give a table new rows, and the changed fields of its body; it stays the same resource."""
+    def flip(
+        self,
+        reference: TableReference,
+        physical: str,
+        change: Mapping[str, Any] | None = None,
+        *,
+        private: Mapping[str, Any] | None = None,
+    ) -> Record:
+        """Give a table new rows, and the changed fields of its body and its private part; it stays the same resource."""
 
         def flipped(body: dict[str, Any]) -> dict[str, Any]:
-            return {**body, **(change or {}), "_tule": {**body["_tule"], **begun}}
+            return {**body, **(change or {}), "_tule": {**body["_tule"], **(private or {}), **begun}}
 
         with self._records.transaction():
             self.history.keep(self._records.get(reference.name))
@@ -310,6 +332,8 @@ class Tables:
 
     def _remove(self, record: Record) -> None:
         self._records.delete(record.name)
+        for policy in self._records.list("bigquery#rowAccessPolicy", record.name).records:
+            self._records.delete(policy.name)
         self.history.keep(record)
 
     def delete(self, reference: TableReference) -> None:
@@ -348,7 +372,7 @@ class Tables:
             for key, value in body.items()
             if value is not None and key not in OUTPUT_FIELDS and key != "tableReference"
         }
-        keys = ("tableReference", "type", "schema", "view", "externalDataConfiguration")
+        keys = ("tableReference", "type", "schema", "view", "materializedView", "externalDataConfiguration")
         kept: dict[str, Any] = {key: record.body[key] for key in keys if key in record.body}
         return self._store(record, {**kept, **given}, given, etag)
 
@@ -362,6 +386,8 @@ class Tables:
             if "view" not in change and "schema" in change:
                 new["view"] = record.body["view"]
             stored, physical = self.view_body(reference, new), None
+        elif record.body["type"] == MATERIALIZED_VIEW:
+            stored, physical = self._materialized_body(record, reference, new), None
         elif record.body["type"] == EXTERNAL:
             if "externalDataConfiguration" in change and "schema" not in change:
                 # Other files may show other columns.
@@ -379,14 +405,34 @@ class Tables:
                 expiration = self._expiration(reference, new, False)
             base: dict[str, Any] = {
                 "tableReference": reference.json(),
-                "type": TABLE,
+                "type": record.body["type"],
                 "schema": {"fields": schema.fields},
+                **{key: record.body[key] for key in _DEFINITIONS if key in record.body},
             }
             stored = base | self._described(new) | schemas.layout(new, schema.fields) | expiration
             physical = None
             if schema.rows_change:
                 physical = self._physical.rewrite(reference.project, physical_of(record), schema.fields)
         return self.resource(self._commit_store(record, reference, stored, physical))
+
+    def _materialized_body(self, record: Record, reference: TableReference, new: dict[str, Any]) -> dict[str, Any]:
+        """The body of a materialized view after a change of what is not its query."""
+        from tule.bigquery.materialized_views import definition
+
+        old = record.body["materializedView"]
+        about = definition({**old, **{k: v for k, v in new.get("materializedView", {}).items() if v is not None}})
+        for key, value in new.get("materializedView", {}).items():
+            if value is None:
+                about.pop(key, None)
+        if about["query"] != old["query"]:
+            raise invalid("The query of a materialized view cannot be changed. Next: create or replace the view")
+        base = {"tableReference": reference.json(), "type": MATERIALIZED_VIEW, "schema": record.body["schema"]}
+        if new.get("expirationTime") == record.body.get("expirationTime"):
+            expiration = {key: new[key] for key in ("expirationTime",) if key in new}
+        else:
+            expiration = self._expiration(reference, new, False)
+        layout = schemas.layout(new, record.body["schema"]["fields"])
+        return base | {"materializedView": about} | self._described(new) | layout | expiration
 
     def _commit_store(
         self, record: Record, reference: TableReference, stored: dict[str, Any], physical: str | None
@@ -457,7 +503,14 @@ def not_a_table(reference: TableReference, kind: str) -> Exception:
 
 
 def physical_of(record: Record) -> str:
-    """The physical table that holds a table's rows."""
-    if record.body["type"] != TABLE:
+    """The physical table that holds the rows of a table, snapshot or materialized view, to be read."""
+    if record.body["type"] not in _OWN_ROWS:
         raise not_a_table(TableReference.of(record.name), record.body["type"])
     return str(record.body["_tule"]["physical"])
+
+
+def writable(record: Record) -> str:
+    """The same of a table whose rows may be changed."""
+    if record.body["type"] != TABLE:
+        raise not_a_table(TableReference.of(record.name), record.body["type"])
+    return physical_of(record)

@@ -16,6 +16,7 @@ from tule.bigquery.copies import Copies
 from tule.bigquery.data_statements import DataStatements
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.definitions import Definitions
+from tule.bigquery.deleted_datasets import DeletedDatasets
 from tule.bigquery.destinations import WriteLocks
 from tule.bigquery.engine import QueryEngine
 from tule.bigquery.errors import invalid, not_found
@@ -25,23 +26,28 @@ from tule.bigquery.javascript import Engine, Functions
 from tule.bigquery.job_requests import JobRequests
 from tule.bigquery.jobs import Jobs, Outcome
 from tule.bigquery.loads import Loads
+from tule.bigquery.materialized_views import MaterializedViews
 from tule.bigquery.model_statements import ModelStatements
 from tule.bigquery.models import Models
 from tule.bigquery.physical import Physical
 from tule.bigquery.plans import Planner
 from tule.bigquery.queries import Queries
+from tule.bigquery.query_cache import QueryCache
 from tule.bigquery.read_sessions import ReadSessions
 from tule.bigquery.readable import Sources
 from tule.bigquery.references import DatasetReference, JobReference, TableReference
-from tule.bigquery.results import Results
+from tule.bigquery.results import Results, Rows
 from tule.bigquery.routines import Routines
+from tule.bigquery.row_policies import RowPolicies
 from tule.bigquery.rows import TableRows
 from tule.bigquery.scripts.procedures import Procedures
 from tule.bigquery.scripts.runs import Runs
 from tule.bigquery.scripts.sessions import Sessions
 from tule.bigquery.scripts.transactions import Transactions
+from tule.bigquery.snapshots import Snapshots
 from tule.bigquery.source_files import FileSystems, ObjectFiles, SourceFiles
 from tule.bigquery.sql import Parsed
+from tule.bigquery.table_statements import TableStatements
 from tule.bigquery.tables import Tables
 from tule.bigquery.write_streams import WriteStreams
 from tule.kernel.access import Principal
@@ -119,12 +125,13 @@ class Warehouse:
             self.routines,
             parsed,
         )
+        procedures = Procedures(self.routines, parsed, self.jobs, self.sessions)
         self.runs = Runs(
             self.queries,
             self.jobs,
             parsed,
             self.tables,
-            Procedures(self.routines, parsed, self.jobs, self.sessions),
+            procedures,
             Transactions(records, self.tables, self.physical, locks),
             self.sessions,
         )
@@ -134,7 +141,14 @@ class Warehouse:
         self.loads = Loads(self.tables, self.physical, locks, self.files)
         self.extracts = Extracts(self.sources, objects, home.folder("uploads"))
         self.queries.data = DataStatements(self.datasets, self.tables, self.loads, self.extracts)
-        self.copies = Copies(self.tables, self.models, self.sources, self.physical, locks)
+        self.snapshots = Snapshots(self.tables, self.physical, clock)
+        self.row_policies = RowPolicies(records, self.tables, policies)
+        self.deleted_datasets = DeletedDatasets(records, self.datasets, self.tables, clock)
+        cache = QueryCache(self.tables, clock)
+        self.materialized_views = MaterializedViews(records, self.tables, self.physical, locks, cache, clock)
+        self.copies = Copies(
+            self.tables, self.models, self.sources, self.physical, locks, self.snapshots, self.row_policies, clock
+        )
         self.requests = JobRequests(
             clock=clock,
             jobs=self.jobs,
@@ -153,6 +167,18 @@ class Warehouse:
         self.read_sessions.filtered = self.queries.filtered
         self.read_sessions.job_rows = self.answers.rows_of
         self.sources.kept = self.anonymous.rows
+        self.sources.seen = self._seen
+        self.datasets.remember = self.deleted_datasets.remember
+        self.tables.materialize = self.materialized_views.insert
+        self.row_policies.check = self.queries.check_policy
+        self.materialized_views.run = self.queries.view_rows
+        procedures.refresh = self.materialized_views.refresh
+        self.queries.row_policies = self.row_policies
+        self.queries.materialized = self.materialized_views
+        self.queries.cache = cache
+        self.queries.table_statements = TableStatements(
+            self.datasets, self.tables, self.snapshots, self.row_policies, self.deleted_datasets
+        )
         self.tables.anonymous = self.anonymous.resource
         self.tables.view_schema = lambda reference, text: self.queries.view_schema(reference.project, text, _trusted)
         self.queries.external = self.external
@@ -189,6 +215,7 @@ class Warehouse:
                 _LOG.info("%d physical tables of %s that no table named were dropped", dropped, project)
             self._engine.forget(project, self._engine.marks(project))
         self._tick()
+        self.materialized_views.start()
 
     def stop(self) -> None:
         """End jobs truthfully and let the engine go; idempotent."""
@@ -198,6 +225,7 @@ class Warehouse:
             self._stopped = True
             if self._timer is not None:
                 self._timer()
+        self.materialized_views.stop()
         self.jobs.stop()
         self.sessions.close()
         self._engine.close()
@@ -207,6 +235,7 @@ class Warehouse:
         try:
             self.tables.expire()
             self.tables.history.sweep()
+            self.deleted_datasets.sweep()
             self.models.expire()
             self.results.sweep()
             self.sessions.sweep()
@@ -249,6 +278,10 @@ class Warehouse:
     def guard(self, principal: Principal) -> Guard:
         """What raises where ``principal`` lacks a permission on a record; the owner lacks none."""
         return lambda permission, resource: self._access.check(principal, permission, resource)
+
+    def _seen(self, table: TableReference, user: str) -> Rows | None:
+        """The rows of a table that a user sees; None where these are all."""
+        return None if self.row_policies.condition(table, user) is None else self.queries.visible(table, user)
 
     def check_read(self, table: TableReference, principal: Principal) -> None:
         self._access.check(principal, "bigquery.tables.getData", table.name)

@@ -22,7 +22,7 @@ from tule.bigquery.destinations import WriteLocks
 from tule.bigquery.errors import invalid, not_found
 from tule.bigquery.physical import Physical, fit
 from tule.bigquery.references import TableReference
-from tule.bigquery.tables import Tables, physical_of
+from tule.bigquery.tables import Tables, writable
 from tule.bigquery.types import Field, fields_from_rest
 from tule.kernel.clock import Clock
 from tule.kernel.errors import AlreadyExists, NotFound, OutOfRange
@@ -80,7 +80,7 @@ class WriteStreams:
         if type not in (COMMITTED, PENDING, BUFFERED):
             raise invalid(f"write_stream.type must be {COMMITTED}, {PENDING} or {BUFFERED}; given: {type}")
         record = self._tables.record(table)
-        physical_of(record)
+        writable(record)
         staging = None
         if type != COMMITTED:
             staging = self._physical.create(table.project, record.body["schema"]["fields"])
@@ -105,7 +105,7 @@ class WriteStreams:
         table = _table_of(name)
         if name.endswith(f"/streams/{DEFAULT}"):
             record = self._tables.record(table)
-            physical_of(record)
+            writable(record)
             return WriteStream(name, table, COMMITTED, record.create_time, record.uid)
         stored = self._records.find(name)
         if stored is None or stored.kind != KIND:
@@ -126,7 +126,7 @@ class WriteStreams:
             if offset is not None:
                 raise invalid("An offset must not be given when appending to the default stream")
             with self._writing(stream) as (record, session):
-                session.append(stream.table.project, physical_of(record), batch.schema, iter([batch]))
+                session.append(stream.table.project, writable(record), batch.schema, iter([batch]))
             self._tables.touch(stream.table)
             return None
         with stream.lock:
@@ -136,7 +136,7 @@ class WriteStreams:
                 stream.rows += batch.num_rows
                 if stream.staging is None:
                     stream.flushed = stream.rows
-                target = stream.staging or physical_of(record)
+                target = stream.staging or writable(record)
                 session.append(stream.table.project, target, batch.schema, iter([batch]))
                 session.mark(stream.table.project, stream.name, stream.position())
             if stream.staging is None:
@@ -274,7 +274,7 @@ class WriteStreams:
         columns = fields_from_rest(record.body["schema"]["fields"])
         rows = self._physical.scan(stream.table.project, stream.staging, start=start, count=stop - start)
         batches = (fit(batch, columns) for batch in rows)
-        session.append(stream.table.project, physical_of(record), pa.schema([each.arrow for each in columns]), batches)
+        session.append(stream.table.project, writable(record), pa.schema([each.arrow for each in columns]), batches)
 
     def _keep(self, stream: WriteStream) -> None:
         self._records.update(stream.name, lambda _: _body(stream))

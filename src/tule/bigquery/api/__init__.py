@@ -6,6 +6,7 @@ from tule.bigquery.api.datasets import DatasetRoutes
 from tule.bigquery.api.jobs import JobRoutes
 from tule.bigquery.api.models import ModelRoutes
 from tule.bigquery.api.routines import RoutineRoutes
+from tule.bigquery.api.row_policies import RowPolicyRoutes
 from tule.bigquery.api.tables import TableRoutes
 from tule.bigquery.errors import STATUS, PreconditionFailed, reason_of
 from tule.bigquery.warehouse import Warehouse
@@ -16,7 +17,7 @@ from tule.wire.errors import discovery_body, http_status
 __all__ = ["BigQuery"]
 
 
-class BigQuery(DatasetRoutes, TableRoutes, ModelRoutes, RoutineRoutes, JobRoutes, Door):
+class BigQuery(DatasetRoutes, TableRoutes, RowPolicyRoutes, ModelRoutes, RoutineRoutes, JobRoutes, Door):
     """bigquery.googleapis.com"""
 
     name = "bigquery"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tule.bigquery.api.routes import etag, flag, page, served
-from tule.bigquery.api.shapes import DATASET
+from tule.bigquery.api.shapes import DATASET, UNDELETE
 from tule.bigquery.datasets import OUTPUT_FIELDS
 from tule.bigquery.references import DatasetReference
 from tule.bigquery.warehouse import Warehouse
@@ -16,6 +16,8 @@ _EXECUTED = (
     "labels.*",
     "location",
     "defaultTableExpirationMs",
+    "defaultPartitionExpirationMs",
+    "maxTimeTravelHours",
     "access.*",
     *OUTPUT_FIELDS,
 )
@@ -86,6 +88,11 @@ class DatasetRoutes:
     @served("PUT", _DATASET, permission="bigquery.datasets.update", body=DATASET, executes=_EXECUTED, stores=_STORED)
     def update_dataset(self, request: Request) -> dict[str, Any]:
         return self.warehouse.datasets.update(reference(request), request.json(), etag=etag(request))
+
+    @served("POST", _DATASET + ":undelete", permission="bigquery.datasets.create", body=UNDELETE)
+    def undelete_dataset(self, request: Request) -> dict[str, Any]:
+        self.warehouse.deleted_datasets.restore(reference(request))
+        return self.warehouse.datasets.get(reference(request))
 
     @served("DELETE", _DATASET, permission="bigquery.datasets.delete", executes=("deleteContents",))
     def delete_dataset(self, request: Request) -> Reply:

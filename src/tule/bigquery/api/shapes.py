@@ -138,7 +138,14 @@ EXTERNAL: Shape = {
     "metadataCacheMode": TEXT,
     "decimalTargetTypes": TEXTS,
 }
-_QUERY: Shape = {**_ASKING, **_WRITING, "tableDefinitions": {_ANY_FIELD: EXTERNAL}, "priority": TEXT, "allowLargeResults": FLAG, "flattenResults": FLAG}
+_QUERY: Shape = {
+    **_ASKING,
+    **_WRITING,
+    "tableDefinitions": {_ANY_FIELD: EXTERNAL},
+    "priority": TEXT,
+    "allowLargeResults": FLAG,
+    "flattenResults": FLAG,
+}
 _LOAD: Shape = {
     **_WRITING,
     "sourceUris": TEXTS,
@@ -247,6 +254,13 @@ INSERT_ALL: Shape = {
     "ignoreUnknownValues": FLAG,
     "traceId": TEXT,
 }
+UNDELETE: Shape = {"deletionTime": TEXT}
+ROW_POLICY: Shape = {
+    "rowAccessPolicyReference": {**_PROJECT, "datasetId": TEXT, "tableId": TEXT, "policyId": TEXT},
+    "filterPredicate": TEXT,
+    "grantees": TEXTS,
+}
+ROW_POLICIES: Shape = {"policyIds": TEXTS, "force": FLAG}
 POLICY_ACTION: Shape = {"policy": {"bindings": [OBJECT], "etag": TEXT}, "permissions": TEXTS}
 
 _KIND: dict[str, Any] = {"typeKind": TEXT}

@@ -22,6 +22,9 @@ _EXECUTED = (
     "labels.*",
     "view.query",
     "view.useLegacySql",
+    "materializedView.*",
+    "snapshotDefinition.*",
+    "cloneDefinition.*",
     "timePartitioning.type",
     "timePartitioning.field",
     "timePartitioning.requirePartitionFilter",
@@ -107,6 +110,7 @@ class TableRoutes:
             page_token=request.query.get("pageToken", ""),
             selected=request.query.get("selectedFields", ""),
             format=row_format(request),
+            user=request.principal.email,
         )
 
     @served(

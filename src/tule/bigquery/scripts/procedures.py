@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tule.bigquery.errors import invalid_query, not_implemented
-from tule.bigquery.references import JobReference, RoutineReference
+from tule.bigquery.references import JobReference, RoutineReference, TableReference
 from tule.bigquery.routines import Routines
 from tule.bigquery.scripts.evaluation import Misfit
 from tule.bigquery.scripts.frames import Frame, Variable
@@ -18,7 +18,7 @@ from tule.bigquery.sql.statements import field_of_text, routine_name
 from tule.bigquery.types import Field
 
 if TYPE_CHECKING:
-    from tule.bigquery.jobs import Jobs
+    from tule.bigquery.jobs import Job, Jobs
     from tule.bigquery.scripts.interpreter import Interpreter
     from tule.bigquery.scripts.sessions import Sessions
 
@@ -34,6 +34,8 @@ class Procedures:
         self._parsed = parsed
         self._jobs = jobs
         self._sessions = sessions
+        self.refresh: Callable[[TableReference, Job], None]
+        """Refreshes a materialized view; set by the warehouse."""
 
     def call(self, script: Interpreter, frame: Frame, node: Call, run: RunFrame) -> None:
         """Run a procedure; its OUT arguments are assigned when it ends well."""
@@ -112,14 +114,27 @@ class Procedures:
             reference = JobReference(project or script.plan.project, job, script.job.reference.location)
             script.plan.guard("bigquery.jobs.update", reference.name)
             self._jobs.cancel(reference)
+        elif name == "BQ.REFRESH_MATERIALIZED_VIEW":
+            self._refresh(script, frame, node, values)
         elif name in (
-            "BQ.REFRESH_MATERIALIZED_VIEW",
             "BQ.REFRESH_EXTERNAL_METADATA_CACHE",
             "BQ.CANCEL_INDEX_ALTERATION",
         ):
             raise not_implemented(f"The procedure {name}", do="leave the call out")
         else:
             raise frame.script.text.error(f"Procedure is not found: {'.'.join(node.procedure)}", node.place)
+
+    def _refresh(self, script: Interpreter, frame: Frame, node: Call, values: list[Any]) -> None:
+        if len(values) != 1 or not values[0]:
+            raise frame.script.text.error("BQ.REFRESH_MATERIALIZED_VIEW must be given the name of a view", node.start)
+        named = str(values[0]).strip("`").split(".")
+        if len(named) == 2:
+            named = [script.project, *named]
+        if len(named) != 3:
+            raise frame.script.text.error("The name of a materialized view must be dataset.view", node.start)
+        target = TableReference(*named).checked()
+        script.plan.guard("bigquery.tables.updateData", target.name)
+        self.refresh(target, script.job)
 
     def _abort(self, script: Interpreter, frame: Frame, node: Call, values: list[Any]) -> None:
         if len(values) > 1:

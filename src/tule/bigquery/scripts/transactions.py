@@ -23,7 +23,7 @@ from tule.bigquery.jobs import Job, Outcome
 from tule.bigquery.physical import Physical, note
 from tule.bigquery.references import TableReference
 from tule.bigquery.scripts.state import State
-from tule.bigquery.tables import KIND, Tables, physical_of
+from tule.bigquery.tables import KIND, Tables, physical_of, writable
 from tule.kernel.errors import Aborted, TuleError
 from tule.kernel.records import Record, Records
 
@@ -145,7 +145,7 @@ class Transaction:
         record = self.find(reference)
         if record is None:
             raise self._parts.tables.missing(reference)
-        physical = physical_of(record)
+        physical = writable(record)
         self._writes_in(reference.project)
         name = reference.name
         if name not in self._held and name not in self._own:

@@ -39,6 +39,8 @@ class Relation:
     """The size of what ``read`` reads."""
     filter_on: Sequence[str] = ()
     """Columns of which a query must filter by one."""
+    condition: str = ""
+    """GoogleSQL that must hold for a row to be seen; empty for all rows."""
     rows: int | None = None
     """How many of the relation's first rows are meant; None for all."""
 

@@ -64,6 +64,8 @@ class Context:
     """The moment that a view was asked for, of which its tables are read."""
     moments: list[datetime] = field(default_factory=list)
     """What FOR SYSTEM_TIME AS OF came to: with other values the statement may be another."""
+    volatile: set[str] = field(default_factory=set)
+    """What the statement calls that answers otherwise each time."""
     now: datetime | None = None
     """The time of the statement, None for the engine's own."""
     user: str = ""

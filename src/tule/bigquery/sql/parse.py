@@ -23,6 +23,13 @@ from tule.bigquery.sql.routine_statements import (
     is_routine_statement,
     parse_routine_statement,
 )
+from tule.bigquery.sql.table_statements import (
+    TableStatement,
+    is_clone,
+    is_table_statement,
+    parse_clone,
+    parse_table_statement,
+)
 from tule.bigquery.sql.words import Text, bracketed, moved, place
 from tule.kernel.errors import InvalidArgument, Unimplemented
 
@@ -169,6 +176,7 @@ class GoogleSQL(BigQuery):
             TableRef: lambda self, node: f"TABLE {self.sql(node, 'this')}",
             CreateRoutine: lambda self, node: node.args["text"],
             DropRoutine: lambda self, node: node.args["text"],
+            TableStatement: lambda self, node: node.args["text"],
             **{kind: lambda self, node: node.args["text"] for kind in STATEMENTS},
             ExportModel: lambda self, node: _joined(
                 "EXPORT MODEL", self.sql(node, "this"), self.sql(node, "properties")
@@ -235,6 +243,9 @@ def _column(text: str, token: Any) -> int:
     return int(token.start - (text.rfind("\n", 0, token.start) + 1) + 1)
 
 
+_CLONE = re.compile(r"\bCLONE\b", re.I)
+
+
 def parse(text: str) -> exp.Expression:
     """One statement. InvalidArgument with BigQuery's wording and position for a syntax error, Unimplemented by name for
     statements that are not understood."""
@@ -245,6 +256,10 @@ def parse(text: str) -> exp.Expression:
         return parse_routine_statement(text)
     if is_data_statement(words):
         return parse_data_statement(text)
+    if is_table_statement(words):
+        return parse_table_statement(text)
+    if is_clone(words) and _CLONE.search(text) and (clone := parse_clone(text)) is not None:
+        return clone
     if words[0] in _SCRIPTING:
         raise Unimplemented(
             f"Tule does not run {words[0]} statements", do="run plain statements one by one", reason="notImplemented"

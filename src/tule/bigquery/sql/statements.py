@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +13,6 @@ from tule.bigquery.sql.catalog import Name, Temporary
 from tule.bigquery.sql.data_statements import CreateExternal, DropExternal, ExportData, LoadData
 from tule.bigquery.sql.kinds import kind_of_node
 from tule.bigquery.sql.names import SESSION, full_name, parts
-from tule.bigquery.sql.data_statements import CreateExternal, DropExternal, ExportData, LoadData
 from tule.bigquery.sql.parse import AlterModel, ExportModel, NamedQueries, printed
 from tule.bigquery.sql.routine_statements import (
     AGGREGATE,
@@ -23,6 +23,7 @@ from tule.bigquery.sql.routine_statements import (
     DropRoutine,
     RoutineDefinition,
 )
+from tule.bigquery.sql.table_statements import TableStatement
 from tule.bigquery.type_parameters import decimal_parameters
 from tule.bigquery.types import Field, standard
 from tule.kernel.errors import InvalidArgument, Unimplemented
@@ -62,6 +63,7 @@ class CreateTable(Statement):
     options: Mapping[str, Any] = field(default_factory=dict)
     partition_by: str = ""
     cluster_by: tuple[str, ...] = ()
+    keys: tuple[KeyChange, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,13 +100,14 @@ class LoadFiles(Statement):
 
 @dataclass(frozen=True)
 class CreateView(Statement):
-    """CREATE VIEW; ``query`` is its text."""
+    """CREATE VIEW; ``query`` is its text, ``columns`` the names and descriptions that its columns get."""
 
     target: Name
     replace: bool
     if_not_exists: bool
     query: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -132,8 +135,40 @@ class DropSchema(Statement):
 
 
 @dataclass(frozen=True)
+class ColumnChange:
+    """ALTER COLUMN: one of ``type``, ``relax`` (DROP NOT NULL), ``options`` and ``default`` ("" drops it)."""
+
+    column: str
+    if_exists: bool
+    type: Field | None = None
+    relax: bool = False
+    options: Mapping[str, Any] | None = None
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    name: str
+    columns: tuple[str, ...]
+    table: Name
+    referenced: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KeyChange:
+    """A constraint that is added or dropped. ``primary``: the columns of a primary key, () where it is dropped."""
+
+    add: bool
+    primary: tuple[str, ...] | None = None
+    foreign: ForeignKey | None = None
+    name: str = ""
+    lenient: bool = False
+    """Whether IF [NOT] EXISTS was said."""
+
+
+@dataclass(frozen=True)
 class AlterTable(Statement):
-    """ALTER TABLE: columns added, dropped and renamed, options set; in the order written."""
+    """ALTER TABLE: columns added, dropped, renamed and changed, options set, keys; in the order written."""
 
     target: Name
     if_exists: bool
@@ -141,11 +176,12 @@ class AlterTable(Statement):
     """(column, whether IF NOT EXISTS was said)"""
     drop: tuple[tuple[str, bool], ...] = ()
     """(name, whether IF EXISTS was said)"""
-    rename: tuple[tuple[str, str], ...] = ()
+    rename: tuple[tuple[str, str, bool], ...] = ()
+    """(name, new name, whether IF EXISTS was said)"""
     rename_to: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
-    defaults: tuple[tuple[str, str], ...] = ()
-    """(name, the expression of its default value, "" to have none)"""
+    columns: tuple[ColumnChange, ...] = ()
+    keys: tuple[KeyChange, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -236,8 +272,9 @@ def statement(tree: exp.Expression, project: str, dataset: str | None, temporary
     if isinstance(tree, DropExternal):
         target = full_name(_path(tree.this), project, dataset)
         return Drop("DROP_EXTERNAL_TABLE", tree, target, bool(tree.args.get("exists")))
-    if isinstance(tree, exp.Alter):
-        return _alter(tree, name(tree.this))
+    if isinstance(tree, TableStatement):
+        made: Statement = tree.this(lambda path: name(_path(path)), tree)
+        return made
     raise Unimplemented(
         f"Tule does not run {type(tree).__name__.upper()} statements",
         do="see docs/bigquery.md",
@@ -305,10 +342,9 @@ def _create(tree: exp.Create, project: str, dataset: str | None, temporary: Temp
     if kind == "VIEW":
         if tree.expression is None:
             raise _wrong("A view must have a query")
-        if properties is not None and properties.find(exp.MaterializedProperty):
-            raise Unimplemented("Tule does not make materialized views", do="make a view", reason="notImplemented")
         query = printed(tree.expression)
-        return CreateView("CREATE_VIEW", tree, target, replace, absent, query, options)
+        columns = tuple(_view_column(each) for each in schema.expressions) if schema else None
+        return CreateView("CREATE_VIEW", tree, target, replace, absent, query, options, columns)
     if kind != "TABLE":
         raise Unimplemented(f"Tule does not run CREATE {kind}", do="see docs/bigquery.md", reason="notImplemented")
     for each in properties.expressions if properties is not None else ():
@@ -322,11 +358,11 @@ def _create(tree: exp.Create, project: str, dataset: str | None, temporary: Temp
         like = full_name(found.this, project, dataset, temporary)
     if (clone := tree.args.get("clone")) is not None:
         like, copies = full_name(clone.this, project, dataset, temporary), True
+
+    def name_of(node: Any) -> Name:
+        return full_name(node, project, dataset, temporary)
+
     fields = [_column(each) for each in schema.expressions if isinstance(each, exp.ColumnDef)] if schema else None
-    if schema:
-        for each in schema.expressions:
-            if not isinstance(each, exp.ColumnDef | exp.PrimaryKey | exp.ForeignKey):
-                raise Unimplemented(f"Tule does not do {each.sql('bigquery')} in CREATE TABLE", reason="notImplemented")
     return CreateTable(
         "CREATE_TABLE_AS_SELECT" if tree.expression is not None else "CREATE_TABLE",
         tree,
@@ -339,7 +375,44 @@ def _create(tree: exp.Create, project: str, dataset: str | None, temporary: Temp
         bool(copies),
         options,
         **_layout_of(properties),
+        keys=tuple(_keys(schema, name_of)) if schema else (),
     )
+
+
+def _keys(schema: Any, name: Callable[[Any], Name]) -> Iterator[KeyChange]:
+    """The PRIMARY KEY and FOREIGN KEYs among the columns of a CREATE TABLE; another constraint is refused."""
+    for each in schema.expressions:
+        label, node = "", each
+        if isinstance(each, exp.Constraint):
+            label, node = each.this.name, each.expressions[0]
+        if isinstance(node, exp.PrimaryKey):
+            yield KeyChange(True, primary=tuple(part.name for part in node.expressions))
+        elif isinstance(node, exp.ForeignKey):
+            columns = tuple(part.name for part in node.expressions)
+            yield KeyChange(True, foreign=_foreign(label, columns, node.args["reference"], name))
+        elif isinstance(node, exp.ColumnDef):
+            for kind in [constraint.kind for constraint in node.args.get("constraints") or []]:
+                if isinstance(kind, exp.PrimaryKeyColumnConstraint):
+                    yield KeyChange(True, primary=(node.name,))
+                elif isinstance(kind, exp.Reference):
+                    yield KeyChange(True, foreign=_foreign("", (node.name,), kind, name))
+                else:
+                    continue
+                _not_enforced(node)
+            continue
+        else:
+            raise Unimplemented(f"Tule does not do {each.sql('bigquery')} in CREATE TABLE", reason="notImplemented")
+        _not_enforced(each)
+
+
+def _not_enforced(node: Any) -> None:
+    if "NOT ENFORCED" not in node.sql("bigquery").upper():
+        raise _wrong("Syntax error: Enforced constraints are not supported; write NOT ENFORCED behind a key")
+
+
+def _foreign(label: str, columns: tuple[str, ...], reference: Any, name: Callable[[Any], Name]) -> ForeignKey:
+    target = reference.this
+    return ForeignKey(label, columns, name(target.this), tuple(each.name for each in target.expressions))
 
 
 def _load_files(tree: LoadData, project: str, dataset: str | None, temporary: Temporary | None) -> Statement:
@@ -351,7 +424,9 @@ def _load_files(tree: LoadData, project: str, dataset: str | None, temporary: Te
         target = full_name(named, project, dataset, temporary)
     fields = _columns(made) if isinstance(made.this, exp.Schema) else None
     layout = _layout_of(properties)
-    table = CreateTable("CREATE_TABLE", made, target, False, False, fields, None, options=tree.args["options"], **layout)
+    table = CreateTable(
+        "CREATE_TABLE", made, target, False, False, fields, None, options=tree.args["options"], **layout
+    )
     return LoadFiles("LOAD_DATA", tree, table, bool(tree.args.get("overwrite")), tree.args["files"], _partitions(tree))
 
 
@@ -384,6 +459,15 @@ def _layout_of(properties: Any) -> dict[str, Any]:
         "partition_by": partition.this.sql(dialect="bigquery") if partition is not None else "",
         "cluster_by": tuple(each.name for each in cluster.expressions) if cluster is not None else (),
     }
+
+
+def _view_column(node: Any) -> tuple[str, str]:
+    """The name and description of a column in the list of a view."""
+    constraints = node.args.get("constraints") or [] if isinstance(node, exp.ColumnDef) else []
+    options: dict[str, Any] = {}
+    for each in constraints:
+        options |= options_of(each.kind if isinstance(each.kind, exp.Properties) else None)
+    return node.name, str(next((given for key, given in options.items() if key.lower() == "description"), None) or "")
 
 
 def _created(named: Any, project: str, dataset: str | None, temporary: Temporary | None) -> Name:
@@ -451,47 +535,6 @@ def _drop(tree: exp.Drop, project: str, dataset: str | None, temporary: Temporar
     return Drop(f"DROP_{kind}", tree, full_name(nodes[0], project, dataset, temporary), exists)
 
 
-def _alter(tree: exp.Alter, target: Name) -> Statement:
-    if str(tree.args.get("kind")).upper() != "TABLE":
-        raise Unimplemented(f"Tule does not run ALTER {tree.args.get('kind')}", reason="notImplemented")
-    add, drop, rename, renamed, options, defaults = [], [], [], "", {}, []
-    for action in tree.args["actions"]:
-        if isinstance(action, exp.ColumnDef):
-            add.append((_column(action), bool(action.args.get("exists"))))
-        elif isinstance(action, exp.Drop) and str(action.args.get("kind")).upper() == "COLUMN":
-            node = (action.args.get("tables") or [action.this])[0]
-            drop.append((node.name, bool(action.args.get("exists"))))
-        elif isinstance(action, exp.RenameColumn):
-            rename.append((action.this.name, action.args["to"].name))
-        elif isinstance(action, exp.AlterRename):
-            renamed = parts(action.this)[-1]
-        elif isinstance(action, exp.AlterColumn) and (default := _altered_default(action)) is not None:
-            defaults.append((action.this.name, default))
-        elif isinstance(action, exp.AlterSet):
-            for each in action.find_all(exp.Property):
-                options[each.name.lower()] = value(each.args["value"])
-            for pair in action.find_all(exp.EQ):
-                options[pair.this.name.lower()] = value(pair.expression)
-        else:
-            raise Unimplemented(
-                f"Tule does not do {action.sql('bigquery')} of ALTER TABLE",
-                do="see docs/bigquery.md",
-                reason="notImplemented",
-            )
-    exists = bool(tree.args.get("exists"))
-    return AlterTable(
-        "ALTER_TABLE", tree, target, exists, tuple(add), tuple(drop), tuple(rename), renamed, options, tuple(defaults)
-    )
-
-
-def _altered_default(action: exp.AlterColumn) -> str | None:
-    """The default value that SET DEFAULT gives a column, "" for DROP DEFAULT, None for another action."""
-    said = {key for key, value in action.args.items() if value and key != "this"}
-    if said == {"default"}:
-        return printed(action.args["default"])
-    return "" if said == {"drop"} else None
-
-
 def _wrong(message: str) -> InvalidArgument:
     return InvalidArgument(message, reason="invalidQuery", location="query")
 
@@ -510,6 +553,9 @@ def _column(node: exp.ColumnDef) -> Field:
             description = _column_description(node.name, options_of(kind))
         elif isinstance(kind, exp.DefaultColumnConstraint):
             default = printed(kind.this)
+        elif isinstance(kind, exp.PrimaryKeyColumnConstraint | exp.Reference):
+            # Keys are read with the others (``_keys``).
+            continue
         elif isinstance(kind, exp.CollateColumnConstraint) and kind.this.name == "":
             # No collation is the collation of every column.
             continue
@@ -586,6 +632,24 @@ def field_of_text(name: str, text: str) -> Field:
     return field_of(name, exp.DataType.build(text, dialect="bigquery"))
 
 
+_UNITS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
+_LONG_INTERVAL = re.compile(r"(?:\d+-\d+ )?(?:\d+ )?\d+:\d+:\d+")
+
+
+def _interval(node: Any) -> str | None:
+    """A constant interval as BigQuery writes it: ``0-0 0 4:0:0``."""
+    text = node.this.name if isinstance(node.this, exp.Literal) else ""
+    unit = node.args["unit"].sql("bigquery").upper() if node.args.get("unit") is not None else ""
+    if unit in _UNITS and text.isdigit():
+        parts = {each: (text if each == unit else "0") for each in _UNITS}
+        return "{YEAR}-{MONTH} {DAY} {HOUR}:{MINUTE}:{SECOND}".format(**parts)
+    if _LONG_INTERVAL.fullmatch(text):
+        days, _, time = text.rpartition(" ")
+        months, _, days = days.rpartition(" ")
+        return f"{months or '0-0'} {days or '0'} {time}"
+    return None
+
+
 def options_of(properties: Any) -> dict[str, Any]:
     """``OPTIONS (...)`` by name as written; a name given twice is an error."""
     found: dict[str, Any] = {}
@@ -628,4 +692,6 @@ def value(node: Any) -> Any:
             )
         case exp.Cast():
             return value(node.this)
+        case exp.Interval() if (found := _interval(node)) is not None:
+            return found
     raise _wrong(f"An option must be a constant; given: {node.sql('bigquery')}")

@@ -12,7 +12,6 @@ from sqlglot import exp
 
 from tule.bigquery.sql.kinds import STRING, Kind, engine_type
 
-
 _WRITTEN = re.compile(r"\s*\[\s*([^\s,\[\]()][^,\[\]()]*?)\s*,\s*([^\s,\[\]()][^,\[\]()]*?)\s*\)\s*")
 
 

@@ -13,6 +13,7 @@ from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.rules.bind_parameters import bind_parameters
 from tule.bigquery.sql.rules.expand_model_functions import expand_model_functions
 from tule.bigquery.sql.rules.expand_routines import expand_routines
+from tule.bigquery.sql.rules.find_volatile import find_volatile
 from tule.bigquery.sql.rules.name_columns import name_columns
 from tule.bigquery.sql.rules.preprocess import preprocess
 from tule.bigquery.sql.rules.read_moments import read_moments
@@ -28,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     read_moments,
     name_columns,
     expand_routines,
+    find_volatile,
     expand_model_functions,
     resolve_tables,
     resolve_variables,

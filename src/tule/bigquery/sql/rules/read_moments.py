@@ -28,12 +28,13 @@ def read_moments(tree: Any, context: Context) -> Any:
         if not isinstance(table.this, exp.Identifier):
             raise _wrong("FOR SYSTEM_TIME AS OF must be behind the name of a table")
         table.set("version", None)
-        table.meta[AT] = _moment(version.expression, context)
+        table.meta[AT] = moment_of(version.expression, context)
         context.moments.append(table.meta[AT])
     return tree
 
 
-def _moment(expression: Any, context: Context) -> datetime:
+def moment_of(expression: Any, context: Context) -> datetime:
+    """The value of a constant behind FOR SYSTEM_TIME AS OF."""
     if expression.find(exp.Query):
         raise _wrong("FOR SYSTEM_TIME AS OF expression must be a constant, without subqueries")
     from tule.bigquery.sql.compile import compile_query

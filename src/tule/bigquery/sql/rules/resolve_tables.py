@@ -82,7 +82,30 @@ def _meaning(table: exp.Table, context: Context, wanted: _Wanted) -> Any:
     context.tables.append(name)
     if found.read is not None:
         return _read(found, str(name), table, wanted)
+    if found.condition and not _is_target(table):
+        return _seen(found, name, context)
     return _relation(found, name, context, moment)
+
+
+def _is_target(table: exp.Table) -> bool:
+    """Whether rows are added to the table: those that it has are not read."""
+    holder = table.parent.parent if isinstance(table.parent, exp.Schema) else table.parent
+    return isinstance(holder, exp.Insert) and table is not holder.expression
+
+
+def _seen(found: Relation, name: Name, context: Context) -> Any:
+    """The rows of a table that its row access policies let the caller see."""
+    from tule.bigquery.sql.compile import rewritten
+    from tule.bigquery.sql.parse import parse_expression
+
+    source = _with_columns(relation(found.relation), found.fields)
+    source.set("alias", exp.TableAlias(this=exp.to_identifier(name.table, quoted=True)))
+    condition = parse_expression(found.condition).expressions[0].unalias()
+    query = exp.select(exp.Star()).from_(source).where(condition)
+    inner = rewritten(query, context.inside(name.project, name))
+    for each in inner.find_all(exp.Table):
+        each.meta[RESOLVED] = True
+    return _with_columns(exp.Subquery(this=inner), found.fields)
 
 
 def _wrong(message: str) -> InvalidArgument:
