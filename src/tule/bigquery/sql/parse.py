@@ -17,6 +17,7 @@ from sqlglot.errors import ParseError, TokenError
 
 from tule.bigquery.sql.byte_literals import RAW_PREFIXES, byte_literal, printed_bytes, raw_literal
 from tule.bigquery.sql.data_statements import STATEMENTS, is_data_statement, parse_data_statement
+from tule.bigquery.sql.pipes import PipeParser
 from tule.bigquery.sql.routine_statements import (
     CreateRoutine,
     DropRoutine,
@@ -84,7 +85,7 @@ class GoogleSQL(BigQuery):
             *((prefix + quote, quote) for quote in ("'", '"', '"""', "'''") for prefix in RAW_PREFIXES),
         ]
 
-    class Parser(BigQuery.Parser):  # type: ignore[valid-type, misc]
+    class Parser(PipeParser, BigQuery.Parser):  # type: ignore[valid-type, misc]
         # ``FROM t, t.items`` is told from UNNEST, which gives no name, where tables are resolved.
         SUPPORTS_IMPLICIT_UNNEST: ClassVar[bool] = False
         # Functions stay as they are written (``Anonymous``): what each means is said in ``sql.functions`` alone.

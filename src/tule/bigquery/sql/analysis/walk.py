@@ -262,6 +262,8 @@ class Walk:
             made.append((name, kind, exp.alias_(node, name, quoted=True, copy=False)))
         if not made:
             raise wrong("SELECT * EXCEPT must leave a column", item)
+        for each in star.args.get("rename") or []:
+            made = _renamed(made, each)
         return made
 
     def _starred(self, item: Any, scope: Scope) -> list[tuple[str, Kind | None, Any]] | None:
@@ -702,6 +704,19 @@ def _columns_of(source: Source) -> list[tuple[str, Kind | None, Any]] | None:
             continue
         found.append(("f0_" if name == "_tule_element" else name, kind, node))
     return found
+
+
+def _renamed(
+    columns: list[tuple[str, Kind | None, Any]], pair: Any
+) -> list[tuple[str, Kind | None, Any]]:
+    """The columns of a ``*`` with one of them under another name."""
+    old, new = pair.this.name, pair.alias
+    if old.lower() not in (name.lower() for name, _, _ in columns):
+        raise wrong(f"Column {old} in RENAME does not exist", pair)
+    return [
+        (new, kind, exp.alias_(node.this, new, quoted=True)) if name.lower() == old.lower() else (name, kind, node)
+        for name, kind, node in columns
+    ]
 
 
 def _star(item: Any) -> Any:
