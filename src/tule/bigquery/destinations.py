@@ -13,13 +13,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from tule.bigquery import schemas
+from tule.bigquery import default_values, schemas
 from tule.bigquery.errors import already_exists, invalid
 from tule.bigquery.jobs import Job, Outcome
 from tule.bigquery.physical import Physical
 from tule.bigquery.references import TableReference
 from tule.bigquery.schemas import JsonField
 from tule.bigquery.tables import Tables, writable
+from tule.bigquery.types import fields_from_rest
 from tule.kernel.errors import Aborted
 from tule.kernel.records import Record
 
@@ -213,6 +214,7 @@ class Destination:
         old = record.body["schema"]["fields"]
         change = schemas.SchemaChange(list(old), False)
         if fields is not None:
+            make = self._with_defaults(job, make, _left_out(old, fields))
             change = schemas.appended(
                 reference,
                 old,
@@ -245,6 +247,18 @@ class Destination:
             after=lambda: physical.done_with(reference.project, job.reference.name),
         )
 
+    def _with_defaults(self, job: Job, make: MakeBatches, columns: Sequence[JsonField]) -> MakeBatches:
+        if not columns:
+            return make
+        fields = fields_from_rest(columns)
+
+        def filled(into: Sequence[JsonField]) -> Iterator[pa.RecordBatch]:
+            with self._physical.session() as session:
+                now = job.started or job.created
+                yield from default_values.added(make(into), fields, session, self.reference.project, now)
+
+        return filled
+
     def _flip(
         self, new: str, rows: int, fields: Sequence[JsonField], statistics: Callable[[int], dict[str, Any]]
     ) -> Outcome:
@@ -254,6 +268,12 @@ class Destination:
             commit=lambda: _ignore(self._tables.flip(reference, new, {"schema": {"fields": list(fields)}})),
             undo=lambda: self._physical.drop(reference.project, new),
         )
+
+
+def _left_out(old: Sequence[JsonField], given: Sequence[JsonField]) -> list[JsonField]:
+    """The columns with a default value that rows of a schema lack."""
+    names = {each["name"].lower() for each in given}
+    return [each for each in old if each.get("defaultValueExpression") and each["name"].lower() not in names]
 
 
 def check_dispositions(config: Mapping[str, Any]) -> None:

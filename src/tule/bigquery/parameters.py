@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from tule.bigquery.errors import invalid, not_implemented
+from tule.bigquery.errors import invalid
 from tule.bigquery.formats.values import TEXT
 from tule.bigquery.sql import Parameter
-from tule.bigquery.types import standard
+from tule.bigquery.types import RANGE_ELEMENTS, standard
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -50,8 +50,8 @@ def _type(kind: Mapping[str, Any], key: str) -> str:
         fields = kind.get("structTypes") or []
         inner_types = [f"`{each['name']}` {_type(each['type'], key)}" for each in fields]
         return f"STRUCT<{', '.join(inner_types)}>"
-    if name in ("INTERVAL", "RANGE", "GEOGRAPHY"):
-        raise not_implemented(f"A query parameter of type {name} ({key})")
+    if name == "RANGE":
+        return f"RANGE<{_element(kind, key)}>"
     return standard(name)
 
 
@@ -65,6 +65,8 @@ def _value(kind: Mapping[str, Any], value: Mapping[str, Any], key: str) -> Any:
         if values is None:
             return None
         return {each["name"]: _value(each["type"], values.get(each["name"]) or {}, key) for each in kind["structTypes"]}
+    if name == "RANGE":
+        return _range(kind, value, key)
     text = value.get("value")
     if text is None:
         return None
@@ -76,6 +78,26 @@ def _value(kind: Mapping[str, Any], value: Mapping[str, Any], key: str) -> Any:
             f"Invalid value for query parameter {key}: {str(text)[:128]!r} is not a valid {standard_name}",
             location="query",
         ) from None
+
+
+def _element(kind: Mapping[str, Any], key: str) -> str:
+    inner = kind.get("rangeElementType")
+    element = str(inner.get("type", "")).upper() if isinstance(inner, Mapping) else ""
+    if element not in RANGE_ELEMENTS:
+        raise invalid(f"Query parameter {key} must have a rangeElementType of {', '.join(RANGE_ELEMENTS)}")
+    return element
+
+
+def _range(kind: Mapping[str, Any], value: Mapping[str, Any], key: str) -> dict[str, Any] | None:
+    """A range by its bounds; a bound without a value is none."""
+    element = _element(kind, key)
+    given = value.get("rangeValue")
+    if given is None:
+        return None
+    bounds = {each: _value({"type": element}, given.get(each) or {}, key) for each in ("start", "end")}
+    if None not in bounds.values() and bounds["start"] >= bounds["end"]:
+        raise invalid(f"Query parameter {key}: the start of a range must be smaller than its end", location="query")
+    return bounds
 
 
 def _text(value: Any) -> str:

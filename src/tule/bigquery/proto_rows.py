@@ -120,6 +120,9 @@ def _value_reader(proto: Any, column: Field, path: str) -> Read:
         if kind != "message":
             raise _mismatch(path, kind, column)
         return _message_reader(proto.message_type, column.fields, path)
+    if column.type == "RANGE" and kind == "message":
+        bounds = (Field("start", column.element), Field("end", column.element))
+        return _message_reader(proto.message_type, bounds, path)
     reader = _READERS.get((column.type, kind))
     if reader is None:
         raise _mismatch(path, kind, column)
@@ -210,6 +213,7 @@ _READERS: dict[tuple[str, str], Read] = {
     ("BOOL", "integer"): bool,
     ("BOOL", "string"): _same,
     ("STRING", "string"): _same,
+    ("INTERVAL", "string"): _same,
     ("STRING", "bytes"): _text,
     ("STRING", "integer"): str,
     ("STRING", "bool"): _same,

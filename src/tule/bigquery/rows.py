@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tule.bigquery import cells, paging, schemas
+from tule.bigquery import cells, default_values, paging, schemas
 from tule.bigquery.destinations import WriteLocks
 from tule.bigquery.errors import invalid, not_implemented
 from tule.bigquery.formats.columnar import cast
@@ -146,6 +146,9 @@ class TableRows:
             fields = fields_from_rest(stored.body["schema"]["fields"])
             if not fields:
                 raise invalid(f"The destination table has no schema: {reference}")
+            if any(each.default for each in fields):
+                with self._physical.session() as session:
+                    given = default_values.fill(given, fields, session, reference.project, self._clock.now())
             rows, errors = self._parsed(given, fields, ignore_unknown=bool(body.get("ignoreUnknownValues")))
             if errors and not body.get("skipInvalidRows"):
                 stopped = [{"reason": "stopped", "location": "", "debugInfo": "", "message": ""}]

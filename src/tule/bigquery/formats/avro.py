@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from tule.bigquery.cells import interval_text
 from tule.bigquery.errors import invalid
 from tule.bigquery.formats.ndjson import batch_of
 from tule.bigquery.formats.sources import AnySource
@@ -204,10 +205,7 @@ def write(
         nonlocal count
         for batch in batches:
             count += batch.num_rows
-            kept = batch.to_pylist()
-            yield from (
-                kept if logical else [{each.name: _worded(row[each.name], each) for each in fields} for row in kept]
-            )
+            yield from _rows(fields, batch, logical)
 
     schema = fastavro.parse_schema(row_schema(fields, logical=logical))
     try:
@@ -221,15 +219,32 @@ def write(
     return count
 
 
-def _worded(value: Any, field: Field) -> Any:
-    """A value whose dates and times are texts."""
-    if value is None or (field.type != "STRUCT" and field.type not in _WORDED):
-        return value
+def _rows(fields: Sequence[Field], batch: pa.RecordBatch, logical: bool) -> list[dict[str, Any]]:
+    kept: list[dict[str, Any]] = batch.to_pylist()
+    if not any(_has_words(each, logical) for each in fields):
+        return kept
+    return [{each.name: _worded(row[each.name], each, logical) for each in fields} for row in kept]
+
+
+def _has_words(field: Field, logical: bool) -> bool:
+    """Whether a value of a field holds what is written as text."""
+    return not logical or field.type == "INTERVAL" or any(_has_words(each, logical) for each in field.fields)
+
+
+def _worded(value: Any, field: Field, logical: bool) -> Any:
+    """A value whose intervals, and dates and times unless they are ``logical``, are texts."""
+    if value is None:
+        return None
     if isinstance(value, list):
-        return [_worded(each, field) for each in value]
+        return [_worded(each, field, logical) for each in value]
     if field.type == "STRUCT":
-        return {each.name: _worded(value[each.name], each) for each in field.fields}
-    return value.isoformat()
+        return {each.name: _worded(value[each.name], each, logical) for each in field.fields}
+    if field.type == "RANGE":
+        bound = Field("bound", field.element)
+        return {name: _worded(each, bound, logical) for name, each in value.items()}
+    if field.type == "INTERVAL":
+        return interval_text(value)
+    return value if logical or field.type not in _WORDED else value.isoformat()
 
 
 def row_schema(fields: Sequence[Field], *, logical: bool = True) -> dict[str, Any]:
@@ -242,7 +257,7 @@ def binary_rows(fields: Sequence[Field], batch: pa.RecordBatch) -> bytes:
     import fastavro
 
     schema, sink = fastavro.parse_schema(row_schema(fields)), io.BytesIO()
-    for row in batch.to_pylist():
+    for row in _rows(fields, batch, True):
         fastavro.schemaless_writer(sink, schema, row)
     return sink.getvalue()
 
@@ -259,6 +274,9 @@ def _avro_field(field: Field, prefix: str, logical: bool) -> dict[str, Any]:
 def _avro_type(field: Field, path: str, logical: bool) -> Any:
     if field.type == "STRUCT":
         return {"type": "record", "name": path, "fields": [_avro_field(each, path, logical) for each in field.fields]}
+    if field.type == "RANGE":
+        bounds = [_avro_field(Field(name, field.element), path, logical) for name in ("start", "end")]
+        return {"type": "record", "name": path, "sqlType": "RANGE", "fields": bounds}
     if not logical and field.type in _WORDED:
         return {"type": "string", "sqlType": field.type}
     try:
@@ -282,4 +300,5 @@ _WRITTEN: dict[str, Any] = {
     "TIMESTAMP": {"type": "long", "logicalType": "timestamp-micros"},
     "NUMERIC": {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 9},
     "BIGNUMERIC": {"type": "bytes", "logicalType": "decimal", "precision": 77, "scale": 38},
+    "INTERVAL": {"type": "string", "sqlType": "INTERVAL"},
 }

@@ -31,9 +31,17 @@ _MOMENT = re.compile(
 )
 TRUE = frozenset({"true", "t", "yes", "y", "1"})
 FALSE = frozenset({"false", "f", "no", "n", "0"})
+_INTERVAL = re.compile(r"([-+]?)(\d+)-(\d+) ([-+]?\d+) ([-+]?)(\d+):(\d+):(\d+)(?:\.(\d{1,6}))?")
+_ISO_INTERVAL = re.compile(
+    r"P(?=.)(?:([-+]?\d+)Y)?(?:([-+]?\d+)M)?(?:([-+]?\d+)W)?(?:([-+]?\d+)D)?"
+    r"(?:T(?=.)(?:([-+]?\d+)H)?(?:([-+]?\d+)M)?(?:([-+]?\d+(?:\.\d{1,6})?)S)?)?"
+)
+_RANGE = re.compile(r"\s*\[\s*([^\s,\[\])][^,\[\])]*?)\s*,\s*([^\s,\[\])][^,\[\])]*?)\s*\)\s*")
 # Enough digits for BIGNUMERIC: the default context would round to 28.
 _WIDE = Context(prec=90, rounding=ROUND_HALF_UP)
-_LIMITS = {"NUMERIC": (9, Decimal(10) ** 29), "BIGNUMERIC": (38, Decimal("5.8e38"))}
+# A BIGNUMERIC of 39 whole digits is more than Arrow's decimals hold: it can be made in SQL, not loaded.
+_LIMITS = {"NUMERIC": (9, Decimal(10) ** 29), "BIGNUMERIC": (38, Decimal(10) ** 38)}
+_MOST_MONTHS, _MOST_DAYS, _MOST_MICROS = 120_000, 3_660_000, 316_224_000_000_000_000
 
 
 class BadValue(ValueError):
@@ -130,6 +138,64 @@ def _moment(text: str, *, zone_allowed: bool) -> int:
     return micros
 
 
+def interval(text: str) -> pa.MonthDayNano:
+    """``Y-M D H:M:S[.F]`` or ISO 8601."""
+    bare = text.strip()
+    if (found := _INTERVAL.fullmatch(bare)) is not None:
+        sign, years, month, days, clock, hours, minutes, seconds, fraction = found.groups()
+        months = (int(years) * 12 + int(month)) * (-1 if sign == "-" else 1)
+        micros = ((int(hours) * 60 + int(minutes)) * 60 + int(seconds)) * 1_000_000 + int(
+            (fraction or "").ljust(6, "0")
+        )
+        return _interval(months, int(days), -micros if clock == "-" else micros)
+    if (found := _ISO_INTERVAL.fullmatch(bare)) is None:
+        raise ValueError("not an interval")
+    parts = [Decimal(each or 0) for each in found.groups()]
+    micros = int((parts[4] * 3600 + parts[5] * 60 + parts[6]) * 1_000_000)
+    return _interval(int(parts[0] * 12 + parts[1]), int(parts[2] * 7 + parts[3]), micros)
+
+
+def _interval(months: int, days: int, micros: int) -> pa.MonthDayNano:
+    if abs(months) > _MOST_MONTHS or abs(days) > _MOST_DAYS or abs(micros) > _MOST_MICROS:
+        raise ValueError("out of the range of INTERVAL")
+    return pa.MonthDayNano([months, days, micros * 1000])
+
+
+def span(text: str, element: str) -> dict[str, Any]:
+    """``[start, end)`` of a RANGE; a bound UNBOUNDED or NULL is None."""
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        raise ValueError("not a range: it must be written as [start, end)")
+    return _span(*(None if each.upper() in ("UNBOUNDED", "NULL") else each for each in found.groups()), TEXT[element])
+
+
+def _span(start: Any, end: Any, read: Callable[[Any], Any]) -> dict[str, Any]:
+    bounds = {"start": None if start is None else read(start), "end": None if end is None else read(end)}
+    if None not in bounds.values() and bounds["start"] >= bounds["end"]:
+        raise ValueError("the start of a range must be smaller than its end")
+    return bounds
+
+
+def reader(field: Field) -> Callable[[str], Any]:
+    """What reads the text of a value of a column."""
+    if field.type == "RANGE":
+        return lambda text: span(text, field.element)
+    return TEXT[field.type]
+
+
+def beyond(value: Any, field: Field) -> str:
+    """Why a value is none of STRING(L), BYTES(L) or NUMERIC(P, S), "" for one that is."""
+    if field.length is not None and len(value) > field.length:
+        limit = f"{field.type}({field.length}) has maximum length {field.length}"
+        return f"Field {field.name}: {limit} but got a value with length {len(value)}"
+    if field.precision is not None:
+        scale = field.scale or 0
+        if abs(value.quantize(Decimal(1).scaleb(-scale), context=_WIDE)) >= Decimal(10) ** (field.precision - scale):
+            limit = f"{field.type}({field.precision}, {scale}) has precision {field.precision} and scale {scale}"
+            return f"Field {field.name}: {limit} but got a value that is not in its range"
+    return ""
+
+
 def raw_bytes(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
@@ -163,6 +229,7 @@ TEXT: dict[str, Callable[[str], Any]] = {
     "TIMESTAMP": timestamp,
     "JSON": json_text,
     "GEOGRAPHY": _same,
+    "INTERVAL": interval,
 }
 
 # What BigQuery calls a type in "Could not parse 'abc' as INT64 for field a".
@@ -174,11 +241,13 @@ _NOUN = {"FLOAT64": "DOUBLE", "BOOL": "BOOL"}
 
 def column(texts: pa.Array, field: Field) -> tuple[pa.Array, dict[int, str]]:
     """A column of text as the field's type; indexes of values that do not fit, with why, and NULL in their place."""
+    limited = field.length is not None or field.precision is not None
     try:
-        return _vectorised(texts, field), {}
+        if not limited:
+            return _vectorised(texts, field), {}
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError):
         pass
-    parse = TEXT[field.type]
+    parse = reader(field)
     values: list[Any] = []
     bad: dict[int, str] = {}
     for index, text in enumerate(texts.to_pylist()):
@@ -186,7 +255,11 @@ def column(texts: pa.Array, field: Field) -> tuple[pa.Array, dict[int, str]]:
             values.append(None)
             continue
         try:
-            values.append(parse(text))
+            value = parse(text)
+            if limited and (why := beyond(value, field)):
+                bad[index] = why
+                value = None
+            values.append(value)
         except (ValueError, OverflowError) as error:
             values.append(None)
             bad[index] = (
@@ -249,12 +322,17 @@ def _single(value: Any, field: Field, ignore_unknown: bool, path: str) -> Any:
     if value is None:
         raise BadValue("Only optional fields can be set to NULL", path)
     try:
-        return _JSON[field.type](value)
+        if field.type == "RANGE":
+            return _json_range(value, field.element)
+        found = _JSON[field.type](value)
     except (ValueError, OverflowError, TypeError) as error:
         noun = _JSON_NOUN.get(field.type, field.type.lower())
         raise BadValue(f"Cannot convert value to {noun} (bad value): {_short(value)} ({error})", path) from None
     except KeyError:
         raise BadValue(f"Values of type {field.type} are not executed in rows of JSON", path) from None
+    if why := beyond(found, field):
+        raise BadValue(why, path)
+    return found
 
 
 def record(
@@ -342,6 +420,15 @@ def _text_only(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
     return checked
 
 
+def _json_range(value: Any, element: str) -> dict[str, Any]:
+    """An object of ``start`` and ``end``, or a text."""
+    if isinstance(value, str):
+        return span(value, element)
+    if not isinstance(value, dict) or not set(value) <= {"start", "end"}:
+        raise ValueError("not an object of start and end")
+    return _span(value.get("start"), value.get("end"), _JSON[element])
+
+
 def _json_json(value: Any) -> str:
     """A JSON column takes any value; a text is JSON text, as BigQuery reads it in rows."""
     return json_text(value) if isinstance(value, str) else orjson.dumps(value).decode()
@@ -361,5 +448,6 @@ _JSON: dict[str, Callable[[Any], Any]] = {
     "TIMESTAMP": _json_timestamp,
     "JSON": _json_json,
     "GEOGRAPHY": _text_only(_same),
+    "INTERVAL": _text_only(interval),
 }
 _JSON_NOUN = {"INT64": "integer", "FLOAT64": "double", "BOOL": "boolean", "STRING": "string"}

@@ -17,6 +17,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tule.bigquery.cells import interval_text
 from tule.bigquery.errors import invalid
 from tule.bigquery.formats import avro
 from tule.bigquery.types import Field
@@ -79,6 +80,11 @@ def _copy(file: Any, pieces: Iterable[tuple[int, bytes]]) -> int:
 def _parquet(file: BinaryIO, fields: Sequence[Field], batches: Iterable[pa.RecordBatch], compression: str) -> int:
     from pyarrow import parquet
 
+    for each in fields:
+        if each.type == "INTERVAL":
+            raise invalid(
+                f"A field of type INTERVAL cannot be written as PARQUET: {each.name}. Next: choose AVRO or CSV"
+            )
     count = 0
     schema = pa.schema([each.arrow for each in fields])
     with parquet.ParquetWriter(file, schema, compression=compression) as writer:
@@ -119,6 +125,11 @@ def texts(values: pa.Array, field: Field) -> pa.Array:
 
 
 def _text(value: Any, field: Field) -> str:
+    if field.type == "RANGE":
+        bounds = [_bound_text(value[each], field) for each in ("start", "end")]
+        return f"[{bounds[0]}, {bounds[1]})"
+    if field.type == "INTERVAL":
+        return interval_text(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, bytes):
@@ -137,6 +148,10 @@ def _text(value: Any, field: Field) -> str:
     if isinstance(value, date):
         return value.isoformat()
     return str(value)
+
+
+def _bound_text(value: Any, field: Field) -> str:
+    return "UNBOUNDED" if value is None else _text(value, Field("bound", field.element))
 
 
 def _real(value: float) -> str:
@@ -180,6 +195,8 @@ def _json_single(value: Any, field: Field) -> Any:
         return value
     if field.type == "STRUCT":
         return _object(value, field.fields)
+    if field.type == "RANGE":
+        return {each: None if value[each] is None else _bound_text(value[each], field) for each in ("start", "end")}
     if field.type == "JSON":
         return orjson.Fragment(value)
     if isinstance(value, float):
