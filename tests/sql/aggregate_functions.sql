@@ -128,9 +128,6 @@ SELECT STDDEV(x), STDDEV_POP(x), STDDEV_SAMP(x), VAR_SAMP(x) FROM UNNEST([1.0]) 
 --> f0_ FLOAT64 | f1_ FLOAT64 | f2_ FLOAT64 | f3_ FLOAT64
 --> NULL | 0.0 | NULL | NULL
 
-SELECT HLL_COUNT.INIT(n) FROM d.fruit;
---> error: Function not supported in Tule: HLL_COUNT.INIT; given: use APPROX_COUNT_DISTINCT. Next: see docs/bigquery-sql.md for the functions it has
-
 SELECT SAFE.SUM(n) FROM d.fruit;
 --> error: Function SUM does not support SAFE error mode at [1:13]
 

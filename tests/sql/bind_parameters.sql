@@ -68,7 +68,3 @@ SELECT ?, ?;
 -- parameters: [{"name": "x", "parameterType": {"type": "INT64"}, "parameterValue": {"value": "many"}}]
 SELECT @x;
 --> error: Invalid value for query parameter x: 'many' is not a valid INT64
-
--- parameters: [{"name": "x", "parameterType": {"type": "GEOGRAPHY"}, "parameterValue": {"value": "POINT(1 1)"}}]
-SELECT @x;
---> error: A query parameter of type GEOGRAPHY (x) is not executed by Tule

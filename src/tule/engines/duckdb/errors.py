@@ -37,6 +37,8 @@ _NOUNS: dict[str, str] = {
 _TABLE: tuple[tuple[str, Make], ...] = (
     # A failed condition of a column (see constraints.py) has its message at the end.
     (r"CHECK constraint failed.*\(Error: (?:[\w ]+ Error: )?tule: (?P<text>.+)\)\s*$", _invalid(r"\g<text>")),
+    (r"tule-missing: (?P<text>[^\n]+)",
+     lambda found: Unimplemented(found["text"], do="pip install 'tule[geography]'", reason="notImplemented")),
     # A failed check of a macro is a cast of its message that cannot be done.
     (r"tule: (?P<text>[^\n]+?)(?:' to (?:INT64|DOUBLE)[^\n]*)?(?:\n|$)",
      lambda found: InvalidArgument(found["text"], reason="invalidQuery")),

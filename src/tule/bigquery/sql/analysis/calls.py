@@ -188,6 +188,14 @@ def _arguments(call: Call, given: list[Any], aliases: bool) -> None:
             call.arguments.append(node)
             call.kinds.append((INTERVAL, True))
             continue
+        if isinstance(node, exp.Lambda):
+            element = call.kinds[0][0].element if call.kinds and call.kinds[0][0] is not None else None
+            names = dict(zip((each.name.lower() for each in node.expressions), (element, INT64), strict=False))
+            kind = call.walk.expr(node.this, Scope(call.scope, [], {}, names))
+            node.meta["tule_done"] = True
+            call.arguments.append(node)
+            call.kinds.append((kind, False))
+            continue
         if isinstance(node, exp.Star):
             call.arguments.append(node)
             call.kinds.append((None, False))
@@ -333,32 +341,24 @@ def _coerce(call: Call) -> None:
     from tule.bigquery.sql.analysis.expressions import coerced
 
     assert call.match is not None
+    _readable(call)
     for index, wanted in enumerate(call.match.arguments):
         given, _ = call.kinds[index]
         if wanted is None or isinstance(call.arguments[index], exp.Star | exp.Interval):
             continue
+        if given == BIGNUMERIC and wanted == FLOAT64 and _takes_decimals(call.function):
+            raise call.refuse(f"{call.function.name} on BIGNUMERIC", do="cast to NUMERIC or FLOAT64")
         if (
             given is not None
             and given.name in ("INT64", "NUMERIC")
             and wanted.name == "FLOAT64"
-    _readable(call)
             and not call.signature.engine.startswith("@")
         ):
             # The engine widens numbers itself, but constants print better with their type.
             pass
-        if given == BIGNUMERIC and wanted == FLOAT64 and _takes_decimals(call.function):
-            raise call.refuse(f"{call.function.name} on BIGNUMERIC", do="cast to NUMERIC or FLOAT64")
         call.arguments[index] = coerced(call.arguments[index], given, wanted)
 
 
-def _made(call: Call) -> Any:
-    from tule.bigquery.sql.functions.builders import BUILDERS
-
-    signature = call.signature
-    if call.function.role == "scalar" and (call.distinct or call.order or call.nulls or call.limit is not None):
-        raise call.wrong(f"Function {call.function.name} does not take DISTINCT, ORDER BY, LIMIT or IGNORE NULLS")
-    if signature.engine.startswith("@"):
-        made = BUILDERS[signature.engine[1:]](call)
 _ONLY_COUNTED = frozenset({"APPROX_COUNT_DISTINCT", "COUNT", "GROUPING", "MAX_BY", "MIN_BY", "TYPEOF"})
 _UNREADABLE = frozenset({"BIGNUMERIC", "RANGE"})
 
@@ -386,6 +386,14 @@ def _takes_decimals(function: Function) -> bool:
     return any(NUMERIC in (each.kind, each.kind.element) for form in function.signatures for each in form.arguments)
 
 
+def _made(call: Call) -> Any:
+    from tule.bigquery.sql.functions.builders import BUILDERS
+
+    signature = call.signature
+    if call.function.role == "scalar" and (call.distinct or call.order or call.nulls or call.limit is not None):
+        raise call.wrong(f"Function {call.function.name} does not take DISTINCT, ORDER BY, LIMIT or IGNORE NULLS")
+    if signature.engine.startswith("@"):
+        made = BUILDERS[signature.engine[1:]](call)
     elif call.function.role == "scalar":
         made = engine_call(signature.engine, *call.arguments)
     else:
@@ -496,14 +504,15 @@ def safe_call(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None
     return named_call(walk, inner, name, scope, aliases, safe=True)
 
 
-def attempt(made: Any, arguments: list[Any]) -> Any:
+def attempt(made: Any, arguments: list[Any], *, columns: bool = False) -> Any:
     """NULL where the engine's evaluation of ``made`` fails.
 
     Arguments are computed outside: their errors are errors. They are handed in through a list, which also keeps constants
-    from being computed (and failing) before there is anybody to catch it.
+    from being computed (and failing) before there is anybody to catch it. ``columns``: columns too, so that the engine
+    computes no part of ``made`` that it has twice before it.
     """
     outside = [each for each in arguments if isinstance(each, exp.Expression) and not isinstance(each, exp.Star)]
-    if all(_is_plain_column(each) for each in outside) and outside:
+    if not columns and all(_is_plain_column(each) for each in outside) and outside:
         return engine_call("try", made)
     fields = []
     for index, each in enumerate(outside):

@@ -61,6 +61,11 @@ def visit_cast(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | Non
         from tule.bigquery.sql.functions.formats import formatted_cast
 
         return formatted_cast(walk, node, to, scope, aliases)
+    if isinstance(node.this, exp.Parameter) and "GEOGRAPHY" in (to.name, to.element.name if to.element else ""):
+        from tule.bigquery.sql.functions.geographies import bound
+
+        replace(node, bound(node.this.copy(), to))
+        return to
     if isinstance(node.this, exp.Parameter):
         # A bound value has its type already.
         node.set("to", engine_type(to) or node.to)
@@ -103,7 +108,7 @@ def unsupported(kind: Kind | None) -> None:
     """Raises for a type that there is not."""
     if kind is None:
         return
-    if kind.name in ("BIGNUMERIC", "GEOGRAPHY", "RANGE") or kind.name.startswith(("RANGE", "OBJECT")):
+    if kind.name.startswith("OBJECT"):
         raise Unimplemented(
             f"Tule has no type {kind.name}", do="use NUMERIC, FLOAT64 or STRING", reason="notImplemented"
         )
@@ -143,23 +148,23 @@ def _cast(value: Any, given: Kind | None, to: Kind, node: Any) -> Any:
         from tule.bigquery.sql.analysis.expressions import struct_as
 
         return struct_as(value, given, _named(to))
-    if to.name in ("ARRAY", "STRUCT"):
-        target = engine_type(_named(to))
-        if target is None:
-            raise wrong(f"Invalid cast to {to}", node)
-        return _engine_cast(value, target)
     if (made := ranges.converted(value, given, to)) is not None:
         return made
     if to.name == "RANGE" and given is not None and given.name == "RANGE" and given != to:
         raise wrong(f"Invalid cast from {given} to {to}", node)
     if given != NULL and BIGNUMERIC in (given, to):
         return bignumerics.converted(value, given, to)
-    if given is None:
+    if to.name in ("ARRAY", "STRUCT"):
         if _made_anew(given, to):
             raise Unimplemented(
                 f"Tule does not cast {given} to {to}", do="cast each element: ARRAY(SELECT CAST(x AS ...) FROM UNNEST(...))",
                 reason="notImplemented", location="query",
             )  # fmt: skip
+        target = engine_type(_named(to))
+        if target is None:
+            raise wrong(f"Invalid cast to {to}", node)
+        return _engine_cast(value, target)
+    if given is None:
         return _unknown(value, to)
     if given == NULL or given.name == to.name:
         return _engine_cast(value, engine_type(to))
@@ -172,11 +177,6 @@ def _cast(value: Any, given: Kind | None, to: Kind, node: Any) -> Any:
     return _engine_cast(value, engine_type(to))
 
 
-def _named(kind: Kind) -> Kind:
-    if kind.name == "ARRAY" and kind.element is not None:
-        return Kind("ARRAY", _named(kind.element))
-    if kind.name == "STRUCT":
-        fields = ((name or f"_field_{i + 1}", k and _named(k)) for i, (name, k) in enumerate(kind.fields))
 def _made_anew(given: Kind | None, to: Kind) -> bool:
     """Whether elements would become of a type that the engine's own cast does not make, or be what it misreads."""
     a, b = given.element if given is not None else None, to.element
@@ -185,6 +185,11 @@ def _made_anew(given: Kind | None, to: Kind) -> bool:
     })
 
 
+def _named(kind: Kind) -> Kind:
+    if kind.name == "ARRAY" and kind.element is not None:
+        return Kind("ARRAY", _named(kind.element))
+    if kind.name == "STRUCT":
+        fields = ((name or f"_field_{i + 1}", k and _named(k)) for i, (name, k) in enumerate(kind.fields))
         return Kind("STRUCT", None, tuple(fields))
     return kind
 
@@ -214,6 +219,7 @@ _FROM_STRING = {
     "INTERVAL": "tule_interval_of_text",
 }
 _TO_STRING = {
+    "GEOGRAPHY": "tule_text_of_geography",
     "FLOAT64": "tule_text_of_double",
     "NUMERIC": "tule_text_of_numeric",
     "BYTES": "tule_text_of_bytes",
@@ -259,16 +265,16 @@ def _sized(made: Any, to: Kind, sizes: list[int], node: Any) -> Any:
         parameters = [exp.DataTypeParam(this=exp.Literal.number(each)) for each in (precision, scale)]
         narrow = exp.DataType(this=exp.DataType.Type.DECIMAL, expressions=parameters)
         return _engine_cast(_engine_cast(made, narrow), engine_type(to))
+    if to == BIGNUMERIC and len(sizes) <= 2:
+        precision, scale = sizes[0], sizes[1] if len(sizes) > 1 else 0
+        if not (0 <= scale <= 38 and max(1, scale) <= precision <= scale + 38):
+            raise wrong(f"BIGNUMERIC({precision}, {scale}) is not a type", node)
+        return _call("tule_bignumeric_sized", made, *map(exp.Literal.number, (precision, scale)))
     raise wrong(f"{to} must not have parameters", node)
 
 
 def _safe(made: Any, value: Any, constant: bool) -> Any:
     """NULL where the cast fails, but not where its argument does."""
     from tule.bigquery.sql.analysis.calls import attempt
-    if to == BIGNUMERIC and len(sizes) <= 2:
-        precision, scale = sizes[0], sizes[1] if len(sizes) > 1 else 0
-        if not (0 <= scale <= 38 and max(1, scale) <= precision <= scale + 38):
-            raise wrong(f"BIGNUMERIC({precision}, {scale}) is not a type", node)
-        return _call("tule_bignumeric_sized", made, *map(exp.Literal.number, (precision, scale)))
 
     return attempt(made, [value])

@@ -7,6 +7,7 @@ from typing import Any
 from sqlglot import exp
 
 from tule.bigquery.sql.analysis import writes
+from tule.bigquery.sql.analysis.ordering import groups, orders
 from tule.bigquery.sql.analysis.scopes import Columns, Scope, Source, unrecognized, wrong
 from tule.bigquery.sql.analysis.windows import random_windows, split
 from tule.bigquery.sql.context import Context
@@ -153,6 +154,8 @@ class Walk:
             self._window_parts(window, scope)
         if (distinct := node.args.get("distinct")) is not None and distinct.args.get("on") is not None:
             raise wrong("DISTINCT ON is not GoogleSQL")
+        for _, kind in (columns or ()) if distinct is not None else ():
+            groups(kind, node, "DISTINCT")
         self._order(node, scope)
         if random:
             split(node, scope)
@@ -172,14 +175,14 @@ class Walk:
 
     def _grouping(self, node: Any, scope: Scope) -> None:
         if not isinstance(node, exp.Literal):
-            self.expr(node, scope, aliases=True)
+            groups(self.expr(node, scope, aliases=True), node)
 
     def _order(self, node: Any, scope: Scope) -> None:
         if (order := node.args.get("order")) is not None:
             for each in list(order.expressions):
                 # A number is a position of the SELECT list.
                 if not isinstance(each.this, exp.Literal):
-                    self.expr(each.this, scope, aliases=True)
+                    orders(self.expr(each.this, scope, aliases=True), each)
         for key in ("limit", "offset"):
             clause = node.args.get(key)
             if clause is not None and not isinstance(clause.expression, exp.Literal):

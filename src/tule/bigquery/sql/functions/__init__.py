@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.functions import aggregates, dates, json, math, others, strings
+from tule.bigquery.sql.functions import aggregates, dates, geography, json, math, others, strings
 from tule.bigquery.sql.functions.signatures import Argument, Function, Match, Signature
 
 FUNCTIONS: dict[str, Function] = {
@@ -17,6 +17,7 @@ FUNCTIONS: dict[str, Function] = {
     **math.FUNCTIONS,
     **dates.FUNCTIONS,
     **json.FUNCTIONS,
+    **geography.FUNCTIONS,
     **others.FUNCTIONS,
 }
 

@@ -68,13 +68,31 @@ FUNCTIONS: dict[str, Function] = {
     **read(
         "Sketches (HLL_COUNT, KLL_QUANTILES)",
         """
-        - HLL_COUNT.EXTRACT HLL_COUNT.INIT HLL_COUNT.MERGE HLL_COUNT.MERGE_PARTIAL: use APPROX_COUNT_DISTINCT
-        - KLL_QUANTILES.EXTRACT_INT64 KLL_QUANTILES.EXTRACT_FLOAT64 KLL_QUANTILES.EXTRACT_POINT_INT64: use APPROX_QUANTILES
-        - KLL_QUANTILES.EXTRACT_POINT_FLOAT64 KLL_QUANTILES.INIT_INT64 KLL_QUANTILES.INIT_FLOAT64: use APPROX_QUANTILES
-        - KLL_QUANTILES.MERGE_INT64 KLL_QUANTILES.MERGE_FLOAT64 KLL_QUANTILES.MERGE_PARTIAL: use APPROX_QUANTILES
-        - KLL_QUANTILES.MERGE_POINT_INT64 KLL_QUANTILES.MERGE_POINT_FLOAT64: use APPROX_QUANTILES
+        HLL_COUNT.INIT(INT64, [CONST]) BYTES = @hll_init
+        HLL_COUNT.INIT(NUMERIC, [CONST]) BYTES = @hll_init
+        HLL_COUNT.INIT(STRING, [CONST]) BYTES = @hll_init
+        HLL_COUNT.INIT(BYTES, [CONST]) BYTES = @hll_init
+        HLL_COUNT.MERGE(BYTES) INT64 = @hll_merge
+        HLL_COUNT.MERGE_PARTIAL(BYTES) BYTES = @hll_merge_partial
+        KLL_QUANTILES.INIT_INT64(INT64, [INT64], [weight => INT64]) BYTES = @kll_init_int64
+        KLL_QUANTILES.INIT_FLOAT64(FLOAT64, [INT64], [weight => INT64]) BYTES = @kll_init_float64
+        KLL_QUANTILES.MERGE_INT64(BYTES, INT64) ARRAY<INT64> = @kll_merge_int64
+        KLL_QUANTILES.MERGE_FLOAT64(BYTES, INT64) ARRAY<FLOAT64> = @kll_merge_float64
+        KLL_QUANTILES.MERGE_PARTIAL(BYTES) BYTES = @kll_merge_partial
+        KLL_QUANTILES.MERGE_POINT_INT64(BYTES, FLOAT64) INT64 = @kll_merge_point_int64
+        KLL_QUANTILES.MERGE_POINT_FLOAT64(BYTES, FLOAT64) FLOAT64 = @kll_merge_point_float64
         """,
         role="aggregate",
+    ),
+    **read(
+        "Sketches (HLL_COUNT, KLL_QUANTILES)",
+        """
+        HLL_COUNT.EXTRACT(BYTES) INT64 = @hll_extract
+        KLL_QUANTILES.EXTRACT_INT64(BYTES, INT64) ARRAY<INT64> = @kll_extract_int64
+        KLL_QUANTILES.EXTRACT_FLOAT64(BYTES, INT64) ARRAY<FLOAT64> = @kll_extract_float64
+        KLL_QUANTILES.EXTRACT_POINT_INT64(BYTES, FLOAT64) INT64 = @kll_extract_point_int64
+        KLL_QUANTILES.EXTRACT_POINT_FLOAT64(BYTES, FLOAT64) FLOAT64 = @kll_extract_point_float64
+        """,
     ),
     **read(
         "Numbering functions",
@@ -105,7 +123,6 @@ FUNCTIONS: dict[str, Function] = {
         "Differentially private and other aggregates",
         """
         - AI.AGG: there is no language model in Tule
-        - ST_CENTROID_AGG ST_CLUSTERDBSCAN ST_EXTENT ST_UNION_AGG: there is no GEOGRAPHY type
         """,
         role="aggregate",
     ),

@@ -10,7 +10,17 @@ from sqlglot import exp
 
 from tule.bigquery.sql.analysis import bignumerics, floats
 from tule.bigquery.sql.analysis.calls import engine_call as call
-from tule.bigquery.sql.functions import decimals, intervals, jsons, ranges, texts, times
+from tule.bigquery.sql.functions import (
+    decimals,
+    geographies,
+    intervals,
+    jsons,
+    ranges,
+    searches,
+    sketches,
+    texts,
+    times,
+)
 from tule.bigquery.sql.kinds import BIGNUMERIC, BYTES, FLOAT64, INT64, NULL, NUMERIC, array, engine_type
 
 if TYPE_CHECKING:
@@ -384,7 +394,63 @@ def _regexp_instr(it: Call) -> Any:
     return call("tule_regexp_instr", it.argument(0), text(before), position)
 
 
+# -- errors and users
+
+
+def _attempted(it: Call) -> Any:
+    """The first argument in a list, or an empty list where its evaluation fails."""
+    from tule.bigquery.sql.analysis.calls import attempt
+
+    held = exp.Array(expressions=[it.argument(0)])
+    for each in list(held.find_all(exp.Anonymous)):
+        if each.name == "tule_error":
+            # The engine's error() counts as volatile, and TRY takes nothing volatile.
+            each.set("this", "tule_failure")
+    held.meta["tule_done"] = True
+    found = [each for each in held.find_all(exp.Column) if each.find_ancestor(exp.Lambda, exp.Query) is None]
+    return attempt(held, found or [each for each in held.find_all(exp.Literal) if _may_vary(each)], columns=True)
+
+
+_FORMATTED = frozenset({"strftime", "tule_parse", "tule_parse_zoned"})
+"""Calls of the engine of which only the first argument may be no constant."""
+
+
+def _may_vary(literal: Any) -> bool:
+    """Whether the engine takes another expression in a constant's place."""
+    node = literal
+    while (parent := node.parent) is not None:
+        if isinstance(parent, exp.Anonymous) and parent.name in _FORMATTED and node.index:
+            return False
+        node = parent
+    return True
+
+
+def _iferror(it: Call) -> Any:
+    tried = _attempted(it)
+    failed = exp.Is(this=tried, expression=exp.Null())
+    return exp.Paren(this=exp.Case(default=call("list_extract", tried.copy(), number(1))).when(failed, it.argument(1)))
+
+
+def _iserror(it: Call) -> Any:
+    return exp.Paren(this=exp.Is(this=_attempted(it), expression=exp.Null()))
+
+
+def _nulliferror(it: Call) -> Any:
+    return call("list_extract", _attempted(it), number(1))
+
+
+def _session_user(it: Call) -> Any:
+    context = it.walk.context
+    # The statement is another one for another user.
+    context.called.append((it.function.name,))
+    return text(context.user)
+
+
 BUILDERS: dict[str, Builder] = {
+    "iferror": _iferror,
+    "iserror": _iserror,
+    "nulliferror": _nulliferror,
+    "session_user": _session_user,
     "on_bytes": _on_bytes,
     "any_value": _any_value,
     "extreme": _extreme,
@@ -422,6 +488,9 @@ BUILDERS: dict[str, Builder] = {
     "regexp_extract_all": _regexp_extract_all,
     "regexp_instr": _regexp_instr,
     **texts.BUILDERS,
+    **sketches.BUILDERS,
+    **searches.BUILDERS,
+    **geographies.BUILDERS,
     **times.BUILDERS,
     **intervals.BUILDERS,
     **jsons.BUILDERS,

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from tule.bigquery.sql.functions.signatures import Function, read
 
-_GEOGRAPHY = """
-S2_CELLIDFROMPOINT S2_COVERINGCELLIDS ST_ANGLE ST_AREA ST_ASBINARY ST_ASGEOJSON ST_ASTEXT ST_AZIMUTH ST_BOUNDARY
-ST_BOUNDINGBOX ST_BUFFER ST_BUFFERWITHTOLERANCE ST_CENTROID ST_CLOSESTPOINT ST_CONTAINS ST_CONVEXHULL ST_COVEREDBY ST_COVERS
-ST_DIFFERENCE ST_DIMENSION ST_DISJOINT ST_DISTANCE ST_DUMP ST_DWITHIN ST_ENDPOINT ST_EQUALS ST_EXTERIORRING ST_GEOGFROM
-ST_GEOGFROMGEOJSON ST_GEOGFROMTEXT ST_GEOGFROMWKB ST_GEOGPOINT ST_GEOGPOINTFROMGEOHASH ST_GEOHASH ST_GEOMETRYTYPE
-ST_HAUSDORFFDISTANCE ST_HAUSDORFFDWITHIN ST_INTERIORRINGS ST_INTERSECTION ST_INTERSECTS ST_INTERSECTSBOX ST_ISCLOSED
-ST_ISCOLLECTION ST_ISEMPTY ST_ISRING ST_LENGTH ST_LINEINTERPOLATEPOINT ST_LINELOCATEPOINT ST_LINESUBSTRING ST_MAKELINE
-ST_MAKEPOLYGON ST_MAKEPOLYGONORIENTED ST_MAXDISTANCE ST_NPOINTS ST_NUMGEOMETRIES ST_NUMPOINTS ST_PERIMETER ST_POINTN
-ST_REGIONSTATS ST_SIMPLIFY ST_SNAPTOGRID ST_STARTPOINT ST_TOUCHES ST_UNION ST_WITHIN ST_X ST_Y
-""".replace("\n", " ")
-
 FUNCTIONS: dict[str, Function] = {
     **read(
         "Utility, debugging and security functions",
         """
         ERROR(STRING) NULL
+        IFERROR(T, T) T = @iferror
+        ISERROR(ANY) BOOL = @iserror
+        NULLIFERROR(T) T = @nulliferror
         GENERATE_UUID() STRING = tule_uuid
-        - SESSION_USER: a query does not know who asked
+        SESSION_USER() STRING = @session_user
         TYPEOF(ANY) STRING = @typeof
         """,
     ),
-    **read("Geography functions", f"- {_GEOGRAPHY}: there is no GEOGRAPHY type"),
     **read(
         "AEAD encryption functions",
         """
@@ -40,8 +31,10 @@ FUNCTIONS: dict[str, Function] = {
     **read(
         "Search, text analysis and vector functions",
         """
-        - BAG_OF_WORDS TEXT_ANALYZE TF_IDF: use ML.BAG_OF_WORDS, ML.TF_IDF and ML.NGRAMS
-        - SEARCH: there are no search indexes; use CONTAINS_SUBSTR
+        BAG_OF_WORDS(ARRAY<STRING>) ARRAY<STRUCT<term STRING, count INT64>>
+        SEARCH(ANY, STRING, [json_scope => STRING], [analyzer => STRING], [analyzer_options => STRING]) BOOL = @search
+        TEXT_ANALYZE(STRING, [analyzer => STRING], [analyzer_options => STRING]) ARRAY<STRING> = @text_analyze
+        - TF_IDF: use ML.TF_IDF
         """,
     ),
     **read(

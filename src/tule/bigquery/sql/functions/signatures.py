@@ -6,7 +6,8 @@
 
 The part after ``=`` is the engine's function; without it ``tule_<name>``, a macro of the engine. ``::`` after it casts the
 answer to the result type, ``@`` names a builder of syntax (``builders.py``). ``T`` is any one type, ``ANY`` any type,
-``PART`` a date part, ``CONST`` a constant, ``[x]`` may be missing, ``x...`` repeats, ``name => x`` may be given by name; after ``x...`` only so.
+``PART`` a date part, ``CONST`` a constant, ``[x]`` may be missing, ``x...`` repeats, ``name => x`` may be given by name;
+after ``x...`` only so.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -134,7 +135,7 @@ def _substr_bytes(it: Call) -> Any:
 
 # -- FORMAT
 
-_SPECIFIER = re.compile(r"%(?P<flags>[-+ #0']*)(?P<width>\d+|\*)?(?:\.(?P<precision>\d+|\*))?(?P<kind>[a-zA-Z%])")
+_SPECIFIER = re.compile(r"%(?P<flags>[-+ #0']*)(?P<width>\d+|\*)?(?P<dot>\.(?P<precision>\d+|\*)?)?(?P<kind>[a-zA-Z%])")
 
 
 def _format(it: Call) -> Any:
@@ -150,20 +151,58 @@ def _format(it: Call) -> Any:
         if found["kind"] == "%":
             parts.append(_text("%"))
             continue
-        if "*" in (found["width"], found["precision"]):
-            raise it.refuse("FORMAT with * for a width or precision")
-        if taken >= len(values):
+        wanted = 1 + (found["width"], found["precision"]).count("*")
+        if taken + wanted > len(values):
             raise it.wrong(
-                f"Too few arguments to FORMAT for pattern {pattern!r}; Expected {taken + 1}; Got {len(values)}"
+                f"Too few arguments to FORMAT for pattern {pattern!r}; Expected {taken + wanted}; Got {len(values)}"
             )
-        node, (kind, _) = values[taken]
-        taken += 1
-        parts.append(_formatted(it, node, kind, found))
+        sizes = [_size(it, *each) for each in values[taken : taken + wanted - 1]]
+        node, (kind, _) = values[taken + wanted - 1]
+        taken += wanted
+        parts.append(_formatted(it, node, kind, _Specifier.of(found, sizes)))
     if at < len(pattern):
         _literal_part(it, parts, pattern[at:])
     if taken < len(values):
         raise it.wrong(f"Too many arguments to FORMAT for pattern {pattern!r}; Expected {taken}; Got {len(values)}")
     return joined(parts) if parts else _text("")
+
+
+@dataclass(frozen=True)
+class _Specifier:
+    """``%-10.3f`` in pieces; a width or precision is a node of a number, None where there is none."""
+
+    letter: str
+    flags: str
+    width: Any
+    precision: Any
+
+    @classmethod
+    def of(cls, found: re.Match[str], sizes: list[Any]) -> _Specifier:
+        left = list(sizes)
+        width, precision = (
+            left.pop(0) if found[name] == "*" else exp.Literal.number(int(found[name])) if found[name] else None
+            for name in ("width", "precision")
+        )
+        if precision is None and found["dot"]:
+            precision = exp.Literal.number(0)
+        return cls(found["kind"], found["flags"], width, precision)
+
+    def pattern(self, *, width: bool = True) -> Any:
+        """As the engine's printf writes it, a constant where it can be one."""
+        pieces: list[Any] = ["%" + self.flags.replace("'", "")]
+        for sign, size in (("", self.width if width else None), (".", self.precision)):
+            if size is not None:
+                pieces += [sign, size]
+        pieces.append({"i": "d", "F": "f"}.get(self.letter, self.letter))
+        if all(isinstance(each, str | exp.Literal) for each in pieces):
+            return _text("".join(each if isinstance(each, str) else each.this for each in pieces))
+        return joined([_text(each) if isinstance(each, str) else _cast(each.copy(), STRING) for each in pieces])
+
+
+def _size(it: Call, node: Any, kind: tuple[Kind | None, bool]) -> Any:
+    if kind[0] not in (None, INT64, NULL):
+        raise it.wrong(f"Invalid type for argument in FORMAT; Expected INT64; Got {kind[0]}")
+    return node
 
 
 def _literal_part(it: Call, parts: list[Any], text: str) -> None:
@@ -173,52 +212,73 @@ def _literal_part(it: Call, parts: list[Any], text: str) -> None:
 
 
 _WANTED = {
-    "d": "INT64", "i": "INT64", "o": "INT64", "x": "INT64", "X": "INT64", "u": "INT64", "f": "FLOAT64", "F": "FLOAT64",
+    "d": "INT64", "i": "INT64", "u": "INT64", "o": "INT64", "x": "INT64", "X": "INT64", "f": "FLOAT64", "F": "FLOAT64",
     "e": "FLOAT64", "E": "FLOAT64", "g": "FLOAT64", "G": "FLOAT64", "s": "STRING",
 }  # fmt: skip
 
 
-def _formatted(it: Call, node: Any, kind: Kind | None, found: re.Match[str]) -> Any:
-    letter, flags = found["kind"], found["flags"]
+def _formatted(it: Call, node: Any, kind: Kind | None, given: _Specifier) -> Any:
+    letter = given.letter
     if letter in ("t", "T"):
-        value = printed(it, node, kind, quoted=letter == "T")
-        return _padded(value, flags, found["width"])
+        return _padded(printed(it, node, kind, quoted=letter == "T"), given)
+    if letter in ("p", "P"):
+        return _padded(_json(it, node, kind, pretty=letter == "P"), given)
     wanted = _WANTED.get(letter)
-    if wanted is None or letter == "u":
-        raise it.refuse(f"FORMAT with %{letter}")
+    if wanted is None:
+        raise it.wrong(f"Invalid format specifier in FORMAT string: %{letter}")
     if (
         kind is not None
         and kind not in (NULL, Kind(wanted))
-        and not (wanted == "FLOAT64" and kind.name in ("NUMERIC",))
+        and not (wanted == "FLOAT64" and kind.name in ("NUMERIC", "BIGNUMERIC"))
     ):
         raise it.wrong(f"Invalid type for argument in FORMAT; Expected {wanted}; Got {kind}")
     if letter == "s":
-        value = node if found["precision"] is None else call("left", node, exp.Literal.number(int(found["precision"])))
-        return _padded(value, flags, found["width"])
-    letter = {"i": "d", "F": "f"}.get(letter, letter)
-    precision = f".{found['precision']}" if found["precision"] is not None else ""
-    target = INT64 if wanted == "INT64" else FLOAT64
-    if "'" in flags:
-        sign = "+" if "+" in flags else " " if " " in flags else ""
-        pattern = "{:" + sign + "," + (precision or (".6" if wanted == "FLOAT64" else "")) + (
-            "f" if wanted == "FLOAT64" else ""
-        ) + "}"  # fmt: skip
-        return _padded(call("format", _text(pattern), _cast(node, target)), flags.replace("0", ""), found["width"])
-    pattern = f"%{flags}{found['width'] or ''}{precision}{letter}"
-    value = call("printf", _text(pattern), _cast(node, target))
-    if wanted == "FLOAT64":
-        # NaN and infinity are written as words.
-        infinite = exp.Not(this=call("isfinite", _cast(node.copy(), target)))
-        word = _padded(call("tule_text_of_double", _cast(node.copy(), target)), flags, found["width"])
-        value = exp.Paren(this=exp.Case(default=value).when(infinite, word))
-    return value
+        value = node if given.precision is None else call("left", node, given.precision)
+        return _padded(value, given)
+    if wanted == "INT64":
+        return _whole(node, given)
+    return _fractional(node, given)
 
 
-def _padded(value: Any, flags: str, width: str | None) -> Any:
-    if not width:
+def _json(it: Call, node: Any, kind: Kind | None, *, pretty: bool) -> Any:
+    from tule.bigquery.sql.functions.jsons import as_json
+
+    written = _cast(as_json(it, node, kind), STRING)
+    return call("tule_json_pretty", written) if pretty else written
+
+
+def _whole(node: Any, given: _Specifier) -> Any:
+    if given.letter == "u":
+        return _padded(call("printf", _text("%d"), call("tule_unsigned", _cast(node, INT64))), given)
+    if "'" in given.flags and given.letter in ("d", "i"):
+        sign = "+" if "+" in given.flags else " " if " " in given.flags else ""
+        return _padded(call("format", _text("{:" + sign + ",}"), _cast(node, INT64)), given)
+    plain = call("printf", given.pattern(), _cast(node, INT64))
+    if given.letter not in ("x", "X", "o"):
+        return plain
+    size = call("printf", given.pattern(width=False), call("abs", _cast(node.copy(), INT64)))
+    negative = exp.LT(this=_cast(node.copy(), INT64), expression=exp.Literal.number(0))
+    return exp.Paren(this=exp.Case(default=plain).when(negative, _padded(joined([_text("-"), size]), given)))
+
+
+def _fractional(node: Any, given: _Specifier) -> Any:
+    value: Any = call("printf", given.pattern(), _cast(node, FLOAT64))
+    if "'" in given.flags:
+        value = _padded(call("tule_thousands", call("printf", given.pattern(width=False), _cast(node, FLOAT64))), given)
+    # NaN and infinity are written as words.
+    infinite = exp.Not(this=call("isfinite", _cast(node.copy(), FLOAT64)))
+    word = _padded(call("tule_word_of_double", _cast(node.copy(), FLOAT64), _text(given.letter)), given)
+    return exp.Paren(this=exp.Case(default=value).when(infinite, word))
+
+
+def _padded(value: Any, given: _Specifier) -> Any:
+    """A text as wide as is wanted; a negative width is one on the left."""
+    if given.width is None:
         return value
-    name = "tule_pad_right" if "-" in flags else "tule_pad_left"
-    return call(name, value, exp.Literal.number(int(width)))
+    name = "tule_pad_right" if "-" in given.flags else "tule_pad_left"
+    if not isinstance(given.width, exp.Literal):
+        name = "tule_pad_right" if "-" in given.flags else "tule_pad"
+    return call(name, value, given.width)
 
 
 def printed(it: Call, node: Any, kind: Kind | None, *, quoted: bool) -> Any:
@@ -253,6 +313,8 @@ def _printed(it: Call, node: Any, kind: Kind, quoted: bool) -> Any:
             parts.append(call("coalesce", _printed(it, each, inner, True), _text("NULL")))
         whole = joined([*parts, _text(")")])
         return exp.Case(default=whole).when(exp.Is(this=node.copy(), expression=exp.Null()), exp.Null())
+    if kind.name == "BYTES":
+        return call("tule_quoted_bytes" if quoted else "tule_escaped_bytes", node)
     value = casts.to_string(node, kind)
     if kind == FLOAT64:
         value = call("tule_print_double", node)
@@ -262,8 +324,9 @@ def _printed(it: Call, node: Any, kind: Kind, quoted: bool) -> Any:
         return call("tule_quoted", node)
     if kind.name in _WORDS:
         return joined([_text(_WORDS[kind.name] + ' "'), value, _text('"')])
-    if kind.name == "BYTES":
-        return joined([_text('b"'), value, _text('"')])
+    if kind == FLOAT64:
+        word = joined([_text('CAST("'), call("lower", value), _text('" AS FLOAT64)')])
+        return exp.Paren(this=exp.Case(default=value.copy()).when(exp.Not(this=call("isfinite", node.copy())), word))
     if kind.name == "JSON":
         return joined([_text("JSON '"), value, _text("'")])
     return value

@@ -8,6 +8,9 @@ tule_check(bad, message) AS
 tule_error(message) AS
     CASE WHEN error('tule: ' || coalesce(message, 'NULL')) IS NULL THEN NULL END;
 
+tule_failure(message) AS
+    CASE WHEN tule_check(TRUE, coalesce(message, 'NULL')) THEN NULL END;
+
 tule_same(x) AS
     x;
 

@@ -1,4 +1,4 @@
-"""NET.HOST, NET.PUBLIC_SUFFIX and NET.REG_DOMAIN, with the list of https://publicsuffix.org, whose private part is left out."""
+"""NET.HOST, NET.PUBLIC_SUFFIX and NET.REG_DOMAIN, by the list of https://publicsuffix.org without its private part."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def _written(value: Any) -> str:
 
 
 def _change(text: str, verb: str, steps: str, value: str) -> str:
-    """JSON_SET, JSON_REMOVE, JSON_ARRAY_APPEND and JSON_ARRAY_INSERT at one path; ``_each`` takes the elements of a value."""
+    """JSON_SET, JSON_REMOVE, JSON_ARRAY_APPEND and JSON_ARRAY_INSERT at one path; ``_each`` takes a value's elements."""
     root, path, new = json.loads(text), json.loads(steps), json.loads(value)
     values = new if verb.endswith("_each") else [new]
     match verb.removesuffix("_each"):

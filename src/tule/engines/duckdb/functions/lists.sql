@@ -38,6 +38,14 @@ tule_array_to_string(a, separator, missing) AS
     separator), '') ELSE coalesce(array_to_string(list_transform(a, LAMBDA v: coalesce(v, missing)), separator),
     '') END;
 
+-- A bucket of HyperLogLog, by the first bits of a hash, and how many zeros follow, and one: bucket * 64 + run.
+tule_hll_code(s, bits) AS
+    CAST(md5_number_lower(s) >> CAST(64 - bits AS UBIGINT) AS BIGINT) * 64 + tule_hll_run((md5_number_lower(s) &
+    CAST((1::HUGEINT << CAST(64 - bits AS HUGEINT)) - 1 AS UBIGINT)), 64 - bits);
+
+tule_hll_run(low, size) AS
+    CASE WHEN low = 0 THEN size + 1 ELSE size - CAST(floor(log2(CAST(low AS DOUBLE))) AS BIGINT) END;
+
 -- TRUE where one is, else NULL where one is unknown.
 tule_any(a) AS
     CASE WHEN a IS NULL THEN NULL WHEN list_contains(a, TRUE) THEN TRUE WHEN list_count(a) < len(a) THEN NULL ELSE

@@ -24,16 +24,17 @@ def _each(function: Callable[[Any], Any]) -> Callable[[Sequence[Any]], list[Any]
     return lambda values: [None if each is None else function(each) for each in values]
 
 
+def _escaped(value: bytes) -> str:
+    """Bytes as %t prints them: what is no printable ASCII is escaped."""
+    return "".join(_ESCAPES.get(each) or (chr(each) if 32 <= each < 127 else f"\\x{each:02x}") for each in value)
+
+
 def _quoted(value: bytes) -> str:
     """A BYTES literal, as %T prints it."""
-    return (
-        'b"'
-        + "".join(_ESCAPES.get(each) or (chr(each) if 32 <= each < 127 else f"\\x{each:02x}") for each in value)
-        + '"'
-    )
+    return 'b"' + _escaped(value).replace('"', '\\"') + '"'
 
 
-_ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\", 10: "\\n", 13: "\\r", 9: "\\t"}
+_ESCAPES = {ord("\\"): "\\\\", 10: "\\n", 13: "\\r", 9: "\\t"}
 
 
 FUNCTIONS: tuple[Row, ...] = (
@@ -44,5 +45,6 @@ FUNCTIONS: tuple[Row, ...] = (
     ("tule_lower_bytes", bytes.lower, "BLOB", "BLOB"),
     ("tule_upper_bytes", bytes.upper, "BLOB", "BLOB"),
     ("tule_bit_count_bytes", lambda value: int.from_bytes(value).bit_count(), "BLOB", "BIGINT"),
+    ("tule_escaped_bytes", _escaped, "BLOB", "VARCHAR"),
     ("tule_quoted_bytes", _quoted, "BLOB", "VARCHAR"),
 )

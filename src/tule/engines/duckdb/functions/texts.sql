@@ -52,10 +52,27 @@ tule_rpad(s, n, pattern) AS
     THEN rpad(s, CAST(tule_larger(n, 0) AS INTEGER), CASE WHEN pattern = '' THEN ' ' ELSE pattern END) END;
 
 tule_pad_left(s, n) AS
-    CASE WHEN length(s) >= n THEN s ELSE lpad(s, n, ' ') END;
+    CASE WHEN length(s) >= n THEN s ELSE lpad(s, CAST(n AS INTEGER), ' ') END;
+
+tule_pad(s, n) AS
+    CASE WHEN n < 0 THEN tule_pad_right(s, -n) ELSE tule_pad_left(s, n) END;
+
+tule_unsigned(n) AS
+    CASE WHEN tule_check(n < 0, 'FORMAT: %u takes no negative number: ' || n::VARCHAR) THEN n END;
+
+tule_thousands(s) AS
+    regexp_extract(s, '^[^0-9]*') || format('{:,}', CAST(regexp_extract(s, '[0-9]+') AS HUGEINT)) || regexp_extract(s,
+    '^[^0-9]*[0-9]+(.*)$', 1);
+
+-- What is no number, as the letter of a format has it: nan, or NAN for a capital.
+tule_word_of_double(x, letter) AS
+    CASE WHEN letter = upper(letter) THEN upper(tule_short_word(x)) ELSE tule_short_word(x) END;
+
+tule_short_word(x) AS
+    CASE WHEN isnan(x) THEN 'nan' WHEN x > 0 THEN 'inf' ELSE '-inf' END;
 
 tule_pad_right(s, n) AS
-    CASE WHEN length(s) >= n THEN s ELSE rpad(s, n, ' ') END;
+    CASE WHEN length(s) >= n THEN s ELSE rpad(s, CAST(n AS INTEGER), ' ') END;
 
 -- Positions count from 1; 0 is 1 too, negative ones count from the end and stop at the beginning.
 tule_from(n, position) AS

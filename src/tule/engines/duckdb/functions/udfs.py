@@ -53,6 +53,11 @@ def columns(function: Callable[..., Any], kind: pa.DataType, count: int) -> Call
     return _of(count, column)
 
 
+def arrays(function: Callable[..., Any], kind: pa.DataType, count: int) -> Callable[..., pa.Array]:
+    """A column function of one that takes Arrow columns."""
+    return _of(count, function)
+
+
 def _of(count: int, column: Callable[[Sequence[Any]], pa.Array]) -> Callable[..., pa.Array]:
     """The engine reads the number of parameters off the function."""
     wrappers: dict[int, Callable[..., pa.Array]] = {
@@ -154,10 +159,20 @@ Row = tuple[str, Callable[..., Any], str, str]
 
 def register(connection: Any) -> None:
     """Make the functions known to a DuckDB instance."""
-    from tule.engines.duckdb.functions import domains, formats, jsons, octets
+    from tule.engines.duckdb import geography
+    from tule.engines.duckdb.functions import domains, formats, jsons, octets, searches, sketches
 
-    by_row = (*FUNCTIONS, *octets.FUNCTIONS, *domains.FUNCTIONS, *formats.FUNCTIONS, *jsons.FUNCTIONS)
-    for made, entries in ((rows, by_row), (columns, ())):
+    by_row = (
+        *FUNCTIONS,
+        *octets.FUNCTIONS,
+        *domains.FUNCTIONS,
+        *formats.FUNCTIONS,
+        *jsons.FUNCTIONS,
+        *sketches.FUNCTIONS,
+        *searches.FUNCTIONS,
+        *geography.ROWS,
+    )
+    for made, entries in ((rows, by_row), (columns, geography.COLUMNS), (arrays, sketches.ARRAYS)):
         for name, function, takes, gives in entries:
             given = takes.split(", ")
             connection.create_function(
