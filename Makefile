@@ -66,7 +66,7 @@ bench: $(STAMP)  ## all benchmarks; one table: what, Tule, reference, ratio
 
 constraints: $(STAMP)  ## renew constraints.txt from what is installed
 	{ echo '# One known-good set of versions: what `make setup` installs and CI tests. Renew with `make constraints`.'; \
-	  $(BIN)/python -m pip freeze --exclude-editable | grep -vE '^(pip|setuptools)=='; } > constraints.txt
+	  $(BIN)/python -m pip freeze --exclude-editable | grep -vE '^(pip|setuptools)==' | sed 's/+cpu$$//'; } > constraints.txt
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) $(CLIENTS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -33,6 +33,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "learn/models": {"numpy", "pyarrow", "threadpoolctl", "scipy"},
     "learn/models/trees": {"numpy", "pyarrow", "threadpoolctl", "xgboost"},
     "learn/models/trees.py": {"numpy", "pyarrow", "threadpoolctl", "xgboost"},
+    "learn/neural": {"numpy", "torch"},
     "learn/forecast": {"numpy", "scipy", "orjson", "holidays"},
     "learn/explain": {"numpy", "pyarrow", "xgboost"},
     "learn/runtime": {"numpy", "pyarrow", "orjson", "xgboost", "sklearn", "onnxruntime"},

@@ -287,7 +287,7 @@ def test_arguments_may_be_query_parameters(models: Models) -> None:
         ("ML.EXPLAIN_PREDICT(MODEL d.clusters, TABLE "
             "d.birds)", "ML.EXPLAIN_PREDICT is not supported for model type KMEANS"),
         ("ML.EXPLAIN_PREDICT(MODEL d.mass, TABLE d.birds, STRUCT(TRUE AS "
-            "approx_feature_contrib))", "does not approximate attributions"),
+            "approx_feature_contrib))", "does not approximate the attributions of trees"),
         ("ML.GLOBAL_EXPLAIN(MODEL d.trees)", "needs a model trained with ENABLE_GLOBAL_EXPLAIN = TRUE"),
         ("ML.ADVANCED_WEIGHTS(MODEL d.mass)", "needs a model trained with CALCULATE_P_VALUES = TRUE"),
         ("ML.EVALUATE(MODEL d.mass, STRUCT(0.3 AS "

@@ -53,6 +53,8 @@ _INT64 = frozenset(
         "min_tree_child_weight",
         "num_principal_components",
         "num_factors",
+        "batch_size",
+        "integrated_gradients_num_steps",
         "horizon",
         "auto_arima_max_order",
         "auto_arima_min_order",
@@ -99,6 +101,8 @@ def training_options(options: ModelOptions, effective: Mapping[str, Any]) -> dic
             value = str(int(value))
         elif key == "non_seasonal_order":
             value = {name: str(each) for name, each in zip("pdq", value, strict=True)}
+        elif key == "hidden_units":
+            value = [str(each) for each in value]
         if key == "rating_col":
             value = [value]
         body[_TRAINING_OPTION.get(key, _camel(key))] = value
@@ -231,6 +235,14 @@ _METRICS: dict[str, tuple[str, dict[str, str]]] = {
     "reduction": (
         "dimensionalityReductionMetrics",
         {"totalExplainedVarianceRatio": "total_explained_variance_ratio"},
+    ),
+    "reconstruction": (
+        "regressionMetrics",
+        {
+            "meanAbsoluteError": "mean_absolute_error",
+            "meanSquaredError": "mean_squared_error",
+            "meanSquaredLogError": "mean_squared_log_error",
+        },
     ),
     "ranking": (
         "rankingMetrics",

@@ -231,6 +231,11 @@ def learn_options(options: ModelOptions, columns: Mapping[str, list[str]] | None
     }
     if found.get("class_weights"):
         found["class_weights"] = dict(found["class_weights"])
+    for key in ("optimizer", "learn_rate"):
+        if isinstance(parts := found.get(key), dict):
+            # A wide and deep network has two.
+            del found[key]
+            found |= {key if part == "dnn" else f"linear_{key}": value for part, value in parts.items()}
     for key, names in (columns or {}).items():
         if key in known:
             found[key] = names if isinstance(options[key], list) else names[0]

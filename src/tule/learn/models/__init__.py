@@ -4,7 +4,8 @@
     answers = model.predict(table)
 
 Names in the table: linear_regression, logistic_regression, boosted_tree_regressor, boosted_tree_classifier,
-random_forest_regressor, random_forest_classifier, kmeans, pca, matrix_factorization, arima_plus, arima_plus_xreg,
+random_forest_regressor, random_forest_classifier, dnn_regressor, dnn_classifier, dnn_linear_combined_regressor,
+dnn_linear_combined_classifier, autoencoder, kmeans, pca, matrix_factorization, arima_plus, arima_plus_xreg,
 transform_only.
 """
 
@@ -31,6 +32,20 @@ from tule.learn.models.glm import LinearModel, LogisticModel
 from tule.learn.models.kmeans import KMeansModel, KMeansOptions, fit_kmeans
 from tule.learn.models.linear import LinearOptions, fit_linear
 from tule.learn.models.logistic import LogisticOptions, fit_logistic
+from tule.learn.models.neural import (
+    AutoencoderModel,
+    AutoencoderOptions,
+    DnnClassifier,
+    DnnClassifierOptions,
+    DnnOptions,
+    DnnRegressor,
+    WideClassifier,
+    WideClassifierOptions,
+    WideOptions,
+    WideRegressor,
+    fit_autoencoder,
+    fit_dnn,
+)
 from tule.learn.models.pca import PcaModel, PcaOptions, fit_pca
 from tule.learn.models.transform_only import TransformOnlyModel, TransformOnlyOptions, fit_transform_only
 from tule.learn.models.trees import (
@@ -63,6 +78,11 @@ FAMILIES: dict[str, Family] = {
             fit_trees,
             weighted=True,
         ),
+        Family("dnn_regressor", "regression", DnnOptions, DnnRegressor, fit_dnn),
+        Family("dnn_classifier", "classification", DnnClassifierOptions, DnnClassifier, fit_dnn),
+        Family("dnn_linear_combined_regressor", "regression", WideOptions, WideRegressor, fit_dnn),
+        Family("dnn_linear_combined_classifier", "classification", WideClassifierOptions, WideClassifier, fit_dnn),
+        Family("autoencoder", "reduction", AutoencoderOptions, AutoencoderModel, fit_autoencoder),
         Family("kmeans", "clustering", KMeansOptions, KMeansModel, fit_kmeans),
         Family("pca", "reduction", PcaOptions, PcaModel, fit_pca),
         Family("matrix_factorization", "recommendation", FactorizationOptions, FactorizationModel, fit_factorization),

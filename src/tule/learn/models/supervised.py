@@ -23,7 +23,9 @@ class Explained:
     shares: np.ndarray
     baseline: np.ndarray
     totals: np.ndarray
-    """baseline + the row's shares"""
+    """The predicted values that the shares explain: baseline + the row's shares, but for the error."""
+    error: np.ndarray | None = None
+    """What the shares miss, as a part of what they explain; None for exact ones."""
 
 
 class Supervised(Model):
@@ -55,7 +57,7 @@ class Supervised(Model):
                 "attributions": pa.FixedSizeListArray.from_arrays(flat, len(self.features)),
                 "baseline": pa.array(found.baseline),
                 "prediction_value": pa.array(found.totals),
-                "approximation_error": pa.array(np.zeros(len(found.values))),
+                "approximation_error": pa.array(np.zeros(len(found.values)) if found.error is None else found.error),
             }
             parts.append(pa.record_batch(columns))
         first = [pa.field("prediction", pa.float64())]

@@ -16,6 +16,7 @@ from tule.learn.models.base import Model
 from tule.learn.models.factorization import FactorizationModel
 from tule.learn.models.glm import GeneralizedLinearModel
 from tule.learn.models.kmeans import KMeansModel, exact_distances
+from tule.learn.models.neural import AutoencoderModel, NeuralModel
 from tule.learn.models.pca import PcaModel
 from tule.learn.models.supervised import Supervised
 from tule.learn.models.timeseries import TimeSeriesModel
@@ -102,8 +103,15 @@ def _compile(model: Model) -> Callable[[Block], list[dict[str, Any]]]:
             return lambda block: _numbers(predict(matrix(block)).astype(np.float64), label)
         several = _several(model.classes, label)
         return lambda block: several(class_probabilities(predict(matrix(block))))
+    if isinstance(model, NeuralModel):
+        if model.classes is None:
+            return lambda block: _numbers(model.values(block), label)
+        several = _several(model.classes, label)
+        return lambda block: several(model.probabilities(block))
     if isinstance(model, PcaModel):
         return _components(model)
+    if isinstance(model, AutoencoderModel):
+        return lambda block: [{"latent_cols": row} for row in model.latent_block(block).tolist()]
     assert isinstance(model, KMeansModel)
     return _clusters(model)
 

@@ -114,6 +114,21 @@ class Block:
                 part[column] = np.bincount(item.indices, weights=entries, minlength=last - first)
         return answer
 
+    def dense_rows(self, places: np.ndarray) -> np.ndarray:
+        """(m, D) float32: the encoded columns of some rows, written out."""
+        layout = self.layout
+        answer = np.zeros((len(places), layout.width), np.float32)
+        answer[:, : layout.dense] = self.dense[places]
+        for code, (first, _) in zip(self.codes, layout.code_ranges(), strict=True):
+            own = code[places]
+            known = np.flatnonzero(own >= 0)
+            answer[known, first + own[known]] = 1.0
+        for item, (first, _) in zip(self.ragged, layout.ragged_ranges(), strict=True):
+            for row, place in enumerate(places):
+                span = slice(item.starts[place], item.starts[place + 1])
+                np.add.at(answer[row], first + item.indices[span], item.values[span])
+        return answer
+
     def group_sums(self, groups: np.ndarray, count: int) -> np.ndarray:
         """(count, D) sums of the rows of each group; ``groups`` (n,) holds numbers below ``count``."""
         layout = self.layout

@@ -16,6 +16,7 @@ from tule.bigquery.ml.functions import (
     predict,
     principal_components,
     recommend,
+    reconstruction_loss,
     roc_curve,
     training_info,
     transform,
@@ -50,6 +51,7 @@ _FORMS: tuple[Function, ...] = tuple(
         detect_anomalies,
         principal_components,
         recommend,
+        reconstruction_loss,
         forecast,
         transform,
     )
@@ -62,7 +64,6 @@ FUNCTIONS: dict[str, tuple[Function, ...]] = {
 
 # Table functions of the reference that this Tule does not do: refused by name.
 REFUSED = (
-    "RECONSTRUCTION_LOSS",
     "TRIAL_INFO",
     "GET_INSIGHTS",
     "DESCRIBE_DATA",

@@ -20,15 +20,17 @@ from tule.bigquery.ml.functions.function import (
     Trained,
     flat,
 )
-from tule.bigquery.ml.options.model_types import FORECASTING, KMEANS, PCA
+from tule.bigquery.ml.options.model_types import AUTOENCODER, FORECASTING, KMEANS, PCA
 
+_REBUILT = [pa.field("is_anomaly", pa.bool_()), pa.field("mean_squared_error", pa.float64())]
 _FIELDS = {
     KMEANS: [
         pa.field("is_anomaly", pa.bool_()),
         pa.field("normalized_distance", pa.float64()),
         pa.field("CENTROID_ID", pa.int64()),
     ],
-    PCA: [pa.field("is_anomaly", pa.bool_()), pa.field("mean_squared_error", pa.float64())],
+    PCA: _REBUILT,
+    AUTOENCODER: _REBUILT,
 }
 
 

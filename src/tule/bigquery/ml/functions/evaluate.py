@@ -7,11 +7,12 @@ import pyarrow as pa
 from tule.bigquery.ml.functions.forecast import given, time_series
 from tule.bigquery.ml.functions.function import Answer, Argument, Call, TableFunction, Trained
 from tule.bigquery.ml.options import ModelOptions
-from tule.bigquery.ml.options.model_types import CLASSIFIERS, FORECASTING, LEARNED
+from tule.bigquery.ml.options.model_types import AUTOENCODER, CLASSIFIERS, FORECASTING, LEARNED
 
 _METRICS = {
     "clustering": ("davies_bouldin_index", "mean_squared_distance"),
     "reduction": ("total_explained_variance_ratio",),
+    "reconstruction": ("mean_absolute_error", "mean_squared_error", "mean_squared_log_error"),
     "classification": ("precision", "recall", "accuracy", "f1_score", "log_loss", "roc_auc"),
     "regression": (
         "mean_absolute_error",
@@ -31,9 +32,11 @@ _METRICS = {
 
 
 def measured(options: ModelOptions) -> str:
-    """What kind of metrics a model has: its task, a recommendation being measured as a regression or as a ranking."""
+    """What kind of metrics a model has: its task, a recommendation being a regression or a ranking."""
     if options.type.task == "recommendation":
         return "ranking" if options["feedback_type"] == "IMPLICIT" else "regression"
+    if options.model_type == AUTOENCODER:
+        return "reconstruction"
     return options.type.task
 
 

@@ -1,4 +1,5 @@
-"""ML.EXPLAIN_PREDICT: each prediction with the features that moved it most. Exact Shapley values, no approximation."""
+"""ML.EXPLAIN_PREDICT: each prediction with the features that moved it most: exact Shapley values, of networks integrated
+gradients."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.function import THRESHOLD, Argument, Call, RowFunction, flat
-from tule.bigquery.ml.options.model_types import CLASSIFIERS, SUPERVISED
+from tule.bigquery.ml.options.model_types import CLASSIFIERS, DNN, SUPERVISED
 from tule.kernel.errors import Unimplemented
 
 _ATTRIBUTIONS = pa.list_(pa.struct([("feature", pa.string()), ("attribution", pa.float64())]))
@@ -37,7 +38,7 @@ def _classifies(call: Call) -> bool:
 def fields(call: Call) -> list[pa.Field]:
     if call.arguments["approx_feature_contrib"]:
         raise Unimplemented(
-            "Tule does not approximate attributions: its values are exact",
+            "Tule does not approximate the attributions of trees: its values are exact",
             do="leave approx_feature_contrib out",
             reason="notImplemented",
         )
@@ -57,6 +58,8 @@ def fields(call: Call) -> list[pa.Field]:
 
 def columns(call: Call, features: pa.RecordBatch) -> list[Any]:
     model, arguments = call.trained.model, call.arguments
+    if steps := arguments["integrated_gradients_num_steps"]:
+        model = model.in_steps(steps)  # type: ignore[attr-defined]
     explained = model.explain(features, threshold=arguments["threshold"])
     first = ["label", "probability"] if _classifies(call) else ["prediction"]
     top = _top(flat(explained.column("attributions")), model.features, arguments["top_k_features"])
@@ -77,6 +80,7 @@ FORMS = (
             "top_k_features": Argument(5, int, 1),
             "threshold": THRESHOLD,
             "approx_feature_contrib": Argument(False, bool),
+            "integrated_gradients_num_steps": Argument(None, int, 1, 1000, types=DNN),
         },
         fields=fields,
         columns=columns,

@@ -17,7 +17,7 @@ def prediction_fields(trained: Trained) -> list[pa.Field]:
     """The columns that ML.PREDICT puts before the input's."""
     if trained.options.model_type == KMEANS:
         return [pa.field("CENTROID_ID", pa.int64()), pa.field("NEAREST_CENTROIDS_DISTANCE", _CENTROID_DISTANCES)]
-    if trained.options.model_type == PCA:
+    if trained.options.type.task == "reduction":
         return [pa.field(each.name, pa.float64()) for each in trained.model.signature.outputs]
     name = f"predicted_{trained.label}"
     if trained.options.model_type not in CLASSIFIERS:
@@ -37,7 +37,7 @@ def prediction_columns(trained: Trained, features: pa.RecordBatch, threshold: fl
         pairs = pa.StructArray.from_arrays(nearest.flatten().flatten(), names=["CENTROID_ID", "DISTANCE"])
         offsets = pa.array(np.arange(len(nearest) + 1, dtype=np.int32) * (len(pairs) // max(1, len(nearest))))
         return [flat(answer.column("centroid_id")), pa.ListArray.from_arrays(offsets, pairs)]
-    if trained.options.model_type == PCA:
+    if trained.options.type.task == "reduction":
         return [flat(answer.column(each.name)) for each in trained.model.signature.outputs]
     if trained.options.model_type not in CLASSIFIERS:
         return [flat(answer.column("prediction"))]

@@ -18,6 +18,8 @@ class ModelType:
 LINEAR, LOGISTIC, KMEANS, PCA = "LINEAR_REG", "LOGISTIC_REG", "KMEANS", "PCA"
 TREE_REGRESSOR, TREE_CLASSIFIER = "BOOSTED_TREE_REGRESSOR", "BOOSTED_TREE_CLASSIFIER"
 FOREST_REGRESSOR, FOREST_CLASSIFIER = "RANDOM_FOREST_REGRESSOR", "RANDOM_FOREST_CLASSIFIER"
+DNN_REGRESSOR, DNN_CLASSIFIER, AUTOENCODER = "DNN_REGRESSOR", "DNN_CLASSIFIER", "AUTOENCODER"
+WIDE_REGRESSOR, WIDE_CLASSIFIER = "DNN_LINEAR_COMBINED_REGRESSOR", "DNN_LINEAR_COMBINED_CLASSIFIER"
 FACTORIZATION, ARIMA, ARIMA_XREG = "MATRIX_FACTORIZATION", "ARIMA_PLUS", "ARIMA_PLUS_XREG"
 TRANSFORM_ONLY = "TRANSFORM_ONLY"
 
@@ -30,6 +32,11 @@ TYPES: dict[str, ModelType] = {
         ModelType(TREE_CLASSIFIER, TREE_CLASSIFIER, "boosted_tree_classifier", "classification"),
         ModelType(FOREST_REGRESSOR, FOREST_REGRESSOR, "random_forest_regressor", "regression"),
         ModelType(FOREST_CLASSIFIER, FOREST_CLASSIFIER, "random_forest_classifier", "classification"),
+        ModelType(DNN_REGRESSOR, DNN_REGRESSOR, "dnn_regressor", "regression"),
+        ModelType(DNN_CLASSIFIER, DNN_CLASSIFIER, "dnn_classifier", "classification"),
+        ModelType(WIDE_REGRESSOR, WIDE_REGRESSOR, "dnn_linear_combined_regressor", "regression"),
+        ModelType(WIDE_CLASSIFIER, WIDE_CLASSIFIER, "dnn_linear_combined_classifier", "classification"),
+        ModelType(AUTOENCODER, AUTOENCODER, "autoencoder", "reduction"),
         ModelType(KMEANS, KMEANS, "kmeans", "clustering"),
         ModelType(PCA, PCA, "pca", "reduction"),
         ModelType(FACTORIZATION, FACTORIZATION, "matrix_factorization", "recommendation"),
@@ -54,6 +61,9 @@ GLM = frozenset({LINEAR, LOGISTIC})
 BOOSTED = frozenset({TREE_REGRESSOR, TREE_CLASSIFIER})
 FORESTS = frozenset({FOREST_REGRESSOR, FOREST_CLASSIFIER})
 TREES = BOOSTED | FORESTS
+WIDE = frozenset({WIDE_REGRESSOR, WIDE_CLASSIFIER})
+DNN = WIDE | {DNN_REGRESSOR, DNN_CLASSIFIER}
+NEURAL = DNN | {AUTOENCODER}
 TRANSFORMED = ALL - FORECASTING
 """Those that take a TRANSFORM clause."""
 LEARNED = ALL - {TRANSFORM_ONLY}
@@ -62,13 +72,8 @@ SPLIT = SUPERVISED | {FACTORIZATION}
 
 # Model types of the reference that this Tule does not train.
 REFUSED_TYPES = (
-    "DNN_REGRESSOR",
-    "DNN_CLASSIFIER",
-    "DNN_LINEAR_COMBINED_REGRESSOR",
-    "DNN_LINEAR_COMBINED_CLASSIFIER",
     "AUTOML_REGRESSOR",
     "AUTOML_CLASSIFIER",
-    "AUTOENCODER",
     "TENSORFLOW",
     "TENSORFLOW_LITE",
     "ONNX",

@@ -29,6 +29,9 @@ class Option:
         return self.name.lower()
 
 
+PARTS = ("dnn", "linear")
+
+
 def _wrong(option: Option, must: str, given: Any) -> InvalidArgument:
     return InvalidArgument(f"Option {option.name} must be {must}", given=repr(given), reason="invalidQuery")
 
@@ -112,6 +115,27 @@ def text_or_texts(option: Option, value: Any) -> list[str]:
 def choices(option: Option, value: Any) -> list[str]:
     """One word of an enumeration or an array of them."""
     return [choice(option, each) for each in texts(option, value)]
+
+
+def _by_part(read: Callable[[Option, Any], Any], option: Option, value: Any) -> dict[str, Any]:
+    """One value for both parts of a wide and deep network, or STRUCTs that name the part: dnn, linear."""
+    if not isinstance(value, list):
+        return dict.fromkeys(PARTS, read(option, value))
+    found: dict[str, Any] = {}
+    for each in value:
+        pair = tuple(each.values()) if isinstance(each, dict) else each
+        if not isinstance(pair, tuple) or len(pair) != 2 or str(pair[0]).lower() not in PARTS:
+            raise _wrong(option, "one value, or STRUCT('dnn', value) and STRUCT('linear', value)", value)
+        found[str(pair[0]).lower()] = read(option, pair[1])
+    return found
+
+
+def choice_by_part(option: Option, value: Any) -> dict[str, str]:
+    return _by_part(choice, option, value)
+
+
+def number_by_part(option: Option, value: Any) -> dict[str, float]:
+    return _by_part(number, option, value)
 
 
 def whole_numbers(option: Option, value: Any) -> list[int]:

@@ -77,6 +77,11 @@ def _registry(options: ModelOptions) -> None:
         raise _refuse(f"{', '.join(sorted(names))} needs MODEL_REGISTRY = 'VERTEX_AI'", "set it")
 
 
+def _steps_need_explanations(options: ModelOptions) -> None:
+    if options.get("integrated_gradients_num_steps") and not options["enable_global_explain"]:
+        raise _refuse("INTEGRATED_GRADIENTS_NUM_STEPS needs ENABLE_GLOBAL_EXPLAIN = TRUE", "set it")
+
+
 def _transform_is_not_registered(options: ModelOptions) -> None:
     if options.model_type == TRANSFORM_ONLY and options.get("model_registry"):
         raise _refuse("MODEL_REGISTRY is not supported for model type TRANSFORM_ONLY", "leave it out")
@@ -91,5 +96,6 @@ CONTRADICTIONS: tuple[Callable[[ModelOptions], None], ...] = (
     _p_values,
     _dart_only,
     _registry,
+    _steps_need_explanations,
     _transform_is_not_registered,
 )

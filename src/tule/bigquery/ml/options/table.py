@@ -10,23 +10,30 @@ from tule.bigquery.ml.options.model_types import (
     ALL,
     ARIMA,
     ARIMA_XREG,
+    AUTOENCODER,
     BOOSTED,
     CLASSIFIERS,
+    DNN,
     FACTORIZATION,
     FORECASTING,
     FORESTS,
     GLM,
     KMEANS,
+    NEURAL,
     PCA,
     SPLIT,
     SUPERVISED,
     TREES,
+    WIDE,
 )
 from tule.bigquery.ml.options.option import Option
 
 _CLUSTERS, _COMPONENTS, _RATINGS = frozenset({KMEANS}), frozenset({PCA}), frozenset({FACTORIZATION})
 _PLAIN, _REGRESSED = frozenset({ARIMA}), frozenset({ARIMA_XREG})
-_ITERATIVE = SUPERVISED | _CLUSTERS | _RATINGS
+_CODES = frozenset({AUTOENCODER})
+_ITERATIVE = SUPERVISED | _CLUSTERS | _RATINGS | _CODES
+_OPTIMIZERS = ("ADAM", "ADAGRAD", "FTRL", "RMSPROP", "SGD")
+_ACTIVATIONS = ("RELU", "RELU6", "CRELU", "ELU", "SELU", "SIGMOID", "TANH")
 
 OPTIONS: tuple[Option, ...] = (
     Option("INPUT_LABEL_COLS", read.label, SUPERVISED, ["label"], "the label column"),
@@ -52,10 +59,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("EARLY_STOP", read.boolean, _ITERATIVE, True, "stop at the first iteration that improves too little"),
     Option("MIN_REL_PROGRESS", read.number, _ITERATIVE, 0.01, "the least relative improvement that goes on", low=0),
     Option("L1_REG", read.number, SUPERVISED, 0.0, "L1 regularisation", low=0),
-    Option("L2_REG", read.number, GLM | _REGRESSED, 0.0, "L2 regularisation", low=0),
+    Option("L2_REG", read.number, GLM | DNN | _REGRESSED, 0.0, "L2 regularisation", low=0),
     Option("L2_REG", read.number, TREES, 1.0, "L2 regularisation of leaf weights", low=0),
     Option("L2_REG", read.number, _RATINGS, 1.0, "L2 regularisation of factors", low=0),
-    Option("WARM_START", read.boolean, GLM | _CLUSTERS, False, "go on from the model of this name"),
+    Option("WARM_START", read.boolean, GLM | _CLUSTERS | NEURAL, False, "go on from the model of this name"),
     Option("AUTO_CLASS_WEIGHTS", read.boolean, CLASSIFIERS, False, "weight = rows / (rows of the class x classes)"),
     Option("CLASS_WEIGHTS", read.class_weights, CLASSIFIERS, None, "a weight for every class"),
     Option("INSTANCE_WEIGHT_COL", read.text, TREES, None, "a column with row weights; never a feature"),
@@ -89,6 +96,62 @@ OPTIONS: tuple[Option, ...] = (
         "LEARN_RATE", read.number, GLM, 0.1, "step size with LEARN_RATE_STRATEGY = 'CONSTANT'", low=0, open_low=True
     ),
     Option("LEARN_RATE", read.number, BOOSTED, 0.3, "shrinkage of each round", low=0, high=1),
+    Option("LEARN_RATE", read.number, NEURAL - WIDE, 0.001, "learning rate", low=0, open_low=True),
+    Option(
+        "LEARN_RATE",
+        read.number_by_part,
+        WIDE,
+        None,
+        "learning rate, by default 0.001, or one for each part: [STRUCT('dnn', x), STRUCT('linear', y)]",
+        low=0,
+        open_low=True,
+    ),
+    Option("OPTIMIZER", read.choice, NEURAL - WIDE, "ADAM", "how weights are learned", _OPTIMIZERS),
+    Option(
+        "OPTIMIZER",
+        read.choice_by_part,
+        WIDE,
+        None,
+        "the same, or one for each part; by default ADAM for dnn and FTRL for linear",
+        _OPTIMIZERS,
+    ),
+    Option(
+        "HIDDEN_UNITS",
+        read.whole_numbers,
+        NEURAL,
+        None,
+        "sizes of the hidden layers; by default one of min(128, rows / (10 x (inputs + outputs)))",
+        low=1,
+    ),
+    Option("ACTIVATION_FN", read.choice, DNN, "RELU", "activation of the hidden layers", _ACTIVATIONS),
+    Option(
+        "ACTIVATION_FN",
+        read.choice,
+        _CODES,
+        "RELU",
+        "activation of the hidden layers",
+        tuple(name for name in _ACTIVATIONS if name != "CRELU"),
+    ),
+    Option("BATCH_SIZE", read.integer, NEURAL, None, "rows of a step; by default 32 at most", low=1),
+    Option("DROPOUT", read.number, NEURAL, 0.0, "share of the units left out in each step", low=0, high=1),
+    Option("L1_REG_ACTIVATION", read.number, _CODES, 0.0, "L1 regularisation of what hidden layers give", low=0),
+    Option(
+        "INTEGRATED_GRADIENTS_NUM_STEPS",
+        read.integer,
+        DNN,
+        None,
+        "steps of an attribution; by default 15, of wide and deep networks 50",
+        low=1,
+        high=1000,
+    ),
+    Option(
+        "TF_VERSION",
+        read.choice,
+        NEURAL,
+        "1.15",
+        "kept and told; PyTorch trains, whatever the choice",
+        ("1.15", "2.8.0"),
+    ),
     Option("LS_INIT_LEARN_RATE", read.number, GLM, 0.1, "first step of the line search", low=0, open_low=True),
     Option("CALCULATE_P_VALUES", read.boolean, GLM, False, "standard errors and p-values"),
     Option("FIT_INTERCEPT", read.boolean, GLM, True, "fit a constant"),
@@ -229,6 +292,4 @@ REFUSED: dict[str, str] = {
     "DATA_SPLIT_TEST_FRACTION": "hyperparameter tuning",
     "KMS_KEY_NAME": "customer-managed keys",
     "APPROX_GLOBAL_FEATURE_CONTRIB": "approximate contributions; Tule's are exact",
-    "TF_VERSION": "TensorFlow training",
-    "INTEGRATED_GRADIENTS_NUM_STEPS": "neural models",
 }
