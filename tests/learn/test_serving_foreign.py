@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from tule.kernel.errors import DataLoss, InvalidArgument
 from tule.learn import runtime
 from tule.learn.runtime.estimators import sklearn_plan
+from tule.learn.runtime.matrices import matrix_of
 
 CANCER = datasets.load_breast_cancer(return_X_y=True)
 IRIS = datasets.load_iris(return_X_y=True)
@@ -249,3 +250,40 @@ def test_wrong_instances_are_named(instances: list[Any], message: str, tmp_path:
     booster.save_model(tmp_path / "m.ubj")
     with pytest.raises(InvalidArgument, match=message):
         runtime.compile_xgboost(tmp_path / "m.ubj").predict(instances)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[0.1 + 0.2, -0.0], [1e308, 5e-324]],
+        [[1, 2**53 + 1], [2**63 + 1, 2**70]],
+        [[True, 2.5], (False, 1)],
+        [[float("nan"), float("-inf")]],
+        [[1, None]],
+        [["1.5", 2], [3, "4"]],
+        [[0.1, "0.1"]],
+    ],
+    ids=["floats", "integers", "booleans", "none", "null", "text", "mixed"],
+)
+def test_rows_become_the_numbers_that_numpy_makes_of_them(rows: list[Any]) -> None:
+    found = matrix_of(rows, 2, None)
+    assert found.tobytes() == np.array(rows, np.float64).tobytes() and found.shape == (len(rows), 2)
+    # Plans compute in place.
+    found *= 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([[1, 2], [3]], "Instance 1 must have 2 numbers"),
+        ([[1], [2, 3]], "Instance 0 must have 2 numbers"),
+        (["12"], "Instance 0 must be a list of 2 numbers"),
+        ([[1, 2], None], "Instance 1 must be a list of 2 numbers"),
+        ([[[1], [2]]], "Instance 0: value 0 must be a number"),
+        ([[1, 10**400]], "Instance 0: value 1 must be a number"),
+        ([[1, 2], {"a": 1, "b": 2}], "Instance 1 must be a list: the model has no feature names"),
+    ],
+)
+def test_rows_of_another_shape_are_named(rows: list[Any], said: str) -> None:
+    with pytest.raises(InvalidArgument, match=said):
+        matrix_of(rows, 2, None)
