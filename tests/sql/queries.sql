@@ -479,6 +479,21 @@ WHERE table_name = 'described' ORDER BY 1;
 --> "description" | "STRING" | "\"a \\\"b\\\"\""
 --> "labels" | "ARRAY<STRUCT<STRING, STRING>>" | "[STRUCT(\"k\", \"v\")]"
 
+-- setup
+CREATE TABLE d.brief (x INT64)
+OPTIONS (expiration_timestamp = TIMESTAMP_ADD(TIMESTAMP '2100-01-01 00:00:00 UTC', INTERVAL 12 HOUR), description = CONCAT('a', 'b'));
+
+SELECT option_name, option_value FROM queries.INFORMATION_SCHEMA.TABLE_OPTIONS WHERE table_name = 'brief' ORDER BY 1;
+--> option_name STRING | option_value STRING
+--> "description" | "\"ab\""
+--> "expiration_timestamp" | "TIMESTAMP \"2100-01-01T12:00:00.000Z\""
+
+CREATE TABLE d.never (x INT64) OPTIONS (description = (SELECT 'a'));
+--> error: An option must be a constant; given: (SELECT 'a')
+
+CREATE TABLE d.never (x INT64) OPTIONS (description = UPPER(5));
+--> error: No matching signature for function UPPER for argument types: INT64. Supported signatures: UPPER(STRING); UPPER(BYTES) at [1:61]
+
 SELECT COUNT(*) AS n FROM queries.INFORMATION_SCHEMA.MATERIALIZED_VIEWS;
 --> n INT64
 --> 0

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -47,6 +47,7 @@ from tule.bigquery.sql import (
     Scope,
     compile_check,
     compile_query,
+    constant,
 )
 from tule.bigquery.sql.conditions import filtered
 from tule.bigquery.sql.parse import parse
@@ -55,6 +56,7 @@ from tule.bigquery.sql.rules.read_moments import moment_of
 from tule.bigquery.sql.statements import (
     AlterModelOptions,
     AlterTable,
+    Computed,
     CreateExternalTable,
     CreateModel,
     CreateRoutineNamed,
@@ -309,8 +311,8 @@ class Queries:
 
     def execute(self, job: Job, plan: QueryPlan) -> Outcome:
         """Run a job's statement."""
-        statement = plan.statement
-        assert statement is not None
+        assert plan.statement is not None
+        statement = self._with_options(job, plan, plan.statement)
         outcome = self._inside(job, plan, statement) if plan.transaction else self._dispatch(job, plan, statement)
         query = outcome.statistics.setdefault("query", {})
         query.setdefault("statementType", statement.kind)
@@ -319,6 +321,20 @@ class Queries:
         query.setdefault("cacheHit", False)
         outcome.statistics.setdefault("totalBytesProcessed", query["totalBytesProcessed"])
         return outcome
+
+    def _with_options(self, job: Job, plan: QueryPlan, statement: Statement) -> Statement:
+        """The statement with the options that functions make computed."""
+        if not isinstance(statement, CreateSchema | CreateTable | CreateView):
+            return statement
+        if not any(isinstance(given, Computed) for given in statement.options.values()):
+            return statement
+        options = dict(statement.options)
+        with self._line(job, plan) as line:
+            for name, given in options.items():
+                if isinstance(given, Computed):
+                    compiled = line.compile(constant(given.tree))
+                    options[name] = _written(line.catalog.constant(compiled.sql, compiled.parameters))
+        return replace(statement, options=options)
 
     def _inside(self, job: Job, plan: QueryPlan, statement: Statement) -> Outcome:
         """Run a statement of an open transaction: of definitions only those of temporary tables may be among them."""
@@ -681,6 +697,15 @@ def _columns(schema: pa.Schema) -> list[JsonField]:
             f"Duplicate column names in the result are not supported. Found duplicate(s): {', '.join(twice)}"
         )
     return fields
+
+
+def _written(value: Any) -> Any:
+    """A computed value as options have constants."""
+    if isinstance(value, list):
+        return [_written(each) for each in value]
+    if isinstance(value, dict):
+        return tuple(_written(each) for each in value.values())
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _counted(statement: Dml, rows: int) -> dict[str, Any]:

@@ -129,6 +129,11 @@ def comparison(left: str, right: str) -> exp.Expression:
     return exp.select(exp.alias_(value, "value", quoted=True))
 
 
+def constant(value: exp.Expression) -> exp.Expression:
+    """The query of one expression."""
+    return exp.select(exp.alias_(value.copy(), "value", quoted=True))
+
+
 def conversion(variable: str, kind: str) -> exp.Expression:
     """The query of a variable as another type."""
     value = exp.cast(exp.column(variable), exp.DataType.build(kind, dialect="bigquery"))

@@ -327,7 +327,7 @@ def _create(tree: exp.Create, project: str, dataset: str | None, temporary: Temp
     kind = str(tree.args["kind"]).upper()
     replace, absent = bool(tree.args.get("replace")), bool(tree.args.get("exists"))
     properties = tree.args.get("properties")
-    options = options_of(properties)
+    options = options_of(properties, computed=kind in ("SCHEMA", "TABLE", "VIEW"))
     if kind == "SCHEMA":
         written = parts(tree.this)
         return CreateSchema("CREATE_SCHEMA", tree, *_schema(written, project), absent, options)
@@ -650,8 +650,16 @@ def _interval(node: Any) -> str | None:
     return None
 
 
-def options_of(properties: Any) -> dict[str, Any]:
-    """``OPTIONS (...)`` by name as written; a name given twice is an error."""
+@dataclass(frozen=True)
+class Computed:
+    """The value of an option that functions make: it is computed when the statement runs."""
+
+    tree: exp.Expression
+
+
+def options_of(properties: Any, *, computed: bool = False) -> dict[str, Any]:
+    """``OPTIONS (...)`` by name as written; a name given twice is an error. Values that functions make are ``Computed``
+    where these may be."""
     found: dict[str, Any] = {}
     for each in properties.expressions if properties is not None else ():
         # Not its subclasses: PARTITION BY, CLUSTER BY and LIKE are properties to sqlglot too.
@@ -659,8 +667,17 @@ def options_of(properties: Any) -> dict[str, Any]:
             name = each.this.name
             if name.lower() in (known.lower() for known in found):
                 raise _wrong(f"Duplicate option: {name}")
-            found[name] = value(each.args["value"])
+            found[name] = _value_or_computed(each.args["value"]) if computed else value(each.args["value"])
     return found
+
+
+def _value_or_computed(node: Any) -> Any:
+    try:
+        return value(node)
+    except InvalidArgument:
+        if node.find(exp.Column, exp.Query) is not None:
+            raise
+        return Computed(node)
 
 
 def value(node: Any) -> Any:
