@@ -65,7 +65,8 @@ def test_schemas_and_streamed_rows(tule_exec: Callable[..., Any]) -> None:
             assert found == {**{key: value for key, value in row.items() if key != "span"}, "kind": "plain"}, found
             made = client.query_and_wait(f"SELECT big * 2 AS b, RANGE_CONTAINS(days, DATE '2024-06-01') AS c FROM `{path}`")
             assert made.to_dataframe().to_dict("records") == [
-                {"b": decimal.Decimal("24691357802469135780246913578024691356.00000000000000000000000000000000000002"), "c": True}]
+                {"b": decimal.Decimal("24691357802469135780246913578024691356.00000000000000000000000000000000000002"),
+                 "c": True}]
             """,
         )
     )

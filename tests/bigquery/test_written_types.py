@@ -47,7 +47,8 @@ def test_csv() -> None:
 def test_json() -> None:
     first, second = _written("NEWLINE_DELIMITED_JSON", FIELDS, BATCH).splitlines()
     assert json.loads(first) == {
-        "big": str(BIG), "dur": "1-2 3 -4:5:6.5", "days": {"start": "2024-01-01", "end": None}, "inner": {"dur": "0-0 1 0:0:0"},
+        "big": str(BIG), "dur": "1-2 3 -4:5:6.5", "days": {"start": "2024-01-01", "end": None},
+        "inner": {"dur": "0-0 1 0:0:0"},
     }  # fmt: skip
     assert json.loads(second) == {}
 
@@ -55,7 +56,8 @@ def test_json() -> None:
 def test_avro() -> None:
     rows = list(fastavro.reader(io.BytesIO(_written("AVRO", FIELDS, BATCH))))
     assert rows[0] == {
-        "big": BIG, "dur": "1-2 3 -4:5:6.5", "days": {"start": date(2024, 1, 1), "end": None}, "inner": {"dur": "0-0 1 0:0:0"},
+        "big": BIG, "dur": "1-2 3 -4:5:6.5", "days": {"start": date(2024, 1, 1), "end": None},
+        "inner": {"dur": "0-0 1 0:0:0"},
     }  # fmt: skip
     assert avro.row_schema(FIELDS)["fields"][1]["type"] == ["null", {"type": "string", "sqlType": "INTERVAL"}]
 
@@ -80,7 +82,7 @@ def test_intervals_are_read(text: str, parts: tuple[int, int, int]) -> None:
 
 @pytest.mark.parametrize("text", ["", "P", "PT", "1 day", "1-2 3", "P1.5Y", "200000-0 0 0:0:0"])
 def test_what_is_no_interval(text: str) -> None:
-    with pytest.raises(ValueError, match="interval|INTERVAL"):
+    with pytest.raises(ValueError, match=r"interval|INTERVAL"):
         interval(text)
 
 

@@ -166,12 +166,16 @@ def span(text: str, element: str) -> dict[str, Any]:
     found = _RANGE.fullmatch(text)
     if found is None:
         raise ValueError("not a range: it must be written as [start, end)")
-    return _span(*(None if each.upper() in ("UNBOUNDED", "NULL") else each for each in found.groups()), TEXT[element])
+    start, end = (None if each.upper() in ("UNBOUNDED", "NULL") else each for each in found.groups())
+    return _span(start, end, TEXT[element])
 
 
 def _span(start: Any, end: Any, read: Callable[[Any], Any]) -> dict[str, Any]:
-    bounds = {"start": None if start is None else read(start), "end": None if end is None else read(end)}
-    if None not in bounds.values() and bounds["start"] >= bounds["end"]:
+    bounds: dict[str, Any] = {
+        "start": None if start is None else read(start),
+        "end": None if end is None else read(end),
+    }
+    if start is not None and end is not None and bounds["start"] >= bounds["end"]:
         raise ValueError("the start of a range must be smaller than its end")
     return bounds
 

@@ -1,7 +1,7 @@
 """Pipe syntax: each operator sees the rows that the one before it made.
 
-sqlglot folds operators into one SELECT, which is another query where a LIMIT, DISTINCT or ORDER BY stands before. Here a query
-that has one of these is closed (it becomes a WITH entry) before the next operator.
+sqlglot folds operators into one SELECT, which is another query where a LIMIT, DISTINCT or ORDER BY stands before. Here a
+query that has one of these is closed (it becomes a WITH entry) before the next operator.
 https://cloud.google.com/bigquery/docs/reference/standard-sql/pipe-syntax
 """
 

@@ -126,8 +126,8 @@ def coerced(node: Any, given: Kind | None, wanted: Kind | None) -> Any:
         return node
     if given == STRING and wanted.name in ("DATE", "TIME", "DATETIME", "TIMESTAMP", "INTERVAL"):
         return casts.from_string(node, wanted)
-    if (made := ranges.converted(node, given, wanted)) is not None:
-        return made
+    if (range_or_text := ranges.converted(node, given, wanted)) is not None:
+        return range_or_text
     if BIGNUMERIC in (given, wanted):
         return bignumerics.converted(node, given, wanted)
     if BIGNUMERIC in (given.element, wanted.element) and not {given.element, wanted.element} & {None, NULL}:

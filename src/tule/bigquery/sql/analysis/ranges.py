@@ -46,7 +46,8 @@ def of_text(node: Any, kind: Kind) -> Any:
 
     assert kind.element is not None
     if isinstance(node, exp.Literal) and (found := _WRITTEN.fullmatch(node.this)) is not None:
-        return made_of(*(_bound_of(text, kind.element) for text in found.groups()), kind.element)
+        start, end = (_bound_of(text, kind.element) for text in found.groups())
+        return made_of(start, end, kind.element)
     ends = []
     for place, sign in ((1, "-"), (2, "")):
         text = _call("tule_range_bound", node.copy(), exp.Literal.number(place))

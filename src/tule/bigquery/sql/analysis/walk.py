@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import writes
+from tule.bigquery.sql.analysis import set_operations, writes
 from tule.bigquery.sql.analysis.ordering import groups, orders
 from tule.bigquery.sql.analysis.scopes import Columns, Scope, Source, unrecognized, wrong
 from tule.bigquery.sql.analysis.windows import random_windows, split
@@ -102,12 +102,16 @@ class Walk:
                 exp.Paren(this=probe)
                 scope.tables[name] = Walk(self.context).query(probe, scope)
             scope.tables[name] = self.query(cte.this, scope)
+            if clause.args.get("recursive"):
+                set_operations.limited(cte)
         return scope
 
     def _set_operation(self, node: Any, outer: Scope | None) -> Columns | None:
         scope = self._with(node, outer)
         left = self.query(node.this, scope)
         right = self.query(node.expression, scope)
+        if node.args.get("by_name") and left is not None and right is not None:
+            left, right = set_operations.by_names(node, left, right)
         columns = left
         if left is not None and right is not None and not node.args.get("by_name"):
             word = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}[type(node)]
@@ -400,8 +404,6 @@ class Walk:
                     if isinstance(inner, exp.Table) or not isinstance(inner, exp.Query):
                         # A join in parentheses: its sources are seen as if there were none.
                         self._source(inner, scope)
-                        for join in inner.args.get("joins") or []:
-                            self._join(join, scope)
                         for join in node.args.get("joins") or []:
                             self._join(join, scope)
                         return

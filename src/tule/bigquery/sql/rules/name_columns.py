@@ -34,7 +34,9 @@ def _name(item: exp.Expression) -> str | None:
     """The name that BigQuery infers, ``*`` for what makes its own names, None for nothing."""
     if isinstance(item, exp.Alias):
         return item.alias
-    if isinstance(item, exp.Star) or (isinstance(item, exp.Column | exp.Dot) and item.find(exp.Star)):
+    if isinstance(item, exp.Star) or (isinstance(item, exp.Column) and isinstance(item.this, exp.Star)):
+        return "*"
+    if isinstance(item, exp.Dot) and isinstance(item.expression, exp.Star):
         return "*"
     if isinstance(item, exp.Column):
         return item.name

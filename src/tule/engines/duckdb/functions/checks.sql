@@ -11,6 +11,9 @@ tule_error(message) AS
 tule_failure(message) AS
     CASE WHEN tule_check(TRUE, coalesce(message, 'NULL')) THEN NULL END;
 
+tule_round_within_limit(n) AS
+    tule_check(n >= 500, 'A recursive CTE has reached the maximum number of iterations: 500');
+
 tule_same(x) AS
     x;
 
