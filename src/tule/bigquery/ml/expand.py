@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from sqlglot import exp
 
-from tule.bigquery.ml import nodes, predict_sql
+from tule.bigquery.ml import nodes, predict_sql, vector_search
 from tule.bigquery.ml.arguments import Arguments, model_of, read_arguments
 from tule.bigquery.ml.batches import QueryBatches, Relation, actual
 from tule.bigquery.ml.functions import (
@@ -50,7 +50,10 @@ Open = Callable[[ModelReference], Trained]
 
 def expand(call: exp.Expression, context: Context, run: Run, open: Open) -> exp.Expression:
     """What stands in the place of a table function. ``open`` gives the model of a name, or raises NotFound."""
-    forms = _function(function_name(call))  # type: ignore[arg-type]
+    name = function_name(call)  # type: ignore[arg-type]
+    if name == vector_search.NAME:
+        return vector_search.expand(call, context, run)
+    forms = _function(name)
     model = model_of(call, forms[0], context)
     run.guard("bigquery.models.getData", model.name)
     trained = open(model)
@@ -82,7 +85,7 @@ def _function(name: str) -> Sequence[Function]:
     head, _, last = name.rpartition(".")
     if head == "ML" and last in FUNCTIONS:
         return FUNCTIONS[last]
-    if (head == "ML" and last in REFUSED) or head == "AI" or name == "VECTOR_SEARCH":
+    if (head == "ML" and last in REFUSED) or head == "AI":
         raise Unimplemented(
             f"Tule does not do {name}", do="see docs/bigquery-ml.md for what it does", reason="notImplemented"
         )
