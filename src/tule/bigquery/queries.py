@@ -39,6 +39,7 @@ from tule.bigquery.schemas import JsonField
 from tule.bigquery.scripts.system import of_statement
 from tule.bigquery.scripts.transactions import Transaction
 from tule.bigquery.sql import (
+    Compilations,
     Compiled,
     Context,
     Name,
@@ -148,6 +149,7 @@ class Queries:
         self._kept = kept
         self._routines = routines
         self._parsed = parsed
+        self._compilations = Compilations()
         self.models: ModelStatements | None = None
         self.data: DataStatements
         self.external: ExternalTables
@@ -198,7 +200,7 @@ class Queries:
 
             def context() -> Context:
                 made = Context(
-                    catalog, project, dataset, values, now=self._jobs.now(), user=user or "", scope=scope or Scope()
+                    catalog, project, dataset, values, instant=self._jobs.now(), user=user or "", scope=scope or Scope()
                 )
                 made.volatile = volatile
                 if self.models is not None:
@@ -450,7 +452,10 @@ class Queries:
         if key is not None and (found := self.cache.find(key)) is not None:
             return self._again(job, plan, found)
         with self._line(job, plan) as line:
-            compiled = line.compile(statement.tree)
+            if plan.config.get("tableDefinitions"):
+                compiled = line.compile(statement.tree)
+            else:
+                compiled = self._compilations.compile(plan.text, statement.tree, line.context())
             states = self.cache.states(line.catalog.read)
             self._within_budget(plan, line.catalog.bytes)
             result = line.session.query(compiled.sql, compiled.parameters)

@@ -1,6 +1,7 @@
 """GoogleSQL: parsing, statements as plain values, and the rules that turn it into an engine's dialect."""
 
 from tule.bigquery.sql.catalog import Catalog, Name, Relation, Temporary
+from tule.bigquery.sql.compilations import Compilations
 from tule.bigquery.sql.compile import (
     Compiled,
     Parsed,
@@ -15,6 +16,6 @@ from tule.bigquery.sql.context import Context, Expand, Parameter, Scope
 from tule.bigquery.sql.parse import printed
 
 __all__ = [
-    "Catalog", "Compiled", "Context", "Expand", "Name", "Parameter", "Parsed", "Relation", "Scope", "Temporary",
-    "comparison", "compile_check", "compile_query", "constant", "conversion", "printed", "statements",
+    "Catalog", "Compilations", "Compiled", "Context", "Expand", "Name", "Parameter", "Parsed", "Relation", "Scope",
+    "Temporary", "comparison", "compile_check", "compile_query", "constant", "conversion", "printed", "statements",
 ]  # fmt: skip

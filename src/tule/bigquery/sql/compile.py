@@ -23,7 +23,7 @@ _RANDOM = re.compile(r"\b(?:random|uuid|gen_random_uuid|tule_rand\w*|tule_uuid\w
 
 
 # Longer texts are hardly repeated (rows written as VALUES), and their trees take a hundred times their size.
-_LONGEST_KEPT = 20_000
+LONGEST_KEPT = 20_000
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Parsed:
                 self._kept.move_to_end(key)
                 return found
         found = parse_script(text, arguments=arguments or ())
-        if len(text) > _LONGEST_KEPT:
+        if len(text) > LONGEST_KEPT:
             return found
         with self._lock:
             self._kept[key] = found

@@ -66,7 +66,7 @@ class Context:
     """What FOR SYSTEM_TIME AS OF came to: with other values the statement may be another."""
     volatile: set[str] = field(default_factory=set)
     """What the statement calls that answers otherwise each time."""
-    now: datetime | None = None
+    instant: datetime | None = None
     """The time of the statement, None for the engine's own."""
     user: str = ""
     """The address of who asked, "" where a statement is only looked at."""
@@ -77,6 +77,12 @@ class Context:
     """The functions of users that were expanded."""
     routines: tuple[tuple[str, ...], ...] = ()
     """The routines whose bodies are around, to find one that calls itself."""
+
+    @property
+    def now(self) -> datetime | None:
+        """The time of the statement, for what is made of it."""
+        self.volatile.add("now")
+        return self.instant
 
     def bind(self, parameter: Parameter, source: str = "") -> exp.Expression:
         """A value as a parameter of the engine, cast to its type."""
