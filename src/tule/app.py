@@ -42,6 +42,7 @@ _LOG = logging.getLogger(__name__)
 
 RESOURCE_MANAGER = ("google.cloud.resourcemanager_v3",)
 BIGQUERY_TRANSFER = ("google.cloud.bigquery_datatransfer_v1",)
+BIGQUERY_CONNECTION = ("google.cloud.bigquery_connection_v1",)
 BIGQUERY_STORAGE = ("google.cloud.bigquery_storage_v1",)
 VERTEX = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
 _PREDICT = r"/v1/(?P<name>projects/[^/]+/locations/[^/]+/endpoints/[^/:]+):predict"
@@ -170,17 +171,21 @@ class App:
 
     @Part
     def warehouse(self) -> Any:
+        from tule.bigquery.connections.connections import Connections
+        from tule.bigquery.connections.federation import Federation
         from tule.bigquery.ml import MachineLearning
         from tule.bigquery.public import PublicTables
         from tule.bigquery.types import Field
         from tule.bigquery.warehouse import Warehouse
         from tule.engines.duckdb import DuckDBEngine
+        from tule.engines.federation import MySql, PostgreSql, Spanner
         from tule.engines.filesystems import Folders
         from tule.engines.javascript import QuickJs
 
         engine = DuckDBEngine(
             self.home.folder("tables"), threads=self.threads, memory=self.settings.memory, field=Field
         )
+        connections = Connections(self.records, self.home, self.policies, self.projects)
         warehouse = Warehouse(
             records=self.records,
             clock=self.clock,
@@ -188,6 +193,13 @@ class App:
             engine=engine,
             objects=self.objects,
             folders=Folders(self.settings.folders),
+            federation=Federation(
+                connections,
+                {"POSTGRES": PostgreSql(), "MYSQL": MySql(), "SPANNER": Spanner()},
+                self.settings.cloud_sql,
+                self.settings.spanner,
+            ),
+            connections=connections,
             access=self.access,
             policies=self.policies,
             projects=self.projects,
@@ -337,6 +349,11 @@ def _bigquery(app: App) -> None:
 
         return BigQueryWrite(app.platform, app.warehouse)
 
+    def connections() -> Any:
+        from tule.bigquery.connections.api import ConnectionService
+
+        return ConnectionService(app.platform, app.warehouse.connections)
+
     def transfers() -> Any:
         from tule.bigquery.transfers.api import DataTransferService
 
@@ -347,6 +364,8 @@ def _bigquery(app: App) -> None:
     app.table.add_api("bigquerystorage.googleapis.com", BIGQUERY_STORAGE, "bigquery")
     app.table.add_service(BIGQUERY_STORAGE, "BigQueryRead", read)
     app.table.add_service(BIGQUERY_STORAGE, "BigQueryWrite", write)
+    app.table.add_api("bigqueryconnection.googleapis.com", BIGQUERY_CONNECTION)
+    app.table.add_service(BIGQUERY_CONNECTION, "ConnectionService", connections)
     app.table.add_api("bigquerydatatransfer.googleapis.com", BIGQUERY_TRANSFER, "bigquery")
     app.table.add_service(BIGQUERY_TRANSFER, "DataTransferService", transfers)
     if app.records.list("bigquery#dataset", page_size=1).records:

@@ -32,6 +32,8 @@ from typing import Any
 import pytest
 
 from tule.bigquery import warehouse
+from tule.bigquery.connections.connections import Connections
+from tule.bigquery.connections.federation import Federation
 from tule.bigquery.public import PublicTables
 from tule.bigquery.types import Field
 from tule.engines.duckdb import DuckDBEngine
@@ -119,10 +121,11 @@ class Warehouse:
         policies = Policies(self._records)
         access = Access(self._home, clock, PROJECT, policies=policies)
         engine = DuckDBEngine(self._home.folder("tables"), threads=2, memory="2GB", field=Field)
+        connections = Connections(self._records, self._home, policies, Projects(self._records))
         self._warehouse = warehouse.Warehouse(
             records=self._records, clock=clock, home=self._home, engine=engine, policies=policies, access=access,
             objects=Objects(self._home, self._records, clock), folders=Folders(""), public=PublicTables(),
-            projects=Projects(self._records),
+            projects=Projects(self._records), connections=connections, federation=Federation(connections, {}, "", ""),
         )  # fmt: skip
         self._warehouse.start()
         self._principal = Principal(access.email, owner=True)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from tule.bigquery.connections.federation import ExternalQueries
 from tule.bigquery.datasets import KIND as DATASET_KIND
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.engine import Session
@@ -91,6 +92,7 @@ class SessionCatalog:
         self._find_table = tables.find if transaction is None else transaction.find
         self._foreign: dict[tuple[str, ...], str] = {}
         self.external: ExternalRelations
+        self.elsewhere: ExternalQueries
         """Set by whoever makes the catalog, as what follows."""
         self.seen: Callable[[TableReference], str | None] = lambda reference: None
         """The condition of the rows that the caller may see of a table; None for all."""
@@ -186,6 +188,10 @@ class SessionCatalog:
         found = self.external.relation(reference.dotted, external, fields)
         self.bytes += found.bytes
         return found
+
+    def external_query(self, connection: str, sql: str, options: str, project: str) -> str:
+        self.opaque = True
+        return self.elsewhere.relation(connection, sql, options, project)
 
     def defined(self, name: str) -> Relation | None:
         found = self.external.defined(name)

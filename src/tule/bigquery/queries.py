@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from tule.bigquery import schemas
 from tule.bigquery.catalog import Guard, KeptRows, SessionCatalog, type_text
+from tule.bigquery.connections.federation import ExternalQueries, Federation
 from tule.bigquery.data_statements import DataStatements
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.definitions import Definitions
@@ -121,8 +122,8 @@ class ViewRows:
 
 
 class Queries:
-    """Runs query jobs. ``models`` is None where machine learning is not installed; ``data`` and ``external``
-    are set by the warehouse."""
+    """Runs query jobs. ``models`` is None where machine learning is not installed; ``data``,
+    ``external`` and ``federation`` are set by the warehouse."""
 
     def __init__(
         self,
@@ -153,6 +154,7 @@ class Queries:
         self.models: ModelStatements | None = None
         self.data: DataStatements
         self.external: ExternalTables
+        self.federation: Federation
         self.row_policies: RowPolicies
         self.materialized: MaterializedViews
         self.table_statements: TableStatements
@@ -195,6 +197,8 @@ class Queries:
             catalog.is_current = self.materialized.is_current
             check = job.check if job else _nothing
             catalog.external = ExternalRelations(self.external, session, check, external)
+            on_cancel = job.on_cancel if job is not None else _never
+            catalog.elsewhere = ExternalQueries(self.federation, session, guard, on_cancel, looking=looking)
 
             volatile: set[str] = set()
 
@@ -780,6 +784,11 @@ def _check_body(definition: RoutineDefinition, line: Line) -> None:
 
 def _nothing() -> None:
     return None
+
+
+def _never(interrupt: Callable[[], None]) -> Callable[[], None]:
+    """Nobody can cancel what is no job."""
+    return _nothing
 
 
 def _open_door(permission: str, name: str) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 from tule.bigquery.anonymous import AnonymousTables
 from tule.bigquery.answers import Answers
 from tule.bigquery.catalog import Guard, PublicTables
+from tule.bigquery.connections.connections import Connections
+from tule.bigquery.connections.federation import Federation
 from tule.bigquery.copies import Copies
 from tule.bigquery.data_statements import DataStatements
 from tule.bigquery.datasets import Datasets
@@ -81,6 +83,8 @@ class Warehouse:
         engine: QueryEngine,
         objects: ObjectFiles,
         folders: FileSystems,
+        federation: Federation,
+        connections: Connections,
         access: AccessCheck,
         policies: Policies,
         projects: Projects,
@@ -182,6 +186,8 @@ class Warehouse:
         self.tables.anonymous = self.anonymous.resource
         self.tables.view_schema = lambda reference, text: self.queries.view_schema(reference.project, text, _trusted)
         self.queries.external = self.external
+        self.queries.federation = federation
+        self.connections = connections
         self.tables.external_schema = self.external.schema
         self.routines.validate = self.queries.check_routine
         self._timer: Callable[[], None] | None = None
@@ -206,6 +212,7 @@ class Warehouse:
         self.jobs.recover(self._happened)
         self.sessions.recover()
         self.uploads.sweep(starting=True)
+        self.connections.recover()
         self.write_streams.recover()
         self.read_sessions.recover()
         for project in self._engine.projects():

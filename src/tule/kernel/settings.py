@@ -39,6 +39,8 @@ class Settings:
     sql: str = _setting("duckdb", "SQL engine: duckdb")
     compute: str = _setting("local", "where jobs run: local")
     folders: str = _setting("", "folders beside Cloud Storage that queries may read: hdfs://HOST/PATH,file:///PATH")
+    cloud_sql: str = _setting("", "where Cloud SQL instances of connections are: PROJECT:REGION:INSTANCE=HOST:PORT,...")
+    spanner: str = _setting("", "where the Spanner of connections is, an emulator for instance: HOST:PORT")
     offline: bool = _setting(False, "refuse every outbound connection of intercepted commands that is not for Tule")
     log_level: str = _setting("info", "debug, info, warning or error")
 

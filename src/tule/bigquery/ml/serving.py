@@ -190,6 +190,9 @@ class _NoTables:
     def resolve(self, name: Name, at: datetime.datetime | None = None) -> Relation:
         raise NotFound(f"Not found: Table {name}", reason="notFound")
 
+    def external_query(self, connection: str, sql: str, options: str, project: str) -> str:
+        raise NotFound(f"Not found: Connection {connection}", reason="notFound")
+
     def defined(self, name: str) -> None:
         return None
 

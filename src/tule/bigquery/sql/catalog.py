@@ -71,6 +71,10 @@ class Catalog(Protocol):
     def constant(self, sql: str, parameters: Mapping[str, Any]) -> Any:
         """The value of a query of the engine's dialect that reads no tables."""
 
+    def external_query(self, connection: str, sql: str, options: str, project: str) -> str:
+        """The relation of the rows that a query gives in another database; ``project`` is that of a connection named
+        without one."""
+
     def defined(self, name: str) -> Relation | None:
         """The external table that the query itself defines under a bare name."""
 

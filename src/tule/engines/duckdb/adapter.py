@@ -372,7 +372,10 @@ class DuckDBSession:
     def stream(self, schema: pa.Schema, batches: Callable[[], Iterable[pa.RecordBatch]]) -> str:
         source, view = f"a_{secrets.token_hex(8)}", f"v_{secrets.token_hex(8)}"
         self._free()
-        self._cursor.register(source, Stream(schema, batches, self._failed))
+        made: Callable[[], Iterable[pa.RecordBatch]] = batches
+        if differs(schema):
+            made = lambda: (taken(batch) for batch in batches())  # noqa: E731
+        self._cursor.register(source, Stream(taken_schema(schema), made, self._failed))
         self._left.append(source)
         columns = ", ".join(
             f"CAST({quoted(each.name)} AS {column_type(self._engine._field.from_arrow(each))}) AS {quoted(each.name)}"

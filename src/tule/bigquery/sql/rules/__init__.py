@@ -11,6 +11,7 @@ from typing import Any
 
 from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.rules.bind_parameters import bind_parameters
+from tule.bigquery.sql.rules.expand_external_queries import expand_external_queries
 from tule.bigquery.sql.rules.expand_model_functions import expand_model_functions
 from tule.bigquery.sql.rules.expand_routines import expand_routines
 from tule.bigquery.sql.rules.find_volatile import find_volatile
@@ -28,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     refuse,
     read_moments,
     name_columns,
+    expand_external_queries,
     expand_routines,
     find_volatile,
     expand_model_functions,

@@ -1,0 +1,1 @@
+"""Connections to databases elsewhere, and queries that are sent there."""
