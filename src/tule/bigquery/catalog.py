@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from tule.bigquery.connections.federation import ExternalQueries
-from tule.bigquery.datasets import KIND as DATASET_KIND
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.engine import Session
 from tule.bigquery.errors import invalid_query, not_found
@@ -60,6 +59,7 @@ class RoutineSource(Protocol):
 
 KeptRows = Callable[[TableReference], Rows | None]
 Guard = Callable[[str, str], None]
+Views = Callable[[str, str | None, str], tuple[list[Field], list[dict[str, Any]]]]
 
 
 class SessionCatalog:
@@ -98,6 +98,8 @@ class SessionCatalog:
         """The condition of the rows that the caller may see of a table; None for all."""
         self.is_current: Callable[[Record], bool] = lambda record: False
         """Whether the rows that a materialized view keeps may be answered."""
+        self.views: Views
+        """The columns and rows of an INFORMATION_SCHEMA view, by project, dataset and name."""
         self.limited = False
         """Whether rows were left out that the caller may not see."""
         self.opaque = False
@@ -255,158 +257,11 @@ class SessionCatalog:
         self.opaque = True
         key = (project, dataset, view)
         if key not in self._infos:
-            make = _VIEWS.get(view)
-            if make is None or (dataset is None and view != "SCHEMATA"):
-                where = f"{project}.{dataset}" if dataset else project
-                raise not_found("Table", f"{where}.INFORMATION_SCHEMA.{view}", location="US")
-            fields, rows = make(self, project, dataset or "")
+            fields, rows = self.views(project, dataset, view)
             schema = arrow_schema(fields)
             batch = pa.RecordBatch.from_pylist(rows, schema=schema)
             self._infos[key] = self._session.temporary(schema, iter([batch]))
         return self._infos[key]
-
-    def records_of(self, project: str, dataset: str) -> list[Record]:
-        reference = DatasetReference(project, dataset)
-        self._datasets.check(reference)
-        self._guard("bigquery.tables.list", reference.name)
-        found = self._records.list(TABLE_KIND, reference.name).records
-        return [record for record in found if not self._tables.expired(record)]
-
-    @property
-    def all_tables(self) -> Tables:
-        return self._tables
-
-    def routines_of(self, project: str, dataset: str) -> list[Record]:
-        reference = DatasetReference(project, dataset)
-        self._datasets.check(reference)
-        self._guard("bigquery.routines.list", reference.name)
-        return self._records.list("bigquery#routine", reference.name).records
-
-    def datasets_of(self, project: str) -> list[Record]:
-        self._guard("bigquery.datasets.list", f"projects/{project}")
-        return self._records.list(DATASET_KIND, f"projects/{project}").records
-
-
-View = tuple[list[Field], list[dict[str, Any]]]
-
-
-def _schemata(catalog: SessionCatalog, project: str, dataset: str) -> View:
-    fields = [
-        Field("catalog_name", "STRING"),
-        Field("schema_name", "STRING"),
-        Field("schema_owner", "STRING"),
-        Field("creation_time", "TIMESTAMP"),
-        Field("last_modified_time", "TIMESTAMP"),
-        Field("location", "STRING"),
-    ]
-    rows = [
-        {
-            "catalog_name": project,
-            "schema_name": record.name.rsplit("/", 1)[1],
-            "creation_time": record.create_time,
-            "last_modified_time": record.update_time,
-            "location": record.body.get("location"),
-        }
-        for record in catalog.datasets_of(project)
-    ]
-    return fields, rows
-
-
-def _tables(catalog: SessionCatalog, project: str, dataset: str) -> View:
-    fields = [
-        Field("table_catalog", "STRING"),
-        Field("table_schema", "STRING"),
-        Field("table_name", "STRING"),
-        Field("table_type", "STRING"),
-        Field("is_insertable_into", "STRING"),
-        Field("is_typed", "STRING"),
-        Field("creation_time", "TIMESTAMP"),
-    ]
-    rows = [
-        {
-            "table_catalog": project,
-            "table_schema": dataset,
-            "table_name": record.name.rsplit("/", 1)[1],
-            "table_type": "VIEW" if record.body["type"] == VIEW else "BASE TABLE",
-            "is_insertable_into": "NO" if record.body["type"] == VIEW else "YES",
-            "is_typed": "NO",
-            "creation_time": record.create_time,
-        }
-        for record in catalog.records_of(project, dataset)
-    ]
-    return fields, rows
-
-
-def _views(catalog: SessionCatalog, project: str, dataset: str) -> View:
-    fields = [
-        Field("table_catalog", "STRING"),
-        Field("table_schema", "STRING"),
-        Field("table_name", "STRING"),
-        Field("view_definition", "STRING"),
-        Field("check_option", "STRING"),
-        Field("use_standard_sql", "STRING"),
-    ]
-    rows = [
-        {
-            "table_catalog": project,
-            "table_schema": dataset,
-            "table_name": record.name.rsplit("/", 1)[1],
-            "view_definition": record.body["view"]["query"],
-            "use_standard_sql": "YES",
-        }
-        for record in catalog.records_of(project, dataset)
-        if record.body["type"] == VIEW
-    ]
-    return fields, rows
-
-
-def _columns(catalog: SessionCatalog, project: str, dataset: str) -> View:
-    fields = [
-        Field("table_catalog", "STRING"),
-        Field("table_schema", "STRING"),
-        Field("table_name", "STRING"),
-        Field("column_name", "STRING"),
-        Field("ordinal_position", "INT64"),
-        Field("is_nullable", "STRING"),
-        Field("data_type", "STRING"),
-        Field("is_generated", "STRING"),
-        Field("is_hidden", "STRING"),
-        Field("is_system_defined", "STRING"),
-        Field("is_partitioning_column", "STRING"),
-        Field("clustering_ordinal_position", "INT64"),
-        Field("collation_name", "STRING"),
-        Field("column_default", "STRING"),
-        Field("rounding_mode", "STRING"),
-    ]
-    rows = []
-    for record in catalog.records_of(project, dataset):
-        body = record.body
-        partition = (body.get("timePartitioning") or body.get("rangePartitioning") or {}).get("field")
-        clusters = [name.lower() for name in (body.get("clustering") or {}).get("fields", [])]
-        for position, field in enumerate(fields_from_rest(body["schema"]["fields"]), 1):
-            rows.append(
-                {
-                    "table_catalog": project,
-                    "table_schema": dataset,
-                    "table_name": record.name.rsplit("/", 1)[1],
-                    "column_name": field.name,
-                    "ordinal_position": position,
-                    "is_nullable": "NO" if field.mode == "REQUIRED" else "YES",
-                    "data_type": type_text(field),
-                    "is_generated": "NEVER",
-                    "is_hidden": "NO",
-                    "is_system_defined": "NO",
-                    "is_partitioning_column": "YES" if field.name == partition else "NO",
-                    "clustering_ordinal_position": (
-                        clusters.index(field.name.lower()) + 1 if field.name.lower() in clusters else None
-                    ),
-                    # The service writes NULL as a text here.
-                    "collation_name": "NULL",
-                    "column_default": field.default or "NULL",
-                    "rounding_mode": None,
-                }
-            )
-    return fields, rows
 
 
 def type_text(field: Field) -> str:
@@ -429,45 +284,3 @@ def type_text(field: Field) -> str:
 
 def _quoted(name: str) -> str:
     return name if _BARE.fullmatch(name) else f"`{name}`"
-
-
-def _of_routines(name: str) -> Callable[[SessionCatalog, str, str], View]:
-    """A view over routines; its module stands above this one."""
-
-    def view(catalog: SessionCatalog, project: str, dataset: str) -> View:
-        from tule.bigquery import routine_views
-
-        made: View = getattr(routine_views, name)(catalog.routines_of(project, dataset))
-        return made
-
-    return view
-
-
-def _of_tables(name: str) -> Callable[[SessionCatalog, str, str], View]:
-    """A view over tables; its module stands above this one."""
-
-    def view(catalog: SessionCatalog, project: str, dataset: str) -> View:
-        from tule.bigquery import table_views
-
-        records = catalog.records_of(project, dataset)
-        made: View = (
-            table_views.meta(records, catalog.all_tables) if name == "meta" else getattr(table_views, name)(records)
-        )
-        return made
-
-    return view
-
-
-_VIEWS: dict[str, Callable[[SessionCatalog, str, str], View]] = {
-    "SCHEMATA": _schemata,
-    "TABLES": _tables,
-    "VIEWS": _views,
-    "COLUMNS": _columns,
-    "__TABLES__": _of_tables("meta"),
-    "TABLE_OPTIONS": _of_tables("options"),
-    "COLUMN_FIELD_PATHS": _of_tables("field_paths"),
-    "MATERIALIZED_VIEWS": _of_tables("materialized"),
-    "ROUTINES": _of_routines("routines"),
-    "PARAMETERS": _of_routines("parameters"),
-    "ROUTINE_OPTIONS": _of_routines("options"),
-}

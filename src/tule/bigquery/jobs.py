@@ -464,6 +464,11 @@ class Jobs:
         )
         return [self._short(record, full) for record in page], page.next_page_token
 
+    def records(self, project: str) -> Sequence[Record]:
+        """The records of all jobs of a project, newest first."""
+        self._write_running(project)
+        return self._records.list(KIND, f"projects/{project}", order_by="create_time desc").records
+
     def _write_running(self, project: str) -> None:
         """Bring into the store what is not there yet: a query's record is written when it ends, or a moment later."""
         with self._lock:

@@ -26,6 +26,7 @@ from tule.bigquery.engine import Session
 from tule.bigquery.errors import invalid, invalid_query, not_found, not_implemented
 from tule.bigquery.external.relations import ExternalRelations
 from tule.bigquery.external.tables import ExternalTables
+from tule.bigquery.information_schema import Asked, InformationSchema
 from tule.bigquery.jobs import Job, Jobs, Outcome
 from tule.bigquery.materialized_views import MaterializedViews
 from tule.bigquery.model_statements import ModelStatements, Run, reference
@@ -159,6 +160,7 @@ class Queries:
         self.materialized: MaterializedViews
         self.table_statements: TableStatements
         self.cache: QueryCache
+        self.information: InformationSchema
 
     # -- looking
 
@@ -195,6 +197,9 @@ class Queries:
                 reader = user
                 catalog.seen = lambda reference: self.row_policies.condition(reference, reader)
             catalog.is_current = self.materialized.is_current
+            catalog.views = lambda where, within, view: self.information.view(
+                view, Asked(where, within, user or "", guard)
+            )
             check = job.check if job else _nothing
             catalog.external = ExternalRelations(self.external, session, check, external)
             on_cancel = job.on_cancel if job is not None else _never

@@ -163,6 +163,14 @@ class Tables:
         changes = record.body["_tule"].get("changes", 0)
         return self._physical.rows(project, name), self._physical.size(project, name, changes)
 
+    def counted(self, record: Record, physical: str, expression: str) -> Sequence[tuple[str | None, int]]:
+        """How many rows of a table have each value of an expression of the engine, in its order."""
+        relation = self._physical.relation(TableReference.of(record.name).project, physical)
+        sql = f"SELECT {expression} AS id, count(*) AS n FROM {relation} GROUP BY 1 ORDER BY 1"
+        with self._physical.session() as session:
+            found = session.query(sql).table()
+        return list(zip(found.column(0).to_pylist(), found.column(1).to_pylist(), strict=True))
+
     # -- writing
 
     def insert(self, dataset: DatasetReference, body: Mapping[str, Any]) -> dict[str, Any]:

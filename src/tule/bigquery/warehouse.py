@@ -24,6 +24,7 @@ from tule.bigquery.engine import QueryEngine
 from tule.bigquery.errors import invalid, not_found
 from tule.bigquery.external.tables import ExternalTables
 from tule.bigquery.extracts import Extracts
+from tule.bigquery.information_schema import InformationSchema
 from tule.bigquery.javascript import Engine, Functions
 from tule.bigquery.job_requests import JobRequests
 from tule.bigquery.jobs import Jobs, Outcome
@@ -180,6 +181,7 @@ class Warehouse:
         self.queries.row_policies = self.row_policies
         self.queries.materialized = self.materialized_views
         self.queries.cache = cache
+        self.queries.information = InformationSchema(records, self.datasets, self.tables, self.jobs, policies)
         self.queries.table_statements = TableStatements(
             self.datasets, self.tables, self.snapshots, self.row_policies, self.deleted_datasets
         )

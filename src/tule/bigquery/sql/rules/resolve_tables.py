@@ -64,7 +64,7 @@ def _meaning(table: exp.Table, context: Context, wanted: _Wanted) -> Any:
     if "INFORMATION_SCHEMA" in upper:
         at = upper.index("INFORMATION_SCHEMA")
         before = written[:at]
-        project = before[0] if len(before) > 1 else context.project
+        project = ".".join(before[:-1]) or context.project
         dataset = before[-1] if before else None
         view = ".".join(upper[at + 1 :])
         if table.meta.get(AT):
