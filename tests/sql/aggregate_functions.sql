@@ -186,3 +186,6 @@ SELECT AVG(price) OVER () AS a, SUM(price) OVER (ORDER BY day) AS s FROM d.fruit
 --> 2.2 | 1.1
 --> 2.2 | 3.3
 --> 2.2 | 6.6
+
+SELECT WITH DIFFERENTIAL_PRIVACY OPTIONS(epsilon=1, delta=.1, privacy_unit_column=x) COUNT(*) FROM UNNEST([1]) AS x;
+--> error: Tule does not do SELECT WITH DIFFERENTIAL_PRIVACY. Next: aggregate without the clause

@@ -80,3 +80,10 @@ CREATE TEMP FUNCTION f() AS (CONCAT(b'\xffé', rb'\n'));
 SELECT f() AS a;
 --> a BYTES
 --> b"\xff\xc3\xa9\\n"
+
+SELECT b'abc' LIKE b'a%' AS a, b'a\xff' LIKE b'a_' AS b, b'a%' LIKE b'a\\%' AS c, b'ab' NOT LIKE b'a' AS d, CAST(NULL AS BYTES) LIKE b'a' AS e, x LIKE b'%\x00%' AS f FROM UNNEST([b'a\x00b']) AS x;
+--> a BOOL | b BOOL | c BOOL | d BOOL | e BOOL | f BOOL
+--> true | true | true | true | NULL | true
+
+SELECT b'a' LIKE 'a';
+--> error: No matching signature for operator LIKE for argument types: BYTES, STRING. at [1:18]

@@ -25,9 +25,9 @@ def page(note: str) -> str:
         "## Statements\n\n" + _statements(),
         "Refused by name, because they would be lost or mean something else: "
         + ", ".join(f"`{name}`" for _, name in REFUSED)
-        + ", `CAST ... FORMAT`, `LIKE` on BYTES.",
+        + ", `SELECT WITH DIFFERENTIAL_PRIVACY`.",
         "## Types\n\n`INT64`, `FLOAT64`, `NUMERIC`, `BOOL`, `STRING`, `BYTES`, `DATE`, `TIME`, `DATETIME`, `TIMESTAMP`, "
-        "`INTERVAL`, `JSON`, `ARRAY`, `STRUCT`. Refused by name: `BIGNUMERIC`, `GEOGRAPHY`, `RANGE`.",
+        "`INTERVAL`, `JSON`, `GEOGRAPHY`, `BIGNUMERIC`, `RANGE`, `ARRAY`, `STRUCT`.",
         "## Differences\n\n" + "\n".join(f"- {each}" for each in _DIFFERENCES),
         "## Functions\n\n`[x]` may be left out, `x, ...` may be repeated, `name => x` may be given by name, `T` is any one "
         "type.",
@@ -122,7 +122,11 @@ def _is_done(sample: str) -> bool:
 _DIFFERENCES = (
     "`NaN` is equal to itself and larger than any number where rows are compared, joined, sorted or grouped.",
     "A product of two NUMERICs with more than 20 digits before the point fails, though it would fit.",
-    "Approximate functions are exact.",
+    "Approximate functions are exact. Sketches of `HLL_COUNT` and `KLL_QUANTILES` are approximate, in bytes of a format of "
+    "their own that BigQuery does not read.",
+    "`GEOGRAPHY` needs the extra `tule[geography]` (S2, as in BigQuery) for all but points. Shapes that are not valid are "
+    "refused, `ST_SIMPLIFY` keeps other vertices, and points where lines meet are not snapped.",
+    "`NET.PUBLIC_SUFFIX` and `NET.REG_DOMAIN` go by the list of publicsuffix.org of the day that the package was made.",
     "Formats, regular expressions for extraction, JSON paths and date parts must be constants or query parameters.",
     "A capturing group of `REGEXP_EXTRACT` that may be left out (`(x)?`) and matched nothing gives NULL.",
 )

@@ -34,6 +34,7 @@ from tule.bigquery.sql.table_statements import (
 from tule.bigquery.sql.words import Text, bracketed, moved, place
 from tule.kernel.errors import InvalidArgument, Unimplemented
 
+_PRIVACY = re.compile(r"\bSELECT\s+WITH\s+(DIFFERENTIAL_PRIVACY|AGGREGATION_THRESHOLD|ANONYMIZATION)\b", re.IGNORECASE)
 PLACE = "tule_place"
 POSITION = "tule_position"
 """Meta of a ``?``: where it stands in the text, and how many stand before it."""
@@ -273,6 +274,11 @@ def parse(text: str) -> exp.Expression:
     try:
         made = [each for each in sqlglot.parse(text, read=GoogleSQL) if each is not None]
     except ParseError as error:
+        if words[:1] == ["SELECT"] and (clause := _PRIVACY.search(text)) is not None:
+            raise Unimplemented(
+                f"Tule does not do SELECT WITH {clause[1].upper()}", do="aggregate without the clause",
+                reason="notImplemented", location="query",
+            ) from None  # fmt: skip
         raise _syntax_error(text, str(error), error.errors) from None
     except RecursionError:
         raise _invalid("The query is nested too deeply") from None

@@ -425,11 +425,15 @@ def _like(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     node.set("negate", None)
     left = visit(walk, node.this, scope, aliases)
     right = visit(walk, node.expression, scope, aliases)
-    for kind in (left, right):
-        if kind not in (None, NULL, STRING):
+    if BYTES in (left, right) and {left, right} <= {BYTES, NULL}:
+        from tule.bigquery.sql.functions.builders import characters
+
+        # A byte is a character.
+        for key, kind in (("this", left), ("expression", right)):
             if kind == BYTES:
-                raise wrong("Tule does not do LIKE on BYTES", node)
-            raise no_match("LIKE", [left, right], node)
+                node.set(key, characters(node.args[key]))
+    elif any(kind not in (None, NULL, STRING) for kind in (left, right)):
+        raise no_match("LIKE", [left, right], node)
     pattern = node.expression
     if not isinstance(pattern, exp.Literal) or "\\" in pattern.this:
         escape = exp.Literal.string("\\")

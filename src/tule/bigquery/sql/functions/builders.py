@@ -57,7 +57,7 @@ def _on_bytes(it: Call) -> Any:
     result = it.match.result
     for index, kind in enumerate(it.match.arguments):
         if kind == BYTES and it.kind(index) != NULL:
-            it.arguments[index] = _characters(it.arguments[index])
+            it.arguments[index] = characters(it.arguments[index])
         elif kind == array(BYTES):
             it.arguments[index] = call("tule_characters_of_all", it.arguments[index])
     made = BUILDERS[form.engine[1:]](it) if form.engine.startswith("@") else call(form.engine, *it.arguments)
@@ -66,7 +66,7 @@ def _on_bytes(it: Call) -> Any:
     return call("tule_octets_of_all", made) if result == array(BYTES) else made
 
 
-def _characters(node: Any) -> Any:
+def characters(node: Any) -> Any:
     """Constants stay constants: a pattern must be one."""
     if isinstance(node, exp.Anonymous) and node.name == "unhex" and isinstance(node.expressions[0], exp.Literal):
         return text(bytes.fromhex(node.expressions[0].this).decode("latin-1"))

@@ -48,11 +48,19 @@ FUNCTIONS: dict[str, Function] = {
         """,
     ),
     **read(
+        "Graph and pattern functions",
+        """
+        - DESTINATION_NODE_ID EDGES ELEMENT_ID IS_ACYCLIC IS_FIRST IS_SIMPLE IS_TRAIL LABELS NODES PATH \
+            PATH_FIRST PATH_LAST PATH_LENGTH PROPERTY_NAMES SOURCE_NODE_ID: there are no property graphs in Tule
+        - CLASSIFIER FIRST LAST MATCH_NUMBER MATCH_ROW_NUMBER: there is no MATCH_RECOGNIZE
+        """,
+    ),
+    **read(
         "Table functions",
         """
         - APPENDS CHANGES: there is no history of tables
         - EXTERNAL_OBJECT_TRANSFORM EXTERNAL_QUERY: there are no connections to other services
-        - AI.SEARCH AI.FORECAST AI.EVALUATE AI.DETECT_ANOMALIES AI.KEY_DRIVERS AI.GENERATE_TABLE: not done yet
+        - AI.SEARCH AI.KEY_DRIVERS AI.GENERATE_TABLE: not done yet
         """,
         role="table",
     ),
