@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 _SPIKE = 8.0
 """Deviations from the local median, in standard deviations of those deviations."""
@@ -48,6 +47,8 @@ def clean(
 
 
 def _spikes(level: np.ndarray, protected: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import median_filter
+
     bent = np.zeros(len(level))
     bent[1:-1] = level[1:-1] - 0.5 * (level[:-2] + level[2:])
     away = level - median_filter(level, _WINDOW, mode="reflect")

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import correlate1d
 
 from tule.learn.forecast.frequency import DAY, Grid
 
@@ -289,6 +288,8 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
         if n > _DENSE:
             return smooth(values, (n - 1) if n % 2 == 0 else n - 2)
         return _short(n, window) @ values
+    from scipy.ndimage import correlate1d
+
     inside, edge = _loess(window)
     found = correlate1d(values, inside, axis=0, mode="nearest")
     half = window // 2

@@ -14,7 +14,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
 
 _LARGEST = 8.0
 """Bound of the free parameters: tanh of it is 1 - 2e-7."""
@@ -88,6 +87,8 @@ class Likelihood:
 
     def fitted(self, free: np.ndarray) -> Arma:
         """Everything about these parameters."""
+        from scipy.signal import lfilter
+
         ar, ma = self.split(free)
         mean, squares, determinant, start, filters = self._solve(ar, ma)
         top, bottom = filters
@@ -134,6 +135,8 @@ class Likelihood:
 
     def _filter(self, top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
         if self._q:
+            from scipy.signal import lfilter
+
             return np.asarray(lfilter(top, bottom, self._rows))
         found = self._rows.copy()
         for lag in range(1, self._p + 1):
@@ -142,6 +145,8 @@ class Likelihood:
 
     def _presample(self, bottom: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """H'e0 (m, rows) and H'H (m, m)."""
+        from scipy.signal import lfilter
+
         m, n = self._m, self._n
         if not self._q:
             return rows[:, :m].T, np.eye(m)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.signal import lfilter
 
 from tule.learn.forecast.likelihood import Arma, maximise
 
@@ -65,6 +64,8 @@ class Arima:
 
     def _ahead(self, horizon: int) -> np.ndarray:
         """Expected values of the centred stationary process: the filter run on its own predictions."""
+        from scipy.signal import lfilter
+
         size = len(self.state)
         if not size:
             return np.zeros(horizon)
@@ -76,6 +77,8 @@ class Arima:
         return np.asarray(lfilter(top, bottom, np.zeros(horizon), zi=-self.state)[0])
 
     def _weights(self, horizon: int) -> np.ndarray:
+        from scipy.signal import lfilter
+
         pulse = np.zeros(horizon)
         pulse[0] = 1.0
         weights = lfilter(np.r_[1.0, self.ma], np.r_[1.0, -self.ar], pulse)

@@ -13,7 +13,6 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-from scipy.special import ndtr, ndtri
 
 from tule.kernel.errors import InvalidArgument, Unimplemented
 from tule.learn.data import missing_column
@@ -446,6 +445,8 @@ class TimeSeriesModel(Model):
         A point's probability is that of a value nearer to what was expected: 2 Phi(|z|) - 1. Further columns of ``rows``
         follow. Rows outside the horizon or of an unknown series have NULL.
         """
+        from scipy.special import ndtr
+
         if not 0.0 <= anomaly_prob_threshold < 1.0:
             raise InvalidArgument("anomaly_prob_threshold must be at least 0 and below 1", given=anomaly_prob_threshold)
         z = _quantile(anomaly_prob_threshold)
@@ -691,6 +692,8 @@ def _quantile(level: float) -> float:
         raise InvalidArgument(
             "confidence_level must be at least 0 and below 1", given=level, location="confidence_level"
         )
+    from scipy.special import ndtri
+
     return float(ndtri(0.5 + 0.5 * level))
 
 
