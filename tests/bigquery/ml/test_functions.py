@@ -296,7 +296,7 @@ def test_arguments_may_be_query_parameters(models: Models) -> None:
         ("ML.TRIAL_INFO(MODEL d.mass)", "Tule does not do ML.TRIAL_INFO"),
         ("ML.PREDICTION(MODEL d.mass, TABLE "
             "d.birds)", "Table-valued function not found: ML.PREDICTION. Next: did you mean ML.PREDICT"),
-        ("AI.FORECAST(TABLE d.birds, data_col => 'x')", "Tule does not do AI.FORECAST"),
+        ("AI.SEARCH(TABLE d.birds, 'x', 'y')", "Tule does not do AI.SEARCH"),
         ("ML.PREDICT(MODEL d.nothing, TABLE d.birds)", "Not found: Model test-project:d.nothing"),
         ("ML.PREDICT(MODEL nowhere.m, TABLE d.birds)", "Not found: Dataset test-project:nowhere"),
         ("ML.PREDICT(MODEL d.mass, TABLE d.nothing)", "Not found: Table test-project:d.nothing"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from sqlglot import exp
 
-from tule.bigquery.ml import nodes, predict_sql, vector_search
+from tule.bigquery.ml import nodes, predict_sql, series_functions, vector_search
 from tule.bigquery.ml.arguments import Arguments, model_of, read_arguments
 from tule.bigquery.ml.batches import QueryBatches, Relation, actual
 from tule.bigquery.ml.functions import (
@@ -53,6 +53,8 @@ def expand(call: exp.Expression, context: Context, run: Run, open: Open) -> exp.
     name = function_name(call)  # type: ignore[arg-type]
     if name == vector_search.NAME:
         return vector_search.expand(call, context, run)
+    if name in series_functions.FUNCTIONS:
+        return series_functions.expand(name, call, context, run)
     forms = _function(name)
     model = model_of(call, forms[0], context)
     run.guard("bigquery.models.getData", model.name)

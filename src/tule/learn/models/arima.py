@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -208,7 +209,15 @@ def plan_of(options: SeriesOptions, holidays: Sequence[Holiday]) -> Plan:
 
 
 def fit_arima(request: FitRequest) -> TimeSeriesModel:
-    """Fit one series, or one for each value of the id columns."""
+    """Fit one series, or one for each value of the id columns; the first problem where none can be fitted."""
+    model, problem = fit_series(request)
+    if problem is not None:
+        raise problem
+    return model
+
+
+def fit_series(request: FitRequest) -> tuple[TimeSeriesModel, TuleError | None]:
+    """The fitted series, and the first one's problem where none could be fitted."""
     options: SeriesOptions = request.options
     if request.warm_start is not None:
         raise InvalidArgument("A time series model has no warm start", do="leave WARM_START out")
@@ -235,10 +244,8 @@ def fit_arima(request: FitRequest) -> TimeSeriesModel:
     holidays = _holidays(options, table)
     ids, tasks = split(table, options, regressors)
     outcomes = fit_all(tasks, plan_of(options, holidays), request.watch.tick)
-    if all(isinstance(each, TuleError) for each in outcomes):
-        error = outcomes[0]
-        assert isinstance(error, TuleError)
-        raise error
+    first = outcomes[0]
+    failed = first if isinstance(first, TuleError) and all(isinstance(each, TuleError) for each in outcomes) else None
     fitted = [each if isinstance(each, Fitted) else None for each in outcomes]
     problems = [each.message if isinstance(each, TuleError) else "" for each in outcomes]
     fields = tuple(Field(name, table.schema.field(name).type) for name in (*needed, *regressors))
@@ -246,13 +253,13 @@ def fit_arima(request: FitRequest) -> TimeSeriesModel:
         "signature": Signature(fields, None, (Field("forecast_value", pa.float64()),)),
         "options": options.to_json(),
         "classes": None,
-        "iterations": [request.watch.iteration(0, _mean_variance(fitted), of=1)],
+        "iterations": [request.watch.iteration(0, math.nan if failed else _mean_variance(fitted), of=1)],
         "statistics": _statistics(table, options),
         "num_rows": table.num_rows,
         "skipped_rows": skipped,
         "notes": _notes(ids, fitted, problems),
     }
-    return (ArimaXregModel if xreg else ArimaModel)(common, ids, fitted, problems, Calendar(holidays))
+    return (ArimaXregModel if xreg else ArimaModel)(common, ids, fitted, problems, Calendar(holidays)), failed
 
 
 class ArimaModel(TimeSeriesModel):
@@ -418,6 +425,8 @@ def _mean_variance(fitted: Sequence[Fitted | None]) -> float:
 def _statistics(table: pa.Table, options: SeriesOptions) -> list[FeatureStatistics]:
     values = numbers(table.column(options.time_series_data_col))
     known = values[np.isfinite(values)]
+    if not len(known):
+        return [FeatureStatistics(options.time_series_data_col, null_count=len(values))]
     times = microseconds(table.column(options.time_series_timestamp_col)) / 1e6
     found = [
         FeatureStatistics(

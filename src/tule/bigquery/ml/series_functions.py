@@ -1,0 +1,292 @@
+"""AI.FORECAST, AI.EVALUATE and AI.DETECT_ANOMALIES: time series without a model of one's own.
+
+The service answers with TimesFM, a pretrained network. Tule fits ARIMA_PLUS to the rows that are given, when the query runs;
+``model`` may name TimesFM, as clients do, and changes nothing. A series that cannot be fitted has NULLs and a status that
+says why.
+
+https://cloud.google.com/bigquery/docs/reference/standard-sql/bigqueryml-syntax-ai-forecast
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from sqlglot import exp
+
+from tule.bigquery.ml import nodes
+from tule.bigquery.ml.arguments import constant
+from tule.bigquery.ml.batches import QueryBatches, Relation, actual
+from tule.bigquery.ml.mistakes import users_errors
+from tule.bigquery.model_statements import Run
+from tule.bigquery.sql import Context, compile_query, printed
+from tule.bigquery.sql.parse import TableRef
+from tule.bigquery.sql.rules.resolve_tables import relation as relation_node
+from tule.kernel.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from tule.learn.models.timeseries import TimeSeriesModel
+
+Rows = list[dict[str, Any]]
+_MODELS = ("TimesFM 2.0", "TimesFM 2.5")
+_MOST_HORIZON = 10_000
+
+
+@dataclass(frozen=True)
+class _Function:
+    """``tables``: the fewest and the most tables; ``arguments``: each name with its reader and default."""
+
+    tables: tuple[int, int]
+    arguments: Mapping[str, tuple[Any, Any]]
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _texts(value: Any) -> bool:
+    return _text(value) or (isinstance(value, list) and bool(value) and all(_text(each) for each in value))
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_HORIZON
+
+
+def _share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+
+
+def _model(value: Any) -> bool:
+    return value in _MODELS
+
+
+_WORDS = {
+    _flag: "TRUE or FALSE",
+    _text: "a string",
+    _texts: "a string or an array of strings",
+    _count: f"a whole number between 1 and {_MOST_HORIZON:,}",
+    _share: "a number, at least 0 and below 1",
+    _model: f"one of {', '.join(_MODELS)}",
+}
+_SHARED: dict[str, tuple[Any, Any]] = {
+    "data_col": (_text, None),
+    "timestamp_col": (_text, None),
+    "model": (_model, _MODELS[0]),
+    "id_cols": (_texts, []),
+    "context_window": (_count, None),
+}
+FUNCTIONS: dict[str, _Function] = {
+    "AI.FORECAST": _Function(
+        (1, 1),
+        {
+            **_SHARED,
+            "horizon": (_count, 10),
+            "confidence_level": (_share, 0.95),
+            "output_historical_time_series": (_flag, False),
+        },
+    ),
+    "AI.EVALUATE": _Function((2, 2), {**_SHARED, "horizon": (_count, 1024)}),
+    "AI.DETECT_ANOMALIES": _Function((2, 2), {**_SHARED, "anomaly_prob_threshold": (_share, 0.95)}),
+}
+
+
+def expand(name: str, call: exp.Expression, context: Context, run: Run) -> exp.Expression:
+    """The relation that stands in the place of a call."""
+    function = FUNCTIONS[name]
+    tables, arguments = _arguments(name, call, function, context)
+    series = _Series(call, context, run, arguments)
+    histories = series.rows(tables[0])
+    others = series.rows(tables[1]) if len(tables) > 1 else None
+    schema = _schema(name, series, histories, arguments)
+    if run.looking:
+        return relation_node(run.session.temporary(schema, ()))
+    with users_errors():
+        model = series.fitted(histories)
+        rows = None if others is None else series.table(others)
+        answer = _ANSWERS[name](series, model, rows)
+    return relation_node(run.session.temporary(schema, pa.Table.from_pylist(answer, schema).to_batches()))
+
+
+def _arguments(name: str, call: Any, function: _Function, context: Context) -> tuple[list[Any], dict[str, Any]]:
+    tables: list[Any] = []
+    found: dict[str, Any] = {}
+    for node in call.this.expressions:
+        if isinstance(node, exp.Kwarg):
+            key = node.this.name.lower()
+            if key not in function.arguments:
+                raise _wrong(f"{name} has no argument {key}", do=f"use one of {', '.join(function.arguments)}")
+            fits, _ = function.arguments[key]
+            value = constant(node.expression, context, f"The argument {key} of {name}")
+            if not fits(value):
+                raise _wrong(f"The argument {key} of {name} must be {_WORDS[fits]}", given=repr(value)[:100])
+            found[key] = value
+        elif isinstance(node, TableRef | exp.Subquery) and not found:
+            tables.append(node)
+        else:
+            raise _form(name, function, printed(node)[:100])
+    least, most = function.tables
+    if not least <= len(tables) <= most:
+        raise _form(name, function, f"{len(tables)} tables")
+    for key in ("data_col", "timestamp_col"):
+        if key not in found:
+            raise _wrong(f"{name} needs the argument {key}", do=f"add {key} => 'column'")
+    values = {key: found.get(key, default) for key, (_, default) in function.arguments.items()}
+    values["id_cols"] = [values["id_cols"]] if isinstance(values["id_cols"], str) else values["id_cols"]
+    return tables, values
+
+
+def _form(name: str, function: _Function, given: str) -> InvalidArgument:
+    tables = ", ".join(["TABLE name or (query)"] * function.tables[1])
+    return _wrong(f"{name} takes {tables}, then arguments by name (name => value)", given=given)
+
+
+class _Series:
+    """The rows of one call and what is fitted to them."""
+
+    def __init__(self, call: exp.Expression, context: Context, run: Run, arguments: Mapping[str, Any]) -> None:
+        self._call = call
+        self._context = context
+        self._run = run
+        self.arguments = arguments
+
+    def rows(self, node: Any) -> QueryBatches:
+        """The columns that matter of a table argument: times, data, ids."""
+        query = nodes.select([exp.Star()], node.this.copy()) if isinstance(node, TableRef) else node.unnest().copy()
+        query = nodes.standalone(query, self._call)
+        given = self._compiled_schema(query)
+        wanted = [self.arguments["timestamp_col"], self.arguments["data_col"], *self.arguments["id_cols"]]
+        columns = []
+        for name in wanted:
+            found = actual(given.names, name)
+            if found is None:
+                raise _wrong("The columns of a time series must be among those of its table", given=name,
+                             do=f"use one of {', '.join(given.names)}")  # fmt: skip
+            columns.append(nodes.named(nodes.column(found), name))
+        chosen = nodes.select(columns, nodes.subquery(query))
+        relation = Relation(nodes.subquery(chosen), self._compiled_schema(chosen))
+        return QueryBatches(self._result, relation, wanted, check=self._run.check)
+
+    def _compiled_schema(self, tree: exp.Expression) -> pa.Schema:
+        made = compile_query(tree.copy(), self._context.beside())
+        found: pa.Schema = self._run.session.schema(made.sql, made.parameters)
+        return found
+
+    def _result(self, tree: exp.Expression) -> Any:
+        made = compile_query(tree, self._context.beside())
+        return self._run.session.query(made.sql, made.parameters)
+
+    def table(self, rows: QueryBatches) -> pa.Table:
+        return pa.Table.from_batches(list(rows.scan()), rows.schema)
+
+    def fitted(self, rows: QueryBatches) -> TimeSeriesModel:
+        """One ARIMA_PLUS for each series; those that could not be fitted keep their problem."""
+        from tule.learn.data import ArrowBatches
+        from tule.learn.models import FAMILIES
+        from tule.learn.models.arima import fit_series
+        from tule.learn.models.timeseries import TimeSeriesModel
+
+        arguments = self.arguments
+        options: dict[str, Any] = {
+            "time_series_timestamp_col": arguments["timestamp_col"],
+            "time_series_data_col": arguments["data_col"],
+            "horizon": arguments.get("horizon", 1024),
+        }
+        if arguments["id_cols"]:
+            options["time_series_id_col"] = arguments["id_cols"]
+        if arguments["context_window"]:
+            options["max_time_series_length"] = max(4, arguments["context_window"])
+        table = self.table(rows)
+        if not table.num_rows:
+            raise _wrong("A time series must have rows", given="none", do="check the query")
+        family = replace(FAMILIES["arima_plus"], train=lambda request: fit_series(request)[0])
+        model = family.fit(ArrowBatches(table), label=None, options=options)
+        assert isinstance(model, TimeSeriesModel)
+        return model
+
+    def failed(self, model: TimeSeriesModel) -> list[tuple[tuple[Any, ...], str]]:
+        """(ids, problem) of each series that could not be fitted."""
+        pairs = zip(model.ids, model.fitted, model.problems, strict=True)
+        return [(own, problem) for own, fitted, problem in pairs if fitted is None]
+
+
+def _schema(name: str, series: _Series, rows: QueryBatches, arguments: Mapping[str, Any]) -> pa.Schema:
+    ids = [rows.schema.field(each) for each in arguments["id_cols"]]
+    time, number = pa.timestamp("us", tz="UTC"), pa.float64()
+    bounds = [("prediction_interval_lower_bound", number), ("prediction_interval_upper_bound", number)]
+    if name == "AI.FORECAST":
+        own: list[tuple[str, pa.DataType]] = [("forecast_timestamp", time), ("forecast_value", number)]
+        if arguments["output_historical_time_series"]:
+            own = [("time_series_type", pa.string()), ("time_series_timestamp", time), ("time_series_data", number)]
+        own += [("confidence_level", number), *bounds, ("ai_forecast_status", pa.string())]
+    elif name == "AI.EVALUATE":
+        own = [*((each, number) for each in _METRICS), ("ai_evaluate_status", pa.string())]
+    else:
+        own = [
+            ("time_series_timestamp", time), ("time_series_data", number), ("is_anomaly", pa.bool_()),
+            ("lower_bound", number), ("upper_bound", number), ("anomaly_probability", number),
+            ("ai_detect_anomalies_status", pa.string()),
+        ]  # fmt: skip
+    return pa.schema([*ids, *(pa.field(each, kind) for each, kind in own)])
+
+
+_METRICS = (
+    "mean_absolute_error", "mean_squared_error", "root_mean_squared_error", "mean_absolute_percentage_error",
+    "symmetric_mean_absolute_percentage_error", "mean_absolute_scaled_error",
+)  # fmt: skip
+
+
+def _forecast(series: _Series, model: TimeSeriesModel, rows: pa.Table | None) -> Rows:
+    level, horizon = series.arguments["confidence_level"], series.arguments["horizon"]
+    past = series.arguments["output_historical_time_series"]
+    found: Rows = []
+    if any(each is not None for each in model.fitted):
+        made = (model.explain_forecast if past else model.forecast)(horizon, level)
+        found = made.to_pylist()
+    for row in found:
+        row["ai_forecast_status"] = ""
+        if row.get("time_series_type") == "history":
+            row["prediction_interval_lower_bound"] = row["prediction_interval_upper_bound"] = None
+    return _listed(series, found, model, "ai_forecast_status")
+
+
+def _evaluate(series: _Series, model: TimeSeriesModel, rows: pa.Table | None) -> Rows:
+    assert rows is not None
+    found = []
+    if any(each is not None for each in model.fitted):
+        made = model.evaluate(rows, horizon=series.arguments["horizon"])
+        found = [{**row, "ai_evaluate_status": ""} for row in made.to_pylist()]
+    return _listed(series, found, model, "ai_evaluate_status")
+
+
+def _anomalies(series: _Series, model: TimeSeriesModel, rows: pa.Table | None) -> Rows:
+    assert rows is not None
+    arguments = series.arguments
+    found = []
+    if any(each is not None for each in model.fitted):
+        made = model.find_anomalies(rows, anomaly_prob_threshold=arguments["anomaly_prob_threshold"])
+        renamed = {arguments["timestamp_col"]: "time_series_timestamp", arguments["data_col"]: "time_series_data"}
+        for row in made.to_pylist():
+            found.append({renamed.get(name, name): value for name, value in row.items()})
+            known = row["is_anomaly"] is not None
+            found[-1]["ai_detect_anomalies_status"] = "" if known else "The point is not of a series and a time to come"
+    return _listed(series, found, model, "ai_detect_anomalies_status")
+
+
+_ANSWERS = {"AI.FORECAST": _forecast, "AI.EVALUATE": _evaluate, "AI.DETECT_ANOMALIES": _anomalies}
+
+
+def _listed(series: _Series, found: Rows, model: TimeSeriesModel, status: str) -> Rows:
+    """The rows, then one with NULLs and its problem for each series that could not be fitted."""
+    for own, problem in series.failed(model):
+        found.append({**dict(zip(series.arguments["id_cols"], own, strict=True)), status: problem})
+    return found
+
+
+def _wrong(message: str, *, given: object = None, do: str | None = None) -> InvalidArgument:
+    return InvalidArgument(message, given=given, do=do, reason="invalidQuery", location="query")
