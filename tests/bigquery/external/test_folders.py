@@ -11,8 +11,8 @@ import fsspec
 import pyarrow as pa
 import pytest
 from pyarrow import orc, parquet
-
 from tests.bigquery.conftest import PROJECT, BigQueryApi
+
 from tule.app import App
 from tule.engines.filesystems import Folders
 from tule.kernel.errors import FailedPrecondition, InvalidArgument, PermissionDenied

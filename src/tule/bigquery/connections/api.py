@@ -18,7 +18,6 @@ _FIELDS = (
     "connection.cloud_sql.instance_id",
     "connection.cloud_sql.database",
     "connection.cloud_sql.type_",
-    "connection.cloud_sql.type",
     "connection.cloud_sql.credential.username",
     "connection.cloud_sql.credential.password",
     "connection.cloud_sql.service_account_id",
