@@ -39,9 +39,10 @@ $(CLIENTS_STAMP): tests/clients/requirements.txt | $(STAMP)
 demo: $(STAMP)  ## table -> model -> registry -> endpoint -> predictions, on the flights data, by Google's own clients
 	$(BIN)/tule demo
 
-test: $(STAMP)  ## all tests, the fast ones first
+test: $(STAMP) $(CLIENTS_STAMP)  ## all tests, the fast ones first
 	$(call pytest,not clients and not slow and not ecosystem)
 	$(call pytest,(clients or slow) and not ecosystem)
+	$(call pytest,ecosystem)
 
 lint: $(STAMP) fences types  ## format, lint, types and the fences between rooms
 	$(BIN)/ruff format --check src tests benchmarks

@@ -4,7 +4,9 @@ import os
 
 import bigframes.pandas as bpd
 import pandas as pd
+from google.cloud import bigquery
 
+bigquery.Client().create_dataset("frames_zoo")
 bpd.options.bigquery.project = os.environ["GOOGLE_CLOUD_PROJECT"]
 bpd.options.display.progress_bar = None
 

@@ -4,7 +4,9 @@ import os
 
 import ibis
 import pandas as pd
+from google.cloud import bigquery
 
+bigquery.Client().create_dataset("ibis_zoo")
 con = ibis.bigquery.connect(project_id=os.environ["GOOGLE_CLOUD_PROJECT"], dataset_id="ibis_zoo")
 frame = pd.DataFrame(
     {

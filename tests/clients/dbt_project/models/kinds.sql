@@ -1,2 +1,2 @@
 {{ config(materialized='view') }}
-select kind, count(*) as n from {{ ref('animals') }} group by kind
+select kind, count(*) as n from {{ ref('named') }} group by kind

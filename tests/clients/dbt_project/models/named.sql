@@ -1,0 +1,2 @@
+{{ config(materialized='ephemeral') }}
+select id, name, kind from {{ ref('animals') }} where name is not null
