@@ -115,7 +115,8 @@ class Front:
         """Look at a fresh socket (or the inside of a tunnel to one of our names) and hand it on."""
         sock.setblocking(False)
         try:
-            await asyncio.wait_for(self._hand_on(sock, tunnel), self._patience)
+            async with asyncio.timeout(self._patience):
+                await self._hand_on(sock, tunnel)
         except Exception as error:
             _LOG.info("A connection ended before it began: %s: %s", type(error).__name__, error)
             sock.close()
@@ -294,22 +295,25 @@ async def peek(sock: socket.socket, most: int, enough: Callable[[bytes], bool]) 
 
     Returns once there are ``most`` bytes or ``enough``, or when the client sends no more.
     """
-    seen = b""
+    seen, raised = b"", False
     try:
         while True:
-            await _readable(sock)
             before = len(seen)
             try:
                 seen = sock.recv(most, socket.MSG_PEEK)
             except BlockingIOError:
+                await _readable(sock)
                 continue
             if not seen or len(seen) >= most or enough(seen) or len(seen) == before:
                 return seen
             # What was looked at keeps the socket readable: from here on it is only with more, or at the end.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(seen) + 1)
+            raised = True
+            await _readable(sock)
     finally:
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        if raised:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
 
 
 async def _readable(sock: socket.socket) -> None:
