@@ -474,3 +474,15 @@ SELECT ERROR('That went wrong');
 
 SELECT IF(TRUE, CAST(ERROR(CONCAT('bad ', 'x')) AS STRING), 'a');
 --> error: bad x
+
+-- A sum of products of negative constants, compared; and checks within arguments.
+SELECT IF(-5 * x + 2 * y - 3 * x > 0, 1, 0) AS a, 1 / (1 + EXP(-(-2 * x + 0.5 * y))) = 1 / (1 + EXP(2 * x - 0.5 * y)) AS b FROM (SELECT 0.5 AS x, 3.5 AS y);
+--> a INT64 | b BOOL
+--> 1 | true
+
+SELECT 1 / (x * -1) < 0 AS a, CAST(-x * 0 AS STRING) AS b, CAST('inf' AS FLOAT64) * 2 - 1 AS c, IS_NAN(CAST('nan' AS FLOAT64) + 1) AS d FROM (SELECT 4.0 AS x);
+--> a BOOL | b STRING | c FLOAT64 | d BOOL
+--> true | "-0" | Infinity | true
+
+SELECT SQRT(x * x) FROM (SELECT 1e200 AS x);
+--> error: double overflow: 1e+200 * 1e+200

@@ -22,8 +22,9 @@ _OPERATORS: dict[type[Any], Any] = {
     exp.Add: operator.add, exp.Sub: operator.sub, exp.Mul: operator.mul, exp.Div: operator.truediv,
 }  # fmt: skip
 _INSIDE = (*_ARITHMETIC, exp.Neg, exp.Paren)
-# A larger operand is handed on by name, so that nested checks do not multiply the text.
-_SMALL = 12
+# A larger operand of a larger expression is handed on by name, so that nested checks do not multiply the text. It goes
+# through a list of one element, which costs more than the arithmetic.
+_SMALL, _LARGE = 12, 300
 
 
 def _infinity() -> Any:
@@ -87,7 +88,7 @@ def checked(node: Any) -> Any:
     if _is_known_finite(node):
         return node
     large = [each for each in leaves if not _number(each) and _size(each) > _SMALL]
-    if large:
+    if large and _size(node) > _LARGE:
         return _handed_on(node, large)
     return _case(node, leaves)
 
@@ -121,7 +122,7 @@ def _is_known_finite(node: Any) -> bool:
 
 def _value(node: Any) -> float | None:
     """What an expression of constants comes to, None where it has other parts."""
-    if isinstance(node, exp.Paren):
+    if isinstance(node, exp.Paren | exp.Cast):
         return _value(node.this)
     if isinstance(node, exp.Neg):
         value = _value(node.this)
@@ -129,8 +130,6 @@ def _value(node: Any) -> float | None:
     if isinstance(node, _ARITHMETIC):
         a, b = _value(node.this), _value(node.expression)
         return None if a is None or b is None else _OPERATORS[type(node)](a, b)
-    while isinstance(node, exp.Cast):
-        node = node.this
     return float(node.this) if _number(node) else None
 
 
@@ -166,13 +165,18 @@ def _case(node: Any, leaves: list[Any]) -> Any:
     for part in (texts[0], exp.Literal.string(f" {symbol} "), texts[1]):
         message = exp.DPipe(this=message, expression=part)
     failure = _double(exp.Paren(this=message))
-    made = exp.Case(
+    zero = _double(exp.Literal.number("0.0"))
+    case = exp.Case(
         ifs=[
-            exp.If(this=_finite(node.copy()), true=node.copy()),
+            exp.If(this=_finite(node.copy()), true=zero),
             exp.If(this=operands if operands is not None else exp.Boolean(this=True), true=failure),
         ],
-        default=node.copy(),
+        default=zero.copy(),
     )
+    case.meta["tule_done"] = True
+    # Less zero, every number stays what it is, -0.0 too. So the operator stands outside of CASE, where the engine computes
+    # once what a statement says twice.
+    made = exp.Sub(this=exp.Paren(this=node.copy()), expression=case)
     made.meta["tule_done"] = True
     return exp.Paren(this=made)
 
