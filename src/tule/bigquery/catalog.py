@@ -171,7 +171,7 @@ class SessionCatalog:
                 condition = self.seen(reference)
                 self.limited = self.limited or condition is not None
                 relation = self._physical.relation(reference.project, name)
-                return Relation(fields, relation=relation, condition=condition or "")
+                return Relation(fields, relation=relation, condition=condition or "", filter_on=_filter_on(record.body))
             # It was replaced before we held it: look again.
             using.close()
 
@@ -262,6 +262,14 @@ class SessionCatalog:
             batch = pa.RecordBatch.from_pylist(rows, schema=schema)
             self._infos[key] = self._session.temporary(schema, iter([batch]))
         return self._infos[key]
+
+
+def _filter_on(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """The column that a query of a table must filter by."""
+    if not body.get("requirePartitionFilter"):
+        return ()
+    layout = body.get("timePartitioning") or body.get("rangePartitioning") or {}
+    return (layout["field"],)
 
 
 def type_text(field: Field) -> str:

@@ -196,8 +196,6 @@ class Datasets:
                 raise invalid(f"{key} must be a text of at most {_LONGEST_TEXT} characters")
         if "defaultTableExpirationMs" in body:
             body["defaultTableExpirationMs"] = str(expiration(body["defaultTableExpirationMs"]))
-        if "defaultPartitionExpirationMs" in body:
-            body["defaultPartitionExpirationMs"] = str(expiration(body["defaultPartitionExpirationMs"]))
         if "maxTimeTravelHours" in body:
             body["maxTimeTravelHours"] = checked_hours(body["maxTimeTravelHours"])
             if body["maxTimeTravelHours"] == str(LONGEST_TIME_TRAVEL):

@@ -91,7 +91,6 @@ SCHEMA: Known = {
     **_DESCRIBED,
     "location": ("location", _text),
     "default_table_expiration_days": ("defaultTableExpirationMs", _days),
-    "default_partition_expiration_days": ("defaultPartitionExpirationMs", _days),
     "max_time_travel_hours": ("maxTimeTravelHours", _hours),
     "storage_billing_model": ("storageBillingModel", _text),
 }

@@ -279,7 +279,11 @@ def layout(body: Mapping[str, Any], fields: Sequence[JsonField]) -> dict[str, An
 
 def _time_partitioning(given: Mapping[str, Any], fields: Sequence[JsonField]) -> dict[str, Any]:
     if given.get("requirePartitionFilter"):
-        raise not_implemented("timePartitioning.requirePartitionFilter", do="leave it out")
+        raise not_implemented("timePartitioning.requirePartitionFilter", do="set requirePartitionFilter of the table")
+    if given.get("expirationMs"):
+        raise not_implemented(
+            "timePartitioning.expirationMs (partition_expiration_days)", do="delete rows by a schedule"
+        )
     grain = str(given.get("type") or "DAY").upper()
     if grain not in _GRAINS:
         raise invalid(f"timePartitioning.type must be one of {', '.join(_GRAINS)}; given: {given.get('type')!r}")

@@ -184,7 +184,6 @@ def _schema(record: Record) -> dict[str, Any]:
 
 _SPANS = {
     "defaultTableExpirationMs": ("default_table_expiration_days", 86_400_000),
-    "defaultPartitionExpirationMs": ("default_partition_expiration_days", 86_400_000),
 }
 
 

@@ -256,7 +256,9 @@ class Tables:
         if body.get("tableConstraints"):
             made["tableConstraints"] = body["tableConstraints"]
         if body.get("requirePartitionFilter"):
-            raise invalid("requirePartitionFilter is not executed by Tule. Next: leave it out")
+            if not (body.get("timePartitioning") or body.get("rangePartitioning")):
+                raise invalid("requirePartitionFilter must be of a partitioned table")
+            made["requirePartitionFilter"] = True
         return made
 
     def _expiration(self, reference: TableReference, body: Mapping[str, Any], defaults: bool) -> dict[str, Any]:

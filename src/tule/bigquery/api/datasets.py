@@ -16,7 +16,6 @@ _EXECUTED = (
     "labels.*",
     "location",
     "defaultTableExpirationMs",
-    "defaultPartitionExpirationMs",
     "maxTimeTravelHours",
     "access.*",
     *OUTPUT_FIELDS,

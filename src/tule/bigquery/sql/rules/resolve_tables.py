@@ -82,6 +82,8 @@ def _meaning(table: exp.Table, context: Context, wanted: _Wanted) -> Any:
     context.tables.append(name)
     if found.read is not None:
         return _read(found, str(name), table, wanted)
+    if not _is_target(table):
+        _check_filter(found, f"{name.project}.{name.dataset}.{name.table}", table)
     if found.condition and not _is_target(table):
         return _seen(found, name, context)
     return _relation(found, name, context, moment)
@@ -162,6 +164,13 @@ class _Wanted:
 
 def _read(found: Relation, name: str, table: exp.Table, wanted: _Wanted) -> Any:
     """What is read when the engine comes to it: the columns that the statement may mean, and no others."""
+    _check_filter(found, name, table)
+    assert found.read is not None
+    return _with_columns(relation(found.read(wanted.of(table))), [*found.fields, *found.pseudo])
+
+
+def _check_filter(found: Relation, name: str, table: exp.Table) -> None:
+    """Raise where a table may only be read by a filter on a column, and the query around it has none."""
     if found.filter_on and not _filters(table, found.filter_on):
         columns = ", ".join(f"'{each}'" for each in found.filter_on)
         raise InvalidArgument(
@@ -170,13 +179,11 @@ def _read(found: Relation, name: str, table: exp.Table, wanted: _Wanted) -> Any:
             reason="invalidQuery",
             location="query",
         )
-    assert found.read is not None
-    return _with_columns(relation(found.read(wanted.of(table))), [*found.fields, *found.pseudo])
 
 
 def _filters(table: exp.Table, keys: Sequence[str]) -> bool:
     """Whether the query around a table filters by one of its columns ``keys``."""
-    select = table.find_ancestor(exp.Select)
+    select = table.find_ancestor(exp.Select, exp.Delete, exp.Update, exp.Merge)
     if select is None or select.args.get("where") is None:
         return False
     alias = (table.alias or parts(table)[-1]).lower()
