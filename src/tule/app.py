@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tule.engines.local import LocalRunner
+from tule.kernel import allocator
 from tule.kernel.access import Access
 from tule.kernel.clock import Clock, RealClock
 from tule.kernel.home import Home, write_private
@@ -82,6 +83,9 @@ class App:
         self.threads = settings.threads or len(os.sched_getaffinity(0))
         for name in _THREAD_VARIABLES:
             os.environ.setdefault(name, str(self.threads))
+        # Arrow's own pool keeps what it once had.
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+        allocator.give_back()
         self.home = Home.open(settings)
         self._closing: list[Callable[[], Any]] = [self.home.close]
         try:

@@ -28,7 +28,8 @@ from tule.engines.duckdb.values import check_moments, differs, given, taken, tak
 from tule.kernel.errors import Aborted, FailedPrecondition, InvalidArgument
 
 _LOG = logging.getLogger(__name__)
-BATCH_ROWS = 65_536
+# Of a wide table a batch is some megabytes, and the engine makes several at once.
+BATCH_ROWS = 32_768
 _MARKS = "_marks"
 _SCHEMAS = "_schemas"
 _LONGEST_NOTE = 64 * 1024
