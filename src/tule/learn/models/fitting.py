@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +31,9 @@ from tule.learn.schema import Field, plain_type
 from tule.learn.transforms import Block, Encoding, Feature, Survey, features_of, take_survey
 from tule.learn.transforms.labels import check_label, class_codes, label_numbers, labelled
 from tule.learn.transforms.survey import row_blocks, statistics_of
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 CACHE_BYTES = 96 << 20
 _TICK_SECONDS = 0.2
@@ -216,7 +222,7 @@ class Rows:
 
 
 class Source:
-    """Passes over encoded labelled rows; the first pass keeps them in memory if they are small."""
+    """Passes over encoded labelled rows; the first pass keeps them in memory if all of them are small."""
 
     def __init__(
         self,
@@ -247,9 +253,10 @@ class Source:
                 yield rows
             return
         kept: list[Rows] | None = []
-        held = 0
+        held = read = 0
         for batch in row_blocks(self._data.scan(self._columns)):
             self._tick(batch.num_rows)
+            read += batch.num_rows
             if self._label is not None:
                 batch = labelled(batch, self._label)
             if batch.num_rows == 0:
@@ -257,7 +264,8 @@ class Source:
             rows = self._encode(batch)
             if kept is not None:
                 held += rows.block.nbytes + rows.target.nbytes
-                if held > self._limit:
+                # Rows of which most are to come are not kept for a while first.
+                if max(held, held * (self._data.num_rows or 0) // read) > self._limit:
                     kept = None
                 else:
                     kept.append(rows)
@@ -331,6 +339,23 @@ def class_weights_of(options: Any, classes: list[Any], counts: Mapping[Any, int]
 def feature_statistics(survey: Survey) -> list[FeatureStatistics]:
     """The survey as the values that a model keeps."""
     return [FeatureStatistics(**item) for item in statistics_of(survey)]
+
+
+def thread_count() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def computed(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """``work`` of each item, in their order, by as many threads as there are processors; few items are held at once."""
+    with ThreadPoolExecutor(thread_count(), thread_name_prefix="fit") as pool:
+        waiting: deque[Future[Made]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > thread_count():
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:

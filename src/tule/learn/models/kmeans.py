@@ -18,7 +18,7 @@ from tule.kernel.errors import InvalidArgument
 from tule.learn.metrics import Evaluator
 from tule.learn.models.base import CentroidValue, Cluster, Iteration, IterativeOptions, Model, Rows, batches_of, option
 from tule.learn.models.cutoffs import SAMPLE, cutoff_of, quantiles
-from tule.learn.models.fitting import FitRequest, Source, feature_statistics, stalled
+from tule.learn.models.fitting import FitRequest, Source, computed, feature_statistics, stalled
 from tule.learn.models.fitting import Rows as EncodedRows
 from tule.learn.sampling import RowSample
 from tule.learn.schema import Field, Signature
@@ -205,25 +205,18 @@ def exact_distances(block: Block, centers: np.ndarray, cosine: bool) -> np.ndarr
     return np.sqrt(np.maximum(answer, 0.0, out=answer))
 
 
-def _squared_to(block: Block, center: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-    """Squared distances of (some) rows to one centroid."""
+def _squared_to(block: Block, center: np.ndarray) -> np.ndarray:
+    """Squared distances of rows to one centroid."""
     layout = block.layout
-    dense = block.dense if rows is None else block.dense[rows]
-    answer = np.zeros(len(dense))
+    answer = np.zeros(block.rows)
     for column in range(layout.dense):
-        answer += (dense[:, column] - center[column]) ** 2
+        answer += (block.dense[:, column] - center[column]) ** 2
     for code, (first, last) in zip(block.codes, layout.code_ranges(), strict=True):
-        part = center[first:last]
-        # (1 - c)^2 for the row's own category and c^2 for every other one; all c^2 without a category
-        own = (1.0 - part) ** 2 - part**2
-        total = float(part @ part)
-        table = np.append(np.where(part == 1.0, total - 1.0, total + own), total)
-        answer += table[code if rows is None else code[rows]]
+        answer += _code_table(center[first:last])[code]
     for item, (first, last) in zip(block.ragged, layout.ragged_ranges(), strict=True):
         part = center[first:last]
         entries = (item.values - part[item.indices]) ** 2 - part[item.indices] ** 2
-        sums = np.bincount(item.rows(), weights=entries, minlength=block.rows) + float(part @ part)
-        answer += sums if rows is None else sums[rows]
+        answer += np.bincount(item.rows(), weights=entries, minlength=block.rows) + float(part @ part)
     return answer
 
 
@@ -244,11 +237,37 @@ def _nearest(block: Block, centers: np.ndarray, cosine: bool) -> tuple[np.ndarra
     products *= -2.0
     products += np.einsum("ij,ij->i", centers, centers)
     own = products.argmin(axis=1)
-    squared = np.empty(block.rows)
-    for at in np.unique(own):
-        rows = np.flatnonzero(own == at)
-        squared[rows] = _squared_to(block, centers[at], rows)
-    return own, np.maximum(squared, 0.0)
+    return own, np.maximum(_squared_to_own(block, centers, own), 0.0)
+
+
+def _squared_to_own(block: Block, centers: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(n,) squared distances of rows to the centroid that ``own`` numbers, computed as ``_squared_to`` does."""
+    layout = block.layout
+    answer = np.zeros(block.rows)
+    for column in range(layout.dense):
+        apart = block.dense[:, column] - np.ascontiguousarray(centers[:, column])[own]
+        apart *= apart
+        answer += apart
+    for code, (first, last) in zip(block.codes, layout.code_ranges(), strict=True):
+        answer += np.array([_code_table(center[first:last]) for center in centers])[own, code]
+    for item, (first, last) in zip(block.ragged, layout.ragged_ranges(), strict=True):
+        rows = item.rows()
+        part = centers[:, first:last]
+        theirs = part[own[rows], item.indices]
+        entries = (item.values - theirs) ** 2 - theirs**2
+        lengths = np.array([float(each @ each) for each in part])
+        answer += np.bincount(rows, weights=entries, minlength=block.rows) + lengths[own]
+    return answer
+
+
+def _code_table(part: np.ndarray) -> np.ndarray:
+    """Squared distances of one categorical column to a centroid's part, by category; the last for no category.
+
+    (1 - c)^2 for the row's own category and c^2 for every other one; all c^2 without a category.
+    """
+    own = (1.0 - part) ** 2 - part**2
+    total = float(part @ part)
+    return np.append(np.where(part == 1.0, total - 1.0, total + own), total)
 
 
 def _clusters(radii: np.ndarray, sizes: np.ndarray) -> list[Cluster]:
@@ -282,12 +301,7 @@ def fit_kmeans(request: FitRequest) -> KMeansModel:
     iterations: list[Iteration] = []
     before = math.inf
     for number in range(options.max_iterations):
-        sums, sizes, squares = np.zeros_like(centers), np.zeros(count), np.zeros(count)
-        for rows in source:
-            own, squared = _nearest(rows.block, centers, cosine)
-            sums += rows.block.group_sums(own, count)
-            sizes += np.bincount(own, minlength=count)
-            squares += np.bincount(own, weights=squared, minlength=count)
+        sums, sizes, squares = _assigned(source, centers, cosine)
         loss = float(squares.sum()) / survey.rows
         if cosine and loss > before:
             # Means are not the exact minimum of cosine distances: stop before they make things worse.
@@ -321,13 +335,29 @@ def fit_kmeans(request: FitRequest) -> KMeansModel:
     return KMeansModel(common, encoding, centers, radii, sizes, cutoffs)
 
 
+def _assigned(source: Source, centers: np.ndarray, cosine: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A pass: of each cluster the sum (k, D) of its rows, their number and the sum of their squared distances."""
+    count = len(centers)
+
+    def one(rows: EncodedRows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        own, squared = _nearest(rows.block, centers, cosine)
+        sizes = np.bincount(own, minlength=count)
+        return rows.block.group_sums(own, count), sizes, np.bincount(own, weights=squared, minlength=count)
+
+    sums, sizes, squares = np.zeros_like(centers), np.zeros(count), np.zeros(count)
+    for part in computed(one, source):
+        sums += part[0]
+        sizes += part[1]
+        squares += part[2]
+    return sums, sizes, squares
+
+
 def _finish(source: Source, centers: np.ndarray, cosine: bool, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A last pass: radius and size of each cluster, and the ordered normalised distances for anomaly cutoffs."""
     count = len(centers)
     squares, sizes = np.zeros(count), np.zeros(count, np.int64)
     sample = RowSample(SAMPLE, seed=seed)
-    for rows in source:
-        own, squared = _nearest(rows.block, centers, cosine)
+    for own, squared in computed(lambda rows: _nearest(rows.block, centers, cosine), source):
         squares += np.bincount(own, weights=squared, minlength=count)
         sizes += np.bincount(own, minlength=count)
         sample.add(np.column_stack([own.astype(float), np.sqrt(squared)]))

@@ -12,7 +12,6 @@ replaces a category by the training mean of the label (or by the share of each c
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -30,6 +29,7 @@ from tule.learn.models.fitting import (
     class_weights_of,
     feature_statistics,
     stalled,
+    thread_count,
 )
 from tule.learn.models.fitting import Rows as EncodedRows
 from tule.learn.models.sparse import to_csr
@@ -311,11 +311,6 @@ def class_probabilities(raw: np.ndarray) -> np.ndarray:
     """xgboost's answer as (n, classes) float64."""
     wide = raw.astype(np.float64)
     return wide if wide.ndim == 2 else np.column_stack([1.0 - wide, wide])
-
-
-def thread_count() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def fit_trees(request: FitRequest) -> TreeModel:

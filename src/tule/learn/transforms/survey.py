@@ -134,6 +134,13 @@ class GramSums:
         self.masked: list[int] = []
         self.matrix = np.zeros((width + 2, width + 2))
         self.label_shift: float | None = None
+        self._buffer = np.empty((0, 0))
+
+    def buffer(self, rows: int) -> np.ndarray:
+        """Room for ``add``, (rows, width + 2), column-major; the next call may give the same."""
+        if len(self._buffer) < rows:
+            self._buffer = np.empty((rows, self.width + 2), order="F")
+        return self._buffer[:rows]
 
     def add(self, shifted: np.ndarray, nulls: Sequence[np.ndarray | None], label: np.ndarray) -> None:
         """``shifted`` has width + 2 columns, column-major; the last two are filled here."""
@@ -210,7 +217,7 @@ def take_survey(
 ) -> Survey:
     """Read ``columns`` of all rows once. ``keep``: the columns that the row sample holds."""
     survey = Survey(list(features))
-    survey.sample = RowSample(SAMPLE_ROWS, max_bytes=SAMPLE_BYTES, seed=seed)
+    survey.sample = RowSample(SAMPLE_ROWS, max_bytes=SAMPLE_BYTES, seed=seed, expected=data.num_rows)
     numeric = [feature for feature in features if feature.kind is Kind.NUMERIC]
     others = [feature for feature in features if feature.kind is not Kind.NUMERIC]
     if label is not None and task == "classification":
@@ -252,7 +259,7 @@ def take_survey(
 
 def _add_numeric(survey: Survey, batch: pa.RecordBatch, features: Sequence[Feature], target: np.ndarray | None) -> None:
     gram = survey.gram
-    buffer = np.empty((batch.num_rows, len(features) + 2), order="F") if gram is not None else None
+    buffer = None if gram is None else gram.buffer(batch.num_rows)
     masks: list[np.ndarray | None] = []
     for at, feature in enumerate(features):
         values, nulls = as_numbers(column_of(batch, feature), feature)
