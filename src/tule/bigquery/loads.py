@@ -23,7 +23,7 @@ from tule.bigquery.jobs import Job, Outcome
 from tule.bigquery.physical import Physical
 from tule.bigquery.references import TableReference
 from tule.bigquery.schemas import JsonField
-from tule.bigquery.source_files import ObjectFiles, SourceFiles
+from tule.bigquery.source_files import SourceFiles
 from tule.bigquery.tables import Tables
 from tule.bigquery.types import Field, fields_from_rest
 
@@ -174,6 +174,3 @@ def partitioned(
     own = [each for each in fields if each.name.lower() not in hive.names]
     for source in sources:
         yield from hive.completed(source, format.batches([source], own, bad, order=order), fields)
-
-
-__all__ = ["LoadPlan", "Loads", "ObjectFiles", "partitioned"]

@@ -1,4 +1,4 @@
-"""External tables over files: by statement, by tables.insert and in a query's own definitions; read when they are queried."""
+"""External tables over files: by statement, by tables.insert, in a query's own definitions; read when they are queried."""
 
 from __future__ import annotations
 

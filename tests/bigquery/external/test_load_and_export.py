@@ -186,10 +186,9 @@ def test_load_into_a_new_table_shows_its_columns(api: BigQueryApi) -> None:
     uri = put(api, "new.csv", "day,n\n2026-01-02,1\n2026-01-03,2\n")
     told = statement(api, f"LOAD DATA INTO d.shown FROM FILES (format = 'CSV', uris = ['{uri}'])")
     assert told["statementType"] == "LOAD_DATA"
-    assert told["loadQueryStatistics"] == {
-        "inputFiles": "1", "inputFileBytes": "32", "outputRows": "2", "outputBytes": told["loadQueryStatistics"]["outputBytes"],
-        "badRecords": "0",
-    }  # fmt: skip
+    about = told["loadQueryStatistics"]
+    assert int(about.pop("outputBytes")) > 0
+    assert about == {"inputFiles": "1", "inputFileBytes": "32", "outputRows": "2", "badRecords": "0"}
     assert api.rows("SELECT day, n FROM d.shown ORDER BY n") == [["2026-01-02", "1"], ["2026-01-03", "2"]]
 
 
@@ -311,8 +310,10 @@ def test_load_into_a_temporary_table(api: BigQueryApi) -> None:
         ("LOAD DATA INTO d.x FROM FILES (format = 'CSV', uris = ['gs://files/missing'])", "Not found: URI gs://files/missing"),
         ("LOAD DATA INTO d.x FROM FILES (format = 'CSV', uris = ['file:///etc/passwd'])", "must begin with gs://"),
         ("LOAD DATA INTO d.x FROM FILES (format = 'CSV', uris = 'gs://files/a')", "must be of type ARRAY<STRING>"),
-        ("LOAD DATA INTO d.x FROM FILES (format = 'PARQUET', uris = ['gs://files/a'], quote = 'x')", "of the format CSV alone"),
-        ("LOAD DATA INTO d.x FROM FILES (format = 'CSV', uris = ['gs://files/a'], time_zone = 'UTC')", "The option time_zone of"),
+        ("LOAD DATA INTO d.x FROM FILES (format = 'PARQUET', uris = ['gs://files/a'], quote = 'x')",
+         "of the format CSV alone"),
+        ("LOAD DATA INTO d.x FROM FILES (format = 'CSV', uris = ['gs://files/a'], time_zone = 'UTC')",
+         "The option time_zone of"),
         ("LOAD DATA INTO d.x FROM FILES (format = 'CSV', uris = ['gs://files/a'], hive_partition_uri_prefix = 'gs://files')",
          "need the clause WITH PARTITION COLUMNS"),
         ("LOAD DATA INTO d.x FROM FILES (format = 'CSV', uris = ['gs://files/a']) WITH CONNECTION `a.b`", "WITH CONNECTION"),

@@ -15,10 +15,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tule.bigquery.loads import ObjectFiles
 from tule.bigquery.ml.functions import Trained
 from tule.bigquery.ml.options.model_types import CLASSIFIERS, TREES
 from tule.bigquery.ml.resource import label_text
+from tule.bigquery.source_files import ObjectFiles
 from tule.kernel.errors import InvalidArgument, Unimplemented
 
 BOOSTER, SAVED_MODEL = "ML_XGBOOST_BOOSTER", "ML_TF_SAVED_MODEL"

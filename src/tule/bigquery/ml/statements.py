@@ -10,7 +10,6 @@ from tule.bigquery.datasets import Datasets
 from tule.bigquery.errors import already_exists, invalid_query
 from tule.bigquery.jobs import Job, Outcome
 from tule.bigquery.labels import checked_labels
-from tule.bigquery.loads import ObjectFiles
 from tule.bigquery.ml.bundles import Bundles
 from tule.bigquery.ml.options import ModelOptions, read_options
 from tule.bigquery.ml.options.model_types import TRANSFORM_ONLY, TRANSFORMED
@@ -18,6 +17,7 @@ from tule.bigquery.ml.registration import Registry, evaluation, is_model_id, reg
 from tule.bigquery.model_statements import Run, reference
 from tule.bigquery.models import KIND, Models
 from tule.bigquery.references import ModelReference, TableReference
+from tule.bigquery.source_files import ObjectFiles
 from tule.kernel.clock import Clock
 from tule.kernel.errors import InvalidArgument, NotFound, Unimplemented
 from tule.kernel.home import Home
