@@ -133,7 +133,7 @@ class Photographer:
             return
         self._last = state
         path = self._folder / f"{len(self.taken):02d} {step}"
-        shutil.copytree(self._home, path, ignore=shutil.ignore_patterns("logs"))
+        shutil.copytree(self._home, path, ignore=shutil.ignore_patterns("logs", "sockets"))
         self.taken.append(path)
 
 

@@ -85,6 +85,7 @@ def test_changes_and_copies_need_all_rows(guarded: tuple[BigQueryApi, str]) -> N
         f"DELETE FROM {name}.t WHERE true", f"UPDATE {name}.t SET x = 0 WHERE true", f"TRUNCATE TABLE {name}.t",
         f"CREATE SNAPSHOT TABLE {name}.s CLONE {name}.t", f"CREATE TABLE {name}.c COPY {name}.t",
         f"SELECT * FROM {name}.t FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP()",
+        f"BEGIN TRANSACTION; DELETE FROM {name}.t WHERE true; COMMIT TRANSACTION",
     ):  # fmt: skip
         assert "Access Denied" in api.query_error(statement)["message"], statement
     tables = {"sourceTable": api.reference(f"{name}.t"), "destinationTable": api.reference(f"{name}.c")}

@@ -652,6 +652,8 @@ class Queries:
     def _dml_inside(self, job: Job, plan: QueryPlan, transaction: Transaction, statement: Dml) -> Outcome:
         target = _table(statement.target)
         plan.guard("bigquery.tables.updateData", target.name)
+        if statement.kind != "INSERT":
+            self.row_policies.check_all(target, job.user, f"{statement.kind} of")
         transaction.write(target, changes_rows=statement.kind != "INSERT")
         with self._line(job, plan) as line:
             compiled = line.compile(statement.tree)
