@@ -64,7 +64,8 @@ def test_each_route_declares_a_permission_or_is_known_to_be_public(app: App) -> 
 
 def test_each_rpc_declares_a_permission(app: App) -> None:
     for handler in handlers(app):
-        assert re.fullmatch(r"[a-z]+(\.[A-Za-z]+)+", handler.permission), handler.method.full_name
+        # A star stands for the product whose operations and locations are asked for.
+        assert re.fullmatch(r"([a-z]+|\*)(\.[A-Za-z]+)+", handler.permission), handler.method.full_name
 
 
 def test_each_receipt_names_fields_that_there_are(app: App) -> None:
