@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from tule.bigquery.scripts.frames import Frame
 from tule.bigquery.scripts.values import Value, fits, of_column, renamed, same
 from tule.bigquery.sql import Compiled, Parameter, Scope, comparison, conversion
+from tule.bigquery.sql.bound_values import bindable
 from tule.bigquery.sql.script import Expression
 from tule.bigquery.types import Field
 from tule.kernel.errors import TuleError
@@ -142,10 +143,11 @@ class Evaluator:
     def _value(source: str, frame: Frame, scope: Scope) -> Any:
         if source.startswith("@@"):
             found = scope.system(source[2:])
-            return None if found is None else found.value
-        if source.startswith("@"):
-            return frame.parameters[source[1:]].value
-        return scope.variables[source].value
+        elif source.startswith("@"):
+            found = frame.parameters[source[1:]]
+        else:
+            found = scope.variables[source]
+        return None if found is None else bindable(found.type, found.value)
 
 
 class Misfit(Exception):
