@@ -177,7 +177,8 @@ def test_a_power_cut_at_each_step(
     photographer.stop()
     monkeypatch.undo()
     assert rows(prepared) == after
-    assert len(photographer.taken) >= 2
+    # A deletion is one commit of the records: what its tables were stays in the engine.
+    assert len(photographer.taken) >= (1 if name.startswith("delete") else 2)
     seen = []
     for copy in photographer.taken:
         with opened(copy) as api:
