@@ -283,7 +283,10 @@ class QueryEngineContract:
             each.type for each in fields
         ]
         assert scans == []
-        assert self.rows(session, f"SELECT n, d FROM {stream} ORDER BY n") == [(1, date(2026, 1, 1)), (2, date(2026, 1, 2))]
+        assert self.rows(session, f"SELECT n, d FROM {stream} ORDER BY n") == [
+            (1, date(2026, 1, 1)),
+            (2, date(2026, 1, 2)),
+        ]
         assert self.rows(session, f"SELECT count(*) FROM {stream} x, {stream} y") == [(4,)]
         assert scans == [0, 1, 2]
 

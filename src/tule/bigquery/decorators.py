@@ -1,4 +1,4 @@
-"""Decorators behind a table's name: ``t$20240101`` is one partition, ``t@1700000000000`` the table at a moment.
+"""Decorators behind a table's name: ``t@1700000000000`` is the table at a moment, ``t$20240101`` one partition: refused.
 
 https://cloud.google.com/bigquery/docs/table-decorators
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 from tule.bigquery.errors import invalid
 from tule.bigquery.references import TableReference
+from tule.kernel.errors import Unimplemented
 
 _DECORATED = re.compile(r"(?P<table>[^$@]+)(?:\$(?P<partition>[A-Za-z0-9_\-]+))?(?:@(?P<moment>-?\d{1,16}))?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,10 +21,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Decorated:
-    """A table's name taken apart. ``partition`` is the id of one, "" for all; ``moment`` milliseconds, None for now."""
+    """A table's name taken apart. ``moment``: milliseconds, None for now."""
 
     reference: TableReference
-    partition: str = ""
     moment: int | None = None
 
     def at(self, now: datetime) -> int | None:
@@ -46,6 +46,11 @@ def decorated(body: Any, project: str, what: str) -> Decorated:
     found = _DECORATED.fullmatch(table)
     if found is None:
         raise invalid(f"Invalid table decorator in {what}: {table[:200]!r}")
+    if found["partition"]:
+        raise Unimplemented(
+            "Tule does not copy single partitions", given=f"{what}: {table[:200]}",
+            do="write a query with a condition on the partitioning column", reason="notImplemented",
+        )  # fmt: skip
     reference = TableReference.read({**body, "tableId": found["table"]}, project, what)
     moment = found["moment"]
-    return Decorated(reference, found["partition"] or "", None if moment is None else int(moment))
+    return Decorated(reference, None if moment is None else int(moment))

@@ -68,6 +68,10 @@ def standard(name: str) -> str:
     return found
 
 
+def _size(body: Mapping[str, Any], key: str) -> int | None:
+    return int(body[key]) if body.get(key) else None
+
+
 @dataclass(frozen=True)
 class Field:
     """One column: ``type`` is a standard name (STRUCT with ``fields``, RANGE of ``element``), ``mode`` NULLABLE, REQUIRED
@@ -136,8 +140,10 @@ class Field:
             tuple(cls.from_rest(each) for each in body.get("fields") or ()),
             str(body.get("description") or ""),
             str((body.get("rangeElementType") or {}).get("type") or ""),
-            *(int(body[key]) if body.get(key) else None for key in ("maxLength", "precision", "scale")),
-            str(body.get("defaultValueExpression") or ""),
+            length=_size(body, "maxLength"),
+            precision=_size(body, "precision"),
+            scale=_size(body, "scale"),
+            default=str(body.get("defaultValueExpression") or ""),
         )
 
     @classmethod

@@ -614,7 +614,7 @@ def _size(node: Any, kind: Any) -> int:
     return int(node.name)
 
 
-def _parameters(made: Field, sizes: list[int], kind: Any) -> dict[str, int]:
+def _parameters(made: Field, sizes: list[int], kind: Any) -> dict[str, Any]:
     """The parameters that a type is written with, as attributes of its field."""
     if made.type in ("STRING", "BYTES") and len(sizes) == 1 and sizes[0]:
         return {"length": sizes[0]}

@@ -180,9 +180,12 @@ def _cast(value: Any, given: Kind | None, to: Kind, node: Any) -> Any:
 def _made_anew(given: Kind | None, to: Kind) -> bool:
     """Whether elements would become of a type that the engine's own cast does not make, or be what it misreads."""
     a, b = given.element if given is not None else None, to.element
-    return to.name == "ARRAY" and a != b and a not in (None, NULL) and bool({"BIGNUMERIC", "RANGE"} & {
-        each.name for each in (a, b) if each is not None
-    })
+    return (
+        to.name == "ARRAY"
+        and a != b
+        and a not in (None, NULL)
+        and bool({"BIGNUMERIC", "RANGE"} & {each.name for each in (a, b) if each is not None})
+    )
 
 
 def _named(kind: Kind) -> Kind:

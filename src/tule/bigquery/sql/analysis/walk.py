@@ -711,9 +711,7 @@ def _columns_of(source: Source) -> list[tuple[str, Kind | None, Any]] | None:
     return found
 
 
-def _renamed(
-    columns: list[tuple[str, Kind | None, Any]], pair: Any
-) -> list[tuple[str, Kind | None, Any]]:
+def _renamed(columns: list[tuple[str, Kind | None, Any]], pair: Any) -> list[tuple[str, Kind | None, Any]]:
     """The columns of a ``*`` with one of them under another name."""
     old, new = pair.this.name, pair.alias
     if old.lower() not in (name.lower() for name, _, _ in columns):
