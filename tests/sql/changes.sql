@@ -123,6 +123,12 @@ SELECT product, quantity FROM d.stock ORDER BY product;
 --> "dryer" | 0
 --> "fridge" | 0
 
+MERGE d.stock AS t USING (SELECT 'cup' AS name, 5 AS n) AS s ON t.product = s.name WHEN NOT MATCHED THEN INSERT VALUES (name, n, NULL, [], NULL);
+--> rows: 1
+
+DELETE FROM d.stock WHERE product = 'cup';
+--> rows: 1
+
 MERGE d.stock AS t USING (SELECT 'fridge' AS product, 1 AS n UNION ALL SELECT 'fridge', 2) AS s ON t.product = s.product WHEN MATCHED THEN UPDATE SET quantity = s.n;
 --> error: UPDATE/MERGE must match at most one source row for each target row
 

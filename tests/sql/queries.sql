@@ -361,8 +361,10 @@ FROM d.teams |> EXTEND UPPER(team) AS big |> WHERE big = 'X' |> SELECT big, colo
 --> big STRING | color STRING
 --> "X" | "red"
 
-FROM d.teams |> SET team = 'a';
---> error: Syntax error: Unexpected keyword SET at [1:23]
+FROM d.teams |> SET team = 'a' |> ORDER BY color;
+--> team STRING | color STRING
+--> "a" | "blue"
+--> "a" | "red"
 
 -- Windows over random values
 
@@ -393,10 +395,26 @@ SELECT COUNT(*) AS n FROM d.people FOR SYSTEM_TIME AS OF CURRENT_TIMESTAMP() WHE
 SELECT * FROM d.people FOR SYSTEM_TIME AS OF TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 1 HOUR);
 --> error: Invalid snapshot time 1795519815123 for Table test-project:queries.people@1795519815123. Cannot read before 1795523415123.
 
--- What would be lost is refused
+-- Samples
 
-SELECT * FROM d.people TABLESAMPLE SYSTEM (10 PERCENT);
---> error: Tule does not do TABLESAMPLE. Next: see docs/bigquery-sql.md for what it does
+SELECT COUNT(*) AS n FROM d.people AS p TABLESAMPLE SYSTEM (100 PERCENT) WHERE p.id > 0;
+--> n INT64
+--> 3
+
+SELECT COUNT(*) AS n FROM d.people TABLESAMPLE SYSTEM (0 PERCENT);
+--> n INT64
+--> 0
+
+SELECT * FROM (SELECT 1 AS a) TABLESAMPLE SYSTEM (10 PERCENT);
+--> error: TABLESAMPLE SYSTEM can only be applied directly to tables
+
+SELECT * FROM d.people TABLESAMPLE SYSTEM (101 PERCENT);
+--> error: TABLESAMPLE percent value must be in the range [0, 100]; given: 101
+
+SELECT * FROM d.people TABLESAMPLE BERNOULLI (10 PERCENT);
+--> error: TABLESAMPLE must be written as TABLESAMPLE SYSTEM (number PERCENT)
+
+-- What would be lost is refused
 
 SELECT read_text('/etc/passwd');
 --> error: Function not found: READ_TEXT at [1:8]

@@ -294,6 +294,8 @@ def parse(text: str) -> exp.Expression:
         # DELETE without FROM, which sqlglot takes for the list of tables of other dialects.
         found.set("this", found.args["tables"][0])
         found.set("tables", None)
+    for insert in found.find_all(exp.Insert):
+        _values_of_merge(insert)
     for literal in list(found.find_all(exp.ParseJSON)):
         _rotate(literal)
     _number(found)
@@ -313,6 +315,16 @@ def parse_expression(text: str) -> exp.Expression:
         end = Text(text).position(len(text))
         found = place(error)
         raise error if found is None or found < end else _invalid(f"{ENDS} at [{end[0]}:{end[1]}]") from None
+
+
+def _values_of_merge(insert: Any) -> None:
+    """``INSERT VALUES (...)`` of MERGE: the parser takes VALUES for the name of a column."""
+    columns = insert.this
+    if isinstance(columns, exp.Tuple) and len(columns.expressions) == 1 and not insert.args.get("expression"):
+        (values,) = columns.expressions
+        if isinstance(values, exp.Anonymous) and values.name.upper() == "VALUES":
+            insert.set("this", None)
+            insert.set("expression", exp.Tuple(expressions=values.expressions))
 
 
 def _rotate(literal: Any) -> None:

@@ -7,11 +7,10 @@ from typing import Any
 from sqlglot import exp
 
 from tule.bigquery.sql.context import Context
-from tule.kernel.errors import Unimplemented
+from tule.kernel.errors import InvalidArgument, Unimplemented
 
 # Syntax that would be lost or mean something else in the engine's dialect.
 REFUSED: tuple[tuple[type[exp.Expression], str], ...] = (
-    (exp.TableSample, "TABLESAMPLE"),
     (exp.MatchRecognize, "MATCH_RECOGNIZE"),
     (exp.Lateral, "LATERAL"),
     (exp.SessionParameter, "system variables (@@...)"),
@@ -22,6 +21,10 @@ REFUSED: tuple[tuple[type[exp.Expression], str], ...] = (
 def refuse(tree: Any, context: Context) -> Any:
     kinds = tuple(kind for kind, _ in REFUSED)
     for node in tree.walk():
+        if isinstance(node, exp.TableSample) and not isinstance(node.parent, exp.Table):
+            raise InvalidArgument(
+                "TABLESAMPLE SYSTEM can only be applied directly to tables", reason="invalidQuery", location="query"
+            )
         if isinstance(node, kinds):
             name = next(name for kind, name in REFUSED if isinstance(node, kind))
             raise Unimplemented(

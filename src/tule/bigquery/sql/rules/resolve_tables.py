@@ -23,12 +23,17 @@ from tule.kernel.errors import InvalidArgument, NotFound
 
 RESOLVED = "tule_resolved"
 _META = "__TABLES__"
+_SAMPLED = "TABLESAMPLE SYSTEM can only be applied directly to tables"
 
 
 def resolve_tables(tree: Any, context: Context) -> Any:
     wanted = _Wanted(tree)
     for table in list(tree.find_all(exp.Table)):
-        if table.meta.get(RESOLVED) or not isinstance(table.this, exp.Identifier) or _is_defined(table):
+        if table.meta.get(RESOLVED) or not isinstance(table.this, exp.Identifier):
+            continue
+        if _is_defined(table):
+            if table.args.get("sample"):
+                raise _wrong(_SAMPLED)
             continue
         if _is_path(table):
             table.replace(_unnested(table))
@@ -39,11 +44,26 @@ def resolve_tables(tree: Any, context: Context) -> Any:
         for name in ("joins", "pivots", "laterals"):
             if table.args.get(name):
                 replacement.set(name, table.args[name])
+        if (sample := table.args.get("sample")) is not None:
+            replacement.set("sample", _sample(sample, replacement))
         if table is tree:
             tree = replacement
         else:
             table.replace(replacement)
     return tree
+
+
+def _sample(written: Any, source: Any) -> Any:
+    """A share of the rows. The service takes whole blocks of a table, of which a small one has one; here each row may be
+    taken."""
+    if not isinstance(source, exp.Table):
+        raise _wrong(_SAMPLED)
+    method, percent = written.args.get("method"), written.args.get("percent")
+    if method is None or method.name.upper() != "SYSTEM" or not isinstance(percent, exp.Literal) or percent.is_string:
+        raise _wrong("TABLESAMPLE must be written as TABLESAMPLE SYSTEM (number PERCENT)")
+    if not 0.0 <= float(percent.name) <= 100.0:
+        raise _wrong(f"TABLESAMPLE percent value must be in the range [0, 100]; given: {percent.name}")
+    return exp.TableSample(method=exp.var("BERNOULLI"), percent=percent.copy())
 
 
 def relation(text: str) -> exp.Table:
