@@ -57,3 +57,10 @@ SELECT ARRAY_FILTER([1], e -> e + 1);
 SELECT ARRAY_TRANSFORM([1], 2);
 --> error: ARRAY_TRANSFORM takes a lambda, such as e -> e > 1, as its second argument at [1:8]
 
+
+SELECT TEXT_ANALYZE('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', analyzer => 'PATTERN_ANALYZER', analyzer_options => '{"patterns": ["(a+)+$"]}') AS none, TEXT_ANALYZE('Ab, Cd12', analyzer => 'PATTERN_ANALYZER', analyzer_options => '{"patterns": ["([A-Z])[a-z]"]}') AS two;
+--> none ARRAY<STRING> | two ARRAY<STRING>
+--> [] | ["ab", "cd"]
+
+SELECT TEXT_ANALYZE('a', analyzer => 'PATTERN_ANALYZER', analyzer_options => '{"patterns": ["(a"]}');
+--> error: Invalid pattern of PATTERN_ANALYZER: (a
