@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tule.testing.process import ServerProcess
+from tule.wire.intercept.routes import Route
 
 Exec = Callable[..., CompletedProcess[str]]
 pytestmark = pytest.mark.clients
@@ -90,10 +91,11 @@ def test_the_proxy_wants_its_credential(server: ServerProcess) -> None:
     assert b"tule exec" in answer
 
 
-def test_other_hosts_pass_where_the_command_would_have_reached_them(server: ServerProcess) -> None:
+@pytest.mark.parametrize("user", ["tule", f"tule+{Route().encode()}", f"tule%2B{Route().encode()}"])
+def test_other_hosts_pass_where_the_command_would_have_reached_them(server: ServerProcess, user: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        credential = base64.b64encode(f"tule:{server.token}".encode()).decode()
+        credential = base64.b64encode(f"{user}:{server.token}".encode()).decode()
         with socket.create_connection(("127.0.0.1", server.runtime.port)) as sock:
             sock.sendall(
                 f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic {credential}\r\n\r\n".encode()

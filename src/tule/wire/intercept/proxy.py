@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tule.kernel.access import Access
 from tule.kernel.errors import TuleError
@@ -48,7 +48,8 @@ class Proxy:
         try:
             scheme, _, credential = given.partition(" ")
             user, _, password = base64.b64decode(credential, validate=True).decode().partition(":")
-            name, _, encoded = user.partition("+")
+            # Some clients (httplib2) send the user as it stands in the proxy's address, escaped.
+            name, _, encoded = unquote(user).partition("+")
             again = base64.b64encode(f"{name}:{password}".encode()).decode()
             self._access.principal_for(
                 {"proxy-authorization": f"{scheme} {again}"}, {}, method=tunnel.verb, host=tunnel.host, path=""
