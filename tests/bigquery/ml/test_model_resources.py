@@ -238,7 +238,7 @@ def test_a_copy_replaces_a_model_only_where_it_may(models: Models) -> None:
 def test_copies_that_cannot_be(models: Models, target: str, config: dict[str, Any], message: str) -> None:
     if not models.exists("kept"):
         models.train("kept", LINE, NUMBERS)
-        models.api.query("CREATE TABLE d.taken (x INT64)")
+    models.api.query("CREATE TABLE IF NOT EXISTS d.taken (x INT64)")
     bundles = models.bundles()
     assert message in copied(models, "kept", target, **config)["status"]["errorResult"]["message"]
     assert models.bundles() == bundles and models.exists("kept") and not models.exists("refused")
