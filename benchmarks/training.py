@@ -4,11 +4,11 @@
     python benchmarks/training.py --quick          200,000
     python benchmarks/training.py --only linear,trees --repeat 3
 
-The server's SQL engine has a pool of 256 MB. Its time is that of the job, from start to end as the job itself tells, with
-the model on disk; its memory is the peak of the whole server during it, which was started anew after the load. A reference
-runs in a process of its own over the same rows in a DuckDB file. Imports are not counted on either side: a small model of
-each family is trained first. Weights are compared with a second fit of the library, not timed, to a tolerance of 1e-10:
-its default one leaves an error of some 1e-4.
+The server's SQL engine has a pool of 256 MB (TULE_MEMORY), as that of the reference has. Its time is that of the job, from
+start to end as the job itself tells, with the model on disk; its memory is the peak of the whole server during it, which was
+started anew after the load. A reference runs in a process of its own over the same rows in a DuckDB file. Imports are not
+counted on either side: a small model of each family is trained first. Weights are compared with a second fit of the library,
+not timed, to a tolerance of 1e-10: its default one leaves an error of some 1e-4.
 
 ``--only limited`` trains on a table of four times the memory that the server may have: RLIMIT_DATA, which counts all private
 writable memory, is set to a quarter of the table's values, with a pool of 96 MB.
@@ -282,8 +282,7 @@ def limited(folder: Path, rows: int) -> None:
 
 @contextmanager
 def started(folder: Path, pool: str) -> Iterator[ServerProcess]:
-    os.environ["TULE_MEMORY"] = pool
-    server = ServerProcess(folder / "home", project="bench").start()
+    server = ServerProcess(folder / "home", project="bench", memory=pool, threads=THREADS).start()
     try:
         yield server
     finally:
@@ -305,7 +304,6 @@ def main() -> None:
         return
     rows, repeat = (200_000, 1) if given.quick else (given.rows, given.repeat)
     wanted = given.only.split(",") if given.only else [*NAMES, "busy"]
-    os.environ |= {"TULE_THREADS": str(THREADS)}
     with tempfile.TemporaryDirectory(dir=given.directory) as folder:
         path = str(Path(folder) / "bench.duckdb")
         make_table(path, rows)
