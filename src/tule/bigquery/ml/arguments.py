@@ -59,7 +59,9 @@ def read_arguments(call: exp.Expression, function: Function, context: Context) -
         raise _form(function, given="no rows to read")
     model = _model(found[MODEL], context)
     array = _numbers(found[ARRAY], function, context) if ARRAY in found else None
-    return Arguments(model, _query(found.get(DATA)), _structure(found.get(STRUCT), function, context), array)
+    return Arguments(
+        model, query_of(found[DATA]) if DATA in found else None, _structure(found.get(STRUCT), function, context), array
+    )
 
 
 def model_of(call: exp.Expression, function: Function, context: Context) -> ModelReference:
@@ -115,9 +117,8 @@ def _form(function: Function, given: str) -> InvalidArgument:
     )
 
 
-def _query(node: Any) -> exp.Expression | None:
-    if node is None:
-        return None
+def query_of(node: Any) -> exp.Expression:
+    """The query that an argument ``TABLE name`` or ``(query)`` stands for, in the tree of the call."""
     if isinstance(node, TableRef):
         return nodes.select([exp.Star()], node.this)
     found: exp.Expression = node.unnest()

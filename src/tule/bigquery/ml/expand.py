@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -45,16 +46,20 @@ if TYPE_CHECKING:
 ANSWER = "_tule_answer_"
 INPUT = "_tule_input_{}_"
 
+WITHOUT_MODEL: dict[str, Callable[[exp.Expression, Context, Run], exp.Expression]] = {
+    vector_search.NAME: vector_search.expand,
+    **{name: partial(series_functions.expand, name) for name in series_functions.FUNCTIONS},
+}
+"""Functions that take no model: what stands in the place of a call."""
+
 Open = Callable[[ModelReference], Trained]
 
 
 def expand(call: exp.Expression, context: Context, run: Run, open: Open) -> exp.Expression:
     """What stands in the place of a table function. ``open`` gives the model of a name, or raises NotFound."""
     name = function_name(call)  # type: ignore[arg-type]
-    if name == vector_search.NAME:
-        return vector_search.expand(call, context, run)
-    if name in series_functions.FUNCTIONS:
-        return series_functions.expand(name, call, context, run)
+    if name in WITHOUT_MODEL:
+        return WITHOUT_MODEL[name](call, context, run)
     forms = _function(name)
     model = model_of(call, forms[0], context)
     run.guard("bigquery.models.getData", model.name)

@@ -8,6 +8,11 @@ from contextlib import contextmanager
 from tule.kernel.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
 
 
+def wrong(message: str, *, given: object = None, do: str | None = None) -> InvalidArgument:
+    """A mistake in the text of a query."""
+    return InvalidArgument(message, given=given, do=do, reason="invalidQuery", location="query")
+
+
 @contextmanager
 def users_errors() -> Iterator[None]:
     """What is wrong with data or options as BigQuery words such errors: the user's, never to be tried again."""

@@ -157,42 +157,45 @@ def results(model: Any) -> list[dict[str, Any]]:
         ]
     elif model.family in ("arima_plus", "arima_plus_xreg"):
         del rows[-1]["trainingLoss"]
-        rows[-1]["arimaResult"] = {"arimaModelInfo": [_series(model, at) for at in range(len(model.ids))][:_SERIES]}
+        rows[-1]["arimaResult"] = {"arimaModelInfo": _series(model)}
     return rows
 
 
-def _series(model: Any, at: int) -> dict[str, Any]:
-    """One series of a time series model as ``arimaModelInfo``."""
-    fitted = model.fitted[at]
-    about: dict[str, Any] = {"timeSeriesIds": [str(each) for each in model.ids[at]]}
-    if len(model.ids[at]) == 1:
-        about["timeSeriesId"] = str(model.ids[at][0])
-    if fitted is None:
-        return about
-    arima = fitted.arima
-    line = next(
-        each
-        for each in fitted.candidates
-        if (each.p, each.d, each.q, each.drift) == (len(arima.ar), arima.d, len(arima.ma), arima.drift)
-    )
-    return about | {
-        "nonSeasonalOrder": {"p": str(line.p), "d": str(line.d), "q": str(line.q)},
-        "arimaCoefficients": {
-            "autoRegressiveCoefficients": arima.ar.tolist(),
-            "movingAverageCoefficients": arima.ma.tolist(),
-            "interceptCoefficient": number(arima.intercept_or_drift),
-        },
-        "arimaFittingMetrics": {
-            "logLikelihood": number(line.log_likelihood),
-            "aic": number(line.aic),
-            "variance": number(line.variance),
-        },
-        "hasDrift": line.drift,
-        "seasonalPeriods": [season.name for season in fitted.seasons] or ["NO_SEASONALITY"],
-        "hasHolidayEffect": bool(fitted.effects),
-        "hasSpikesAndDips": fitted.has_spikes,
-        "hasStepChanges": fitted.has_steps,
+def _series(model: Any) -> list[dict[str, Any]]:
+    """The first series of a time series model, as ML.ARIMA_EVALUATE and ML.ARIMA_COEFFICIENTS tell them."""
+    coefficients = {
+        tuple(line[name] for name in model.id_columns): line
+        for line in model.arima_coefficients().to_pylist()
+        if line.get("processed_input") is None
     }
+    found = []
+    for line in model.arima_evaluate().slice(0, _SERIES).to_pylist():
+        ids = tuple(line[name] for name in model.id_columns)
+        about: dict[str, Any] = {"timeSeriesIds": [str(each) for each in ids]}
+        if len(ids) == 1:
+            about["timeSeriesId"] = about["timeSeriesIds"][0]
+        found.append(about)
+        if (own := coefficients.get(ids)) is None:
+            continue
+        about |= {
+            "nonSeasonalOrder": {name: str(line[f"non_seasonal_{name}"]) for name in "pdq"},
+            "arimaCoefficients": {
+                "autoRegressiveCoefficients": own["ar_coefficients"],
+                "movingAverageCoefficients": own["ma_coefficients"],
+                "interceptCoefficient": number(own["intercept_or_drift"]),
+            },
+            "arimaFittingMetrics": {
+                "logLikelihood": number(line["log_likelihood"]),
+                "aic": number(line["AIC"]),
+                "variance": number(line["variance"]),
+            },
+            "hasDrift": line["has_drift"],
+            "seasonalPeriods": line["seasonal_periods"],
+            "hasHolidayEffect": line["has_holiday_effect"],
+            "hasSpikesAndDips": line["has_spikes_and_dips"],
+            "hasStepChanges": line["has_step_changes"],
+        }
+    return found
 
 
 def standard_type(kind: pa.DataType) -> dict[str, Any]:

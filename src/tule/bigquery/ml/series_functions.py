@@ -17,9 +17,9 @@ import pyarrow as pa
 from sqlglot import exp
 
 from tule.bigquery.ml import nodes
-from tule.bigquery.ml.arguments import constant
+from tule.bigquery.ml.arguments import constant, query_of
 from tule.bigquery.ml.batches import QueryBatches, Relation, actual
-from tule.bigquery.ml.mistakes import users_errors
+from tule.bigquery.ml.mistakes import users_errors, wrong
 from tule.bigquery.model_statements import Run
 from tule.bigquery.sql import Context, compile_query, printed
 from tule.bigquery.sql.parse import TableRef
@@ -120,11 +120,11 @@ def _arguments(name: str, call: Any, function: _Function, context: Context) -> t
         if isinstance(node, exp.Kwarg):
             key = node.this.name.lower()
             if key not in function.arguments:
-                raise _wrong(f"{name} has no argument {key}", do=f"use one of {', '.join(function.arguments)}")
+                raise wrong(f"{name} has no argument {key}", do=f"use one of {', '.join(function.arguments)}")
             fits, _ = function.arguments[key]
             value = constant(node.expression, context, f"The argument {key} of {name}")
             if not fits(value):
-                raise _wrong(f"The argument {key} of {name} must be {_WORDS[fits]}", given=repr(value)[:100])
+                raise wrong(f"The argument {key} of {name} must be {_WORDS[fits]}", given=repr(value)[:100])
             found[key] = value
         elif isinstance(node, TableRef | exp.Subquery) and not found:
             tables.append(node)
@@ -135,7 +135,7 @@ def _arguments(name: str, call: Any, function: _Function, context: Context) -> t
         raise _form(name, function, f"{len(tables)} tables")
     for key in ("data_col", "timestamp_col"):
         if key not in found:
-            raise _wrong(f"{name} needs the argument {key}", do=f"add {key} => 'column'")
+            raise wrong(f"{name} needs the argument {key}", do=f"add {key} => 'column'")
     values = {key: found.get(key, default) for key, (_, default) in function.arguments.items()}
     values["id_cols"] = [values["id_cols"]] if isinstance(values["id_cols"], str) else values["id_cols"]
     return tables, values
@@ -143,7 +143,7 @@ def _arguments(name: str, call: Any, function: _Function, context: Context) -> t
 
 def _form(name: str, function: _Function, given: str) -> InvalidArgument:
     tables = ", ".join(["TABLE name or (query)"] * function.tables[1])
-    return _wrong(f"{name} takes {tables}, then arguments by name (name => value)", given=given)
+    return wrong(f"{name} takes {tables}, then arguments by name (name => value)", given=given)
 
 
 class _Series:
@@ -157,15 +157,14 @@ class _Series:
 
     def rows(self, node: Any) -> QueryBatches:
         """The columns that matter of a table argument: times, data, ids."""
-        query = nodes.select([exp.Star()], node.this.copy()) if isinstance(node, TableRef) else node.unnest().copy()
-        query = nodes.standalone(query, self._call)
+        query = nodes.standalone(query_of(node), self._call)
         given = self._compiled_schema(query)
         wanted = [self.arguments["timestamp_col"], self.arguments["data_col"], *self.arguments["id_cols"]]
         columns = []
         for name in wanted:
             found = actual(given.names, name)
             if found is None:
-                raise _wrong("The columns of a time series must be among those of its table", given=name,
+                raise wrong("The columns of a time series must be among those of its table", given=name,
                              do=f"use one of {', '.join(given.names)}")  # fmt: skip
             columns.append(nodes.named(nodes.column(found), name))
         chosen = nodes.select(columns, nodes.subquery(query))
@@ -203,7 +202,7 @@ class _Series:
             options["max_time_series_length"] = max(4, arguments["context_window"])
         table = self.table(rows)
         if not table.num_rows:
-            raise _wrong("A time series must have rows", given="none", do="check the query")
+            raise wrong("A time series must have rows", given="none", do="check the query")
         family = replace(FAMILIES["arima_plus"], train=lambda request: fit_series(request)[0])
         model = family.fit(ArrowBatches(table), label=None, options=options)
         assert isinstance(model, TimeSeriesModel)
@@ -286,7 +285,3 @@ def _listed(series: _Series, found: Rows, model: TimeSeriesModel, status: str) -
     for own, problem in series.failed(model):
         found.append({**dict(zip(series.arguments["id_cols"], own, strict=True)), status: problem})
     return found
-
-
-def _wrong(message: str, *, given: object = None, do: str | None = None) -> InvalidArgument:
-    return InvalidArgument(message, given=given, do=do, reason="invalidQuery", location="query")

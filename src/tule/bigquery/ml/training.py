@@ -15,13 +15,12 @@ from tule.bigquery.ml.batches import FileBatches, QueryBatches, Relation, Watche
 from tule.bigquery.ml.bundles import Bundles, Draft
 from tule.bigquery.ml.describe import describe
 from tule.bigquery.ml.functions import Trained
-from tule.bigquery.ml.mistakes import users_errors
+from tule.bigquery.ml.mistakes import users_errors, wrong
 from tule.bigquery.ml.options import STEERING, ModelOptions
 from tule.bigquery.ml.options.model_types import FORECASTING, TRANSFORM_ONLY
 from tule.bigquery.ml.split import KEY, Split, Splitter, key_of
 from tule.bigquery.ml.transform import Transform, fit_transform
 from tule.kernel.clock import Clock
-from tule.kernel.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from tule.bigquery.model_statements import Run
@@ -78,7 +77,7 @@ class Training:
     def train(self) -> Finished:
         """Raises InvalidArgument (reason ``invalidQuery``) for data that cannot be learned from."""
         if self._statement.query is None:
-            raise _wrong("CREATE MODEL must have a training query", do="add AS SELECT ...")
+            raise wrong("CREATE MODEL must have a training query", do="add AS SELECT ...")
         started = self._clock.now()
         draft = self._bundles.draft()
         try:
@@ -186,15 +185,13 @@ class Training:
         if query is None:
             return {}
         if self._options.model_type not in FORECASTING:
-            raise _wrong(
-                f"custom_holiday is not supported for model type {self._options.model_type}", do="leave it out"
-            )
+            raise wrong(f"custom_holiday is not supported for model type {self._options.model_type}", do="leave it out")
         table = self._run.batches(query).table()
         columns = []
         for name in _HOLIDAY:
             found = actual(table.schema.names, name)
             if found is None and name in _HOLIDAY[:3]:
-                raise _wrong(
+                raise wrong(
                     f"custom_holiday must have the columns {', '.join(_HOLIDAY[:3])}",
                     given=", ".join(table.schema.names),
                     do=f"select {name}",
@@ -250,7 +247,7 @@ def _column(option: str, written: str, schema: pa.Schema) -> str:
 
         near = difflib.get_close_matches(written, schema.names, n=3, cutoff=0.5)
         what = "label column" if option == "input_label_cols" else f"column of {option.upper()}"
-        raise _wrong(
+        raise wrong(
             f"The {what} must be one of the training query: {written}",
             given=", ".join(schema.names),
             do=f"did you mean {' or '.join(near)}?" if near else f"select it, or set {option.upper()}",
@@ -262,7 +259,3 @@ def _evaluated(model: Model, rows: FileBatches) -> dict[str, float]:
     from tule.learn import metrics
 
     return metrics.evaluate(model, rows) if rows.num_rows else {}
-
-
-def _wrong(message: str, *, given: object = None, do: str | None = None) -> InvalidArgument:
-    return InvalidArgument(message, given=given, do=do, reason="invalidQuery", location="query")

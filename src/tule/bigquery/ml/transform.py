@@ -20,11 +20,12 @@ from sqlglot import exp
 
 from tule.bigquery.ml import nodes
 from tule.bigquery.ml.batches import Relation, actual
+from tule.bigquery.ml.mistakes import wrong
 from tule.bigquery.sql import printed
 from tule.bigquery.sql.functions import aggregate_in
 from tule.bigquery.sql.parse import parse
 from tule.bigquery.sql.preprocessing import ANALYTIC, function_of, replayed, statistics_of
-from tule.kernel.errors import InvalidArgument, Unimplemented
+from tule.kernel.errors import Unimplemented
 
 if TYPE_CHECKING:
     from tule.learn.schema import Field
@@ -161,7 +162,7 @@ def _listed(written: Sequence[Node], schema: pa.Schema) -> Iterator[tuple[str, N
         elif isinstance(node, exp.Column) and not node.table:
             yield node.name, node
         else:
-            raise _wrong(
+            raise wrong(
                 "An item of TRANSFORM must be a column, *, struct.* or an expression with a name",
                 given=_shown(node),
                 do="write expression AS name",
@@ -173,7 +174,7 @@ def _starred(star: Node, schema: pa.Schema) -> Iterator[tuple[str, Node]]:
     replaced = {each.alias.lower(): each.this for each in star.args.get("replace") or ()}
     for name in [*left_out, *replaced]:
         if actual(schema.names, name) is None:
-            raise _wrong("The * of TRANSFORM must name columns of the query", given=name, do=_near(name, schema))
+            raise wrong("The * of TRANSFORM must name columns of the query", given=name, do=_near(name, schema))
     for name in schema.names:
         if name.lower() not in left_out:
             yield name, replaced.get(name.lower(), nodes.column(name))
@@ -186,10 +187,10 @@ def _excepted(node: Node) -> str:
 def _fields_of(name: str, schema: pa.Schema) -> Iterator[tuple[str, Node]]:
     found = actual(schema.names, name)
     if found is None:
-        raise _wrong(f"Unrecognized name: {name}", given=f"{name}.* in TRANSFORM", do=_near(name, schema))
+        raise wrong(f"Unrecognized name: {name}", given=f"{name}.* in TRANSFORM", do=_near(name, schema))
     kind = schema.field(found).type
     if not pa.types.is_struct(kind):
-        raise _wrong(f"{name}.* of TRANSFORM needs a STRUCT column", given=str(kind), do=f"write {name}")
+        raise wrong(f"{name}.* of TRANSFORM needs a STRUCT column", given=str(kind), do=f"write {name}")
     for each in kind:
         yield each.name, nodes.column(each.name, of=found)
 
@@ -205,7 +206,7 @@ def _check_names(names: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name.lower() in seen:
-            raise _wrong("The columns of TRANSFORM must have different names", given=name, do="rename one with AS")
+            raise wrong("The columns of TRANSFORM must have different names", given=name, do="rename one with AS")
         seen.add(name.lower())
 
 
@@ -219,23 +220,23 @@ _FORBIDDEN: tuple[tuple[Any, str], ...] = (
 def _check(node: Node) -> None:
     for kind, words in _FORBIDDEN:
         if found := node.find(kind):
-            raise _wrong(f"TRANSFORM must not hold {words}", given=_shown(found), do="compute it in the query")
+            raise wrong(f"TRANSFORM must not hold {words}", given=_shown(found), do="compute it in the query")
     if found := aggregate_in(node):
-        raise _wrong("TRANSFORM must not hold an aggregate function", given=_shown(found), do="compute it in the query")
+        raise wrong("TRANSFORM must not hold an aggregate function", given=_shown(found), do="compute it in the query")
     for window in node.find_all(exp.Window):
         name = function_of(window.this)
         if name not in ANALYTIC:
-            raise _wrong(
+            raise wrong(
                 "An analytic function of TRANSFORM must be one of BigQuery ML's",
                 given=_shown(window),
                 do="use one of " + ", ".join(f"ML.{each}" for each in ANALYTIC),
             )
         if window.args.get("partition_by") or window.args.get("order") or window.args.get("spec"):
-            raise _wrong(f"ML.{name} must be called with an empty OVER ()", given=_shown(window))
+            raise wrong(f"ML.{name} must be called with an empty OVER ()", given=_shown(window))
     for dot in node.find_all(exp.Dot):
         name = function_of(dot)
         if name in ANALYTIC and not isinstance(dot.parent, exp.Window):
-            raise _wrong(f"ML.{name} must be called with an empty OVER ()", given=_shown(dot), do="write OVER ()")
+            raise wrong(f"ML.{name} must be called with an empty OVER ()", given=_shown(dot), do="write OVER ()")
 
 
 def _check_untouched(name: str, listed: Sequence[tuple[str, Node]]) -> None:
@@ -243,18 +244,14 @@ def _check_untouched(name: str, listed: Sequence[tuple[str, Node]]) -> None:
         if own.lower() == name.lower():
             if isinstance(node, exp.Column) and not node.table and node.name.lower() == name.lower():
                 return
-            raise _wrong(
+            raise wrong(
                 f"The column {name} must pass through TRANSFORM as it is", given=_shown(node), do=f"list {name} alone"
             )
-    raise _wrong(
+    raise wrong(
         f"TRANSFORM must list the column {name}",
         given=", ".join(own for own, _ in listed),
         do=f"add {name}: labels, split, weight and initial columns pass through untransformed",
     )
-
-
-def _wrong(message: str, *, given: object = None, do: str | None = None) -> InvalidArgument:
-    return InvalidArgument(message, given=given, do=do, reason="invalidQuery", location="query")
 
 
 def _shown(node: Node) -> str:
@@ -336,7 +333,7 @@ def _value(value: Any, function: str, node: Node) -> Any:
         case list():
             return [_value(each, function, node) for each in value]
         case float():
-            raise _wrong(
+            raise wrong(
                 f"ML.{function} needs finite numbers", given=f"{_shown(node)} over a column that holds {value} or its like",
                 do="filter those rows out",
             )  # fmt: skip

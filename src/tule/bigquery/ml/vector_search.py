@@ -16,13 +16,13 @@ import pyarrow as pa
 from sqlglot import exp
 
 from tule.bigquery.ml import nodes
-from tule.bigquery.ml.arguments import constant
+from tule.bigquery.ml.arguments import constant, query_of
 from tule.bigquery.ml.batches import actual
+from tule.bigquery.ml.mistakes import wrong
 from tule.bigquery.ml.predict_sql import typed
 from tule.bigquery.model_statements import Run
 from tule.bigquery.sql import Context, compile_query, printed
 from tule.bigquery.sql.parse import TableRef, parse
-from tule.kernel.errors import InvalidArgument
 
 NAME = "VECTOR_SEARCH"
 _FORM = (
@@ -80,7 +80,7 @@ def expand(call: exp.Expression, context: Context, run: Run) -> exp.Expression:
     tables = {"_base_": read.tables[0], "_queries_": read.tables[-1]}
     for table in list(made.find_all(exp.Table)):
         if table.name in tables:
-            table.replace(nodes.subquery(_rows(tables[table.name]), table.alias))
+            table.replace(nodes.subquery(query_of(tables[table.name]).copy(), table.alias))
     return made
 
 
@@ -91,29 +91,22 @@ def _read(call: Any) -> _Call:
             case exp.Kwarg():
                 name = node.this.name.lower()
                 if name not in _NAMES:
-                    raise _wrong(f"VECTOR_SEARCH has no argument {name}", do=f"use one of {', '.join(_NAMES)}")
+                    raise wrong(f"VECTOR_SEARCH has no argument {name}", do=f"use one of {', '.join(_NAMES)}")
                 found.named[name] = node.expression
             case TableRef() | exp.Subquery() if not found.named and len(found.tables) < 2:
                 found.tables.append(node)
             case _ if not found.named and len(found.tables) > len(found.texts):
                 found.texts.append(node)
             case _:
-                raise _wrong(_FORM, given=printed(node)[:100])
+                raise wrong(_FORM, given=printed(node)[:100])
     queries = 1 + ("query_value" not in found.named)
     if len(found.tables) != queries or not found.texts:
-        raise _wrong(_FORM, given=f"{len(found.tables)} tables and {len(found.texts)} columns")
+        raise wrong(_FORM, given=f"{len(found.tables)} tables and {len(found.texts)} columns")
     return found
 
 
-def _rows(node: Any) -> exp.Expression:
-    if isinstance(node, TableRef):
-        return nodes.select([exp.Star()], node.this.copy())
-    made: exp.Expression = node.unnest().copy()
-    return made
-
-
 def _schema(node: Any, call: exp.Expression, context: Context, run: Run) -> pa.Schema:
-    made = compile_query(nodes.standalone(_rows(node), call), context.beside())
+    made = compile_query(nodes.standalone(query_of(node), call), context.beside())
     found: pa.Schema = run.session.schema(made.sql, made.parameters)
     return found
 
@@ -121,17 +114,17 @@ def _schema(node: Any, call: exp.Expression, context: Context, run: Run) -> pa.S
 def _text(node: Any, context: Context, what: str) -> str:
     value = constant(node, context, f"The argument {what} of VECTOR_SEARCH")
     if not isinstance(value, str):
-        raise _wrong(f"The argument {what} of VECTOR_SEARCH must be the name of a column", given=repr(value))
+        raise wrong(f"The argument {what} of VECTOR_SEARCH must be the name of a column", given=repr(value))
     return value
 
 
 def _column(schema: pa.Schema, written: str, what: str) -> str:
     found = actual(schema.names, written)
     if found is None:
-        raise _wrong(f"The {what} of VECTOR_SEARCH must be a column of its table", given=f"{written}; there are "
+        raise wrong(f"The {what} of VECTOR_SEARCH must be a column of its table", given=f"{written}; there are "
                      + ", ".join(schema.names))  # fmt: skip
     if not _is_vector(schema.field(found).type):
-        raise _wrong(
+        raise wrong(
             f"The {what} of VECTOR_SEARCH must be of type ARRAY<FLOAT64>", given=f"{found}, {schema.field(found).type}"
         )
     return found
@@ -152,7 +145,7 @@ def _query_column(read: _Call, context: Context, queries: pa.Schema, column: str
     for each in queries:
         if _is_vector(each.type):
             return str(each.name)
-    raise _wrong(
+    raise wrong(
         "The queries of VECTOR_SEARCH must have a column of type ARRAY<FLOAT64>", given=", ".join(queries.names)
     )
 
@@ -163,7 +156,7 @@ def _whole(read: _Call, context: Context) -> int:
         return 10
     value = constant(read.named["top_k"], context, "The argument top_k of VECTOR_SEARCH")
     if not isinstance(value, int) or isinstance(value, bool) or value == 0:
-        raise _wrong("The argument top_k of VECTOR_SEARCH must be a whole number that is not 0", given=repr(value))
+        raise wrong("The argument top_k of VECTOR_SEARCH must be a whole number that is not 0", given=repr(value))
     return value if value > 0 else _ALL
 
 
@@ -172,7 +165,7 @@ def _choice(read: _Call, context: Context) -> str:
         return "EUCLIDEAN"
     value = constant(read.named["distance_type"], context, "The argument distance_type of VECTOR_SEARCH")
     if not isinstance(value, str) or value.upper() not in _DISTANCES:
-        raise _wrong(f"The distance_type of VECTOR_SEARCH must be one of {', '.join(_DISTANCES)}", given=repr(value))
+        raise wrong(f"The distance_type of VECTOR_SEARCH must be one of {', '.join(_DISTANCES)}", given=repr(value))
     return value.upper()
 
 
@@ -185,11 +178,11 @@ def _check_options(read: _Call, context: Context) -> None:
         options = json.loads(text)
         unknown = [name for name in options if name not in _OPTIONS]
     except (TypeError, ValueError):
-        raise _wrong("The options of VECTOR_SEARCH must be a JSON object", given=repr(text)[:100]) from None
+        raise wrong("The options of VECTOR_SEARCH must be a JSON object", given=repr(text)[:100]) from None
     if unknown:
-        raise _wrong(f"The options of VECTOR_SEARCH must be of {', '.join(_OPTIONS)}", given=unknown[0])
+        raise wrong(f"The options of VECTOR_SEARCH must be of {', '.join(_OPTIONS)}", given=unknown[0])
     if options.get("use_brute_force") and "fraction_lists_to_search" in options:
-        raise _wrong("fraction_lists_to_search cannot be used with use_brute_force", do="leave one out")
+        raise wrong("fraction_lists_to_search cannot be used with use_brute_force", do="leave one out")
 
 
 def _distance(kind: str, asked: Any, vector: Any) -> exp.Expression:
@@ -198,7 +191,3 @@ def _distance(kind: str, asked: Any, vector: Any) -> exp.Expression:
     # The smaller, the nearer: the product is negated.
     product = nodes.engine_call("list_negative_inner_product", asked.copy(), vector.copy())
     return typed(product, "FLOAT64")
-
-
-def _wrong(message: str, *, given: object = None, do: str | None = None) -> InvalidArgument:
-    return InvalidArgument(message, given=given, do=do, reason="invalidQuery", location="query")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.forecast import given, time_series
-from tule.bigquery.ml.functions.function import Answer, Argument, Call, TableFunction, Trained
+from tule.bigquery.ml.functions.function import Answer, Argument, Call, TableFunction
 from tule.bigquery.ml.options import ModelOptions
 from tule.bigquery.ml.options.model_types import AUTOENCODER, CLASSIFIERS, FORECASTING, LEARNED
 
@@ -73,10 +73,6 @@ def forecasts(call: Call) -> Answer:
     )
 
 
-def _whole(trained: Trained, names: object) -> list[str]:
-    return list(trained.model.signature.input_names)
-
-
 FORMS = (
     TableFunction(
         name="EVALUATE",
@@ -95,6 +91,5 @@ FORMS = (
             "confidence_level": Argument(0.95, float, 0.0, 1.0),
         },
         answer=forecasts,
-        reads=_whole,
     ),
 )

@@ -183,6 +183,21 @@ class ExpressionFunction(Function):
     """From the rows' columns to (name, expression) of each column of the answer, and the columns that it leaves out."""
 
 
+def by_feature(rows: Sequence[Any], id_name: str) -> pa.Table:
+    """Centroids or components, feature by feature: a number, or one for each category."""
+    categories = pa.list_(pa.struct([("category", pa.string()), ("value", pa.float64())]))
+    return pa.table(
+        {
+            id_name: pa.array([getattr(row, id_name.removeprefix("principal_")) for row in rows], pa.int64()),
+            "feature": pa.array([row.name for row in rows], pa.string()),
+            "numerical_value": pa.array([row.value for row in rows], pa.float64()),
+            "categorical_value": pa.array(
+                [[{"category": name, "value": value} for name, value in row.categories] for row in rows], categories
+            ),
+        }
+    )
+
+
 def flat(values: Any) -> pa.Array:
     return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
 
