@@ -180,3 +180,21 @@ def test_single_partitions_are_not_copied(changed: BigQueryApi) -> None:
         )
         assert status == 501 and "Tule does not copy single partitions" in answer["error"]["message"]
     assert changed.call("GET", "datasets/d/tables/part")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"operationType": "SNAPSHOT", "writeDisposition": "WRITE_TRUNCATE"}, "SNAPSHOT must be WRITE_EMPTY; given"),
+        ({"operationType": "CLONE", "writeDisposition": "WRITE_APPEND"}, "CLONE must be WRITE_EMPTY or WRITE_TRUNCATE"),
+        (
+            {"operationType": "RESTORE", "createDisposition": "CREATE_NEVER"},
+            "createDisposition must be CREATE_IF_NEEDED",
+        ),
+    ],
+)
+def test_dispositions_that_would_be_ignored(changed: BigQueryApi, config: dict[str, str], message: str) -> None:
+    tables = {"sourceTable": changed.reference("t"), "destinationTable": changed.reference("other")}
+    error = changed.error("POST", "jobs", {"configuration": {"copy": {**tables, **config}}})
+    assert error["code"] == 400 and message in error["message"]
+    assert changed.call("GET", "datasets/d/tables/other")[0] == 404

@@ -97,6 +97,8 @@ class Copies:
         if operation != "COPY" and len(given) > 1:
             raise invalid(f"operationType {operation} must have one source table; given: {len(given)}")
         check_dispositions(config)
+        if operation != "COPY":
+            _check_special(operation, config)
         sources = tuple(decorated(each, project, "configuration.copy.sourceTable") for each in given)
         return CopyPlan(
             sources,
@@ -166,7 +168,7 @@ class Copies:
         held = ExitStack()
         held.enter_context(self._locks.hold(plan.reference.name, check=job.check))
         try:
-            replace = plan.config.get("writeDisposition") == "WRITE_TRUNCATE" and plan.operation != "SNAPSHOT"
+            replace = plan.config.get("writeDisposition") == "WRITE_TRUNCATE"
             expires = plan.config.get("destinationExpirationTime")
             described = {} if expires is None else {"expirationTime": _milliseconds(str(expires))}
             outcome, rows = self._snapshots.copied(
@@ -179,6 +181,16 @@ class Copies:
         outcome.statistics = {"copy": {"copiedRows": str(rows)}}
         outcome.release = held.close
         return outcome
+
+
+def _check_special(operation: str, config: Mapping[str, Any]) -> None:
+    """Snapshots are made new; clones and restores may replace a table, and add to none."""
+    write = config.get("writeDisposition") or "WRITE_EMPTY"
+    allowed = ("WRITE_EMPTY",) if operation == "SNAPSHOT" else ("WRITE_EMPTY", "WRITE_TRUNCATE")
+    if write not in allowed:
+        raise invalid(f"writeDisposition of operationType {operation} must be {' or '.join(allowed)}; given: {write}")
+    if config.get("createDisposition") == "CREATE_NEVER":
+        raise invalid(f"operationType {operation} makes a table: createDisposition must be CREATE_IF_NEEDED")
 
 
 def model_of(reference: TableReference) -> ModelReference:

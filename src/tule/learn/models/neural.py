@@ -211,9 +211,7 @@ class NeuralModel(Supervised):
         return Regression(self.signature.label.name) if self.classes is None else Classification(self, threshold)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
-        encoding, arrays = self.encoding.to_parts()
-        network, weights = self.network.to_parts()
-        return {"encoding": encoding, "network": network}, {**arrays, **weights, "means": self.means}, {}
+        return _parts(self.encoding, self.network, means=self.means)
 
     @classmethod
     def from_parts(
@@ -298,9 +296,7 @@ class AutoencoderModel(Model):
         return Reconstruction()
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
-        encoding, arrays = self.encoding.to_parts()
-        network, weights = self.network.to_parts()
-        return {"encoding": encoding, "network": network}, {**arrays, **weights, "cutoffs": self.cutoffs}, {}
+        return _parts(self.encoding, self.network, cutoffs=self.cutoffs)
 
     @classmethod
     def from_parts(
@@ -333,6 +329,15 @@ class Reconstruction(Evaluator):
 
     def result(self) -> dict[str, float]:
         return {name: total / self._rows for name, total in self._sums.items()}
+
+
+def _parts(
+    encoding: Encoding, network: Network, **own: np.ndarray
+) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+    """What a bundle stores of a network and of how its inputs are made, with further arrays."""
+    encoded, arrays = encoding.to_parts()
+    state, weights = network.to_parts()
+    return {"encoding": encoded, "network": state}, {**arrays, **weights, **own}, {}
 
 
 def _errors(network: Network, inputs: np.ndarray) -> dict[str, np.ndarray]:
