@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -417,13 +419,35 @@ def test_a_job_ends_at_its_timeout(api: BigQueryApi) -> None:
 
 
 @pytest.mark.usefixtures("numbers")
-def test_a_query_that_takes_longer_than_its_request(api: BigQueryApi) -> None:
-    answer = api.query(ENDLESS, timeoutMs=50)
+@pytest.mark.parametrize("patience", [50, 400])  # on a thread of its own, on that of its request
+def test_a_query_that_takes_longer_than_its_request(api: BigQueryApi, patience: int) -> None:
+    asked = {"timeoutMs": patience, "requestId": f"long-{patience}"}
+    answer = api.query(ENDLESS, **asked)
     assert (answer["jobComplete"], "rows" in answer) == (False, False)
     name = answer["jobReference"]["jobId"]
     assert api.ok("GET", f"jobs/{name}")["status"]["state"] == "RUNNING"
+    again = api.ok(
+        "POST", "queries?fields=jobComplete,jobReference/jobId", {"query": ENDLESS, "useLegacySql": False, **asked}
+    )
+    assert again == {"jobComplete": False, "jobReference": {"jobId": name}}
     api.ok("POST", f"jobs/{name}/cancel")
-    api.ended(name)
+    assert api.ended(name)["status"]["errorResult"]["reason"] == "stopped"
+    # What the request's own thread came to in the end is told to those who ask afterwards.
+    assert api.error("GET", f"queries/{name}")["reason"] == "stopped"
+
+
+@pytest.mark.usefixtures("numbers")
+def test_more_long_queries_than_run_at_once_are_all_answered_in_time(api: BigQueryApi) -> None:
+    with ThreadPoolExecutor(20) as clients:
+        answers = list(clients.map(lambda _: api.query(ENDLESS, timeoutMs=300), range(20)))
+    names = [each["jobReference"]["jobId"] for each in answers]
+    assert not any(each["jobComplete"] for each in answers)
+    states = Counter(api.ok("GET", f"jobs/{name}")["status"]["state"] for name in names)
+    assert states == {"RUNNING": 16, "PENDING": 4}
+    for name in names:
+        api.ok("POST", f"jobs/{name}/cancel")
+    assert {api.ended(name)["status"]["errorResult"]["reason"] for name in names} == {"stopped"}
+    assert api.rows("SELECT 1") == [["1"]]
 
 
 def test_the_record_of_a_done_job_can_be_deleted(api: BigQueryApi) -> None:

@@ -17,6 +17,9 @@ import pyarrow.compute as pc
 
 from tule.bigquery.types import Field
 
+# Rows below which Arrow takes longer to begin than Python takes for all of them.
+_FEW = 32
+
 
 def rows(batches: Iterable[pa.RecordBatch], fields: Sequence[Field], *, int64_timestamps: bool) -> list[dict[str, Any]]:
     """The rows of batches with these columns. TIMESTAMP as integer microseconds, else as seconds with a fraction."""
@@ -88,6 +91,11 @@ def _bounds(column: pa.Array, kind: str) -> list[str]:
 
 
 def _scalars(column: pa.Array, kind: str, int64_timestamps: bool) -> list[str | None]:
+    if kind in ("STRING", "JSON", "GEOGRAPHY") and pa.types.is_string(column.type):
+        plain: list[str | None] = column.to_pylist()
+        return plain
+    if kind == "INT64" and len(column) < _FEW:
+        return [None if value is None else str(value) for value in column.to_pylist()]
     if kind in ("INT64", "STRING", "JSON", "GEOGRAPHY", "BOOL", "DATE"):
         found: list[str | None] = column.cast(pa.string()).to_pylist()
         return found

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from tule.bigquery.answers import LONGEST_WAIT_MS, Answers, ArrowFormat
@@ -165,8 +166,18 @@ class JobRequests:
 
     # -- jobs.query
 
-    def query(self, project: str, body: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
-        """jobs.query: run a query and answer its first rows."""
+    def query(
+        self,
+        project: str,
+        body: Mapping[str, Any],
+        principal: Principal,
+        answer_after: Callable[[float, Callable[[], Any]], bool] | None = None,
+    ) -> dict[str, Any]:
+        """jobs.query: run a query and answer its first rows.
+
+        ``answer_after(seconds, make)`` promises that somebody else answers with ``make()`` where this takes longer: then
+        the query may run on this thread.
+        """
         arrow = ArrowFormat.read(body)
         options = body.get("formatOptions") or {}
         format = RowFormat.read(bool(options.get("useInt64Timestamp")), options.get("timestampOutputFormat"))
@@ -180,23 +191,41 @@ class JobRequests:
         job = Job(reference, _query_configuration(body), principal.email, self._clock.now())
         if body.get("dryRun"):
             return self._dry_query(job, principal)
-        found = self._asked(job, body.get("requestId"), principal)
+        found, work = self._asked(job, body.get("requestId"), principal)
+
+        def answer() -> dict[str, Any]:
+            return self._answered(found, job.reference, format, arrow, count)
+
+        if work is not None:
+            here = partial(answer_after, wait, answer) if answer_after is not None and wait >= _FIRST_WAIT else None
+            self._jobs.go(job, work, here)
         if isinstance(found, Job):
             found.wait(wait)
-            if not found.done:
-                self._jobs.persist(found)
-        answer = self._answers.first(found if isinstance(found, Job) else job.reference, format, arrow, count)
-        if isinstance(found, Job) and not found.lasting and ("pageToken" in answer or not answer["jobComplete"]):
+        return answer()
+
+    def _answered(
+        self,
+        found: Job | Record,
+        reference: JobReference,
+        format: RowFormat,
+        arrow: ArrowFormat | None,
+        count: int | None,
+    ) -> dict[str, Any]:
+        """What a query has come to by now."""
+        if not isinstance(found, Job):
+            return self._answers.first(reference, format, arrow, count)
+        if not found.done:
+            self._jobs.persist(found)
+        answer = self._answers.first(found, format, arrow, count)
+        if not found.lasting and ("pageToken" in answer or not answer["jobComplete"]):
             self._jobs.keep(found)
         return answer
 
-    def _asked(self, job: Job, request: str | None, principal: Principal) -> Job | Record:
-        """The job of a query, started now; or for a ``requestId`` that came within fifteen minutes, the one started then.
-
-        So a request that is repeated, even at once, runs nothing twice.
-        """
+    def _asked(self, job: Job, request: str | None, principal: Principal) -> tuple[Job | Record, Work | None]:
+        """The job of a query with its work, which is to begin; or for a ``requestId`` that came within fifteen minutes,
+        the job that was made then. So a request that is repeated, even at once, runs nothing twice."""
         if not request:
-            return self._started(job, principal)
+            return self._entered(job, principal)
         seal = hashlib.sha256(f"{principal.email}\x00{request}".encode()).hexdigest()[:28]
         same = replace(job.reference, job=f"job_{seal}")
         with self._turns[int(seal, 16) % len(self._turns)]:
@@ -205,15 +234,16 @@ class JobRequests:
                 created = found.created if isinstance(found, Job) else found.create_time
                 if self._clock.now() - created < _REQUESTS_KEPT:
                     job.reference = same
-                    return found
+                    return found, None
             else:
                 job.reference = same
-            return self._started(job, principal)
+            return self._entered(job, principal)
 
-    def _started(self, job: Job, principal: Principal) -> Job:
+    def _entered(self, job: Job, principal: Principal) -> tuple[Job, Work]:
         work, record = self._work(job, principal, None)
         job.lasting = record
-        return self._jobs.start(job, work, record=record, fresh=True)
+        self._jobs.enter(job, record=record, fresh=True)
+        return job, work
 
     def _dry_query(self, job: Job, principal: Principal) -> dict[str, Any]:
         statistics = self._dry(job, principal)["statistics"]

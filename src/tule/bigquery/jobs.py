@@ -1,9 +1,9 @@
 """Jobs: running, waiting, cancelling, the stored history and its recovery after a crash.
 
-A job runs on a thread. What it changed and that it is DONE become visible in one transaction of the record store: its work
-returns an ``Outcome`` whose ``commit`` runs inside that transaction. Work that changes something is recorded before it
-runs, so that a crash leaves a trace to recover from; a SELECT that ends within its request is recorded once, DONE, and
-where its answer was whole, after that (``ledger.py``).
+A job runs on a thread: its request's own, where that waits for it anyway. What it changed and that it is DONE become
+visible in one transaction of the record store: its work returns an ``Outcome`` whose ``commit`` runs inside that
+transaction. Work that changes something is recorded before it runs, so that a crash leaves a trace to recover from; a
+SELECT that ends within its request is recorded once, DONE, and where its answer was whole, after that (``ledger.py``).
 """
 
 from __future__ import annotations
@@ -219,17 +219,26 @@ class Jobs:
         self._running: dict[str, Job] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="bigquery-job")
+        # One for each job that runs, be it on a thread of the pool or on its request's.
+        self._slots = threading.BoundedSemaphore(workers)
         self._stopping = False
         self._ledger: Ledger[Job] = Ledger(records, KIND)
         self._requests = _Requests(clock, bool(records.list(KIND, page_size=1).records))
 
     # -- running
 
-    def start(self, job: Job, work: Work, *, record: bool, fresh: bool = False) -> Job:
+    def start(self, job: Job, work: Work, *, record: bool) -> Job:
         """Run ``work`` on a thread. With ``record`` the job is durable before this returns.
 
-        Raises AlreadyExists for a taken job id; ``fresh`` ids are known to be free.
+        Raises AlreadyExists for a taken job id.
         """
+        self.enter(job, record=record)
+        self.go(job, work)
+        return job
+
+    def enter(self, job: Job, *, record: bool, fresh: bool = False) -> None:
+        """Take a job whose work is to begin, so that it is found; ``go`` must follow. With ``record`` it is durable before
+        this returns. Raises AlreadyExists for a taken job id; ``fresh`` ids are known to be free."""
         name = job.reference.name
         with self._lock:
             if self._stopping:
@@ -246,8 +255,22 @@ class Jobs:
             with self._lock:
                 del self._running[name]
             raise
-        self._pool.submit(self._run, job, work)
-        return job
+
+    def go(self, job: Job, work: Work, here: Callable[[], bool] | None = None) -> None:
+        """Run the work of a job that was entered: on another thread, or to its end on this one where ``here`` answers true;
+        it is asked only where one job more may run now."""
+        if here is not None and self._slots.acquire(blocking=False):
+            try:
+                if here():
+                    self._run(job, work)
+                    return
+            finally:
+                self._slots.release()
+        self._pool.submit(self._run_in_turn, job, work)
+
+    def _run_in_turn(self, job: Job, work: Work) -> None:
+        with self._slots:
+            self._run(job, work)
 
     def run_here(self, job: Job, work: Work, *, record: bool) -> Job:
         """Run ``work`` on this thread to its end: how a script runs its statements."""

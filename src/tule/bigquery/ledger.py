@@ -1,7 +1,8 @@
 """Records of jobs that are written soon after their answers, many in one transaction.
 
 A SELECT that is answered whole within its request changes nothing and leaves nothing to come back for; that it was asked
-is history. To wait for the disk each time would cost more than the query. A crash forgets at most the last moment of it.
+is history. To wait for the disk each time would cost more than the query. A crash forgets at most the last half second
+of it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from tule.kernel.records import Records
 
 _LOG = logging.getLogger(__name__)
 # Seconds in which records gather, and how many may wait before the next one writes them itself.
-_GATHERING = 0.05
-_MOST_WAITING = 256
+_GATHERING = 0.5
+_MOST_WAITING = 1024
 
 
 class Entry(Protocol):

@@ -255,6 +255,9 @@ def note(statistics: dict[str, Any], tables: Sequence[str], before: Mapping[str,
 
 def fit(batch: pa.RecordBatch, fields: Sequence[Field]) -> pa.RecordBatch:
     """A batch of the engine with the columns of ``fields``, matched by name; what is missing is NULL."""
+    wanted = arrow_schema(fields)
+    if batch.schema.equals(wanted, check_metadata=True):
+        return batch
     places = {name.lower(): index for index, name in enumerate(batch.schema.names)}
     columns = []
     for each in fields:
@@ -263,7 +266,7 @@ def fit(batch: pa.RecordBatch, fields: Sequence[Field]) -> pa.RecordBatch:
             columns.append(missing(batch.num_rows, each.arrow.type))
         else:
             columns.append(cast(batch.column(at), each.arrow.type))
-    return pa.RecordBatch.from_arrays(columns, schema=arrow_schema(fields))
+    return pa.RecordBatch.from_arrays(columns, schema=wanted)
 
 
 __all__ = ["Physical", "fit", "new_name", "note"]

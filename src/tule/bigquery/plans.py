@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tule.bigquery import parameters
@@ -11,7 +12,7 @@ from tule.bigquery.catalog import Guard
 from tule.bigquery.destinations import check_dispositions
 from tule.bigquery.errors import invalid, not_implemented
 from tule.bigquery.references import DatasetReference, TableReference
-from tule.bigquery.sql import Parameter, Parsed, Scope, Temporary, statements
+from tule.bigquery.sql import LONGEST_KEPT, Parameter, Parsed, Scope, Temporary, statements
 from tule.bigquery.sql.routine_statements import RoutineDefinition
 from tule.bigquery.sql.script import Script, check_script, temporary_function
 from tule.bigquery.sql.script.nodes import Assert, Call, Sql, Transaction
@@ -21,6 +22,9 @@ from tule.kernel.errors import TuleError
 if TYPE_CHECKING:
     from tule.bigquery.scripts.sessions import Session, Sessions
     from tule.bigquery.scripts.transactions import Transaction as OpenTransaction
+
+# Texts whose one statement is kept.
+_KEPT = 256
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class Planner:
     def __init__(self, parsed: Parsed, sessions: Sessions) -> None:
         self._parsed = parsed
         self._sessions = sessions
+        # Statements are never changed once they are made, so that jobs share them.
+        self._alone = lru_cache(_KEPT)(self._statement_alone)
 
     def plan(self, project: str, config: Mapping[str, Any], guard: Guard, user: str) -> QueryPlan:
         """The job as it will run. Raises for what the text and the configuration alone show to be wrong."""
@@ -101,8 +107,10 @@ class Planner:
             state = session.state
             of_session = names_project or state.project or project, dataset or state.dataset, session.temporary
             statement, functions = single(script, *of_session, waits=not config.get("dryRun"))
-        else:
+        elif new_session or len(text) > LONGEST_KEPT:
             statement, functions = single(script, names_project or project, dataset, _FUTURE if new_session else None)
+        else:
+            statement, functions = self._alone(text, names_project or project, dataset)
         if destination is not None and statement is None:
             raise invalid("configuration.query.destinationTable cannot be set for scripts")
         if destination is not None and not isinstance(statement, Query):
@@ -128,6 +136,11 @@ class Planner:
             labels=_labels(properties.get("query_label")),
             names_project=names_project,
         )
+
+    def _statement_alone(
+        self, text: str, project: str, dataset: str | None
+    ) -> tuple[Statement | None, dict[str, RoutineDefinition]]:
+        return single(self._parsed.script(text), project, dataset, None)
 
     def _session(
         self, project: str, config: Mapping[str, Any], properties: Mapping[str, str], user: str

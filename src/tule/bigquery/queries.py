@@ -707,8 +707,9 @@ def _is_temporary(plan: QueryPlan, name: Any) -> bool:
 def _columns(schema: pa.Schema) -> list[JsonField]:
     """The columns of a result; raises for a name that two of them have, since every result is a table."""
     fields = [each.rest() for each in fields_of(schema)]
-    count = Counter(each["name"].lower() for each in fields)
-    if twice := [name for name, times in count.items() if times > 1]:
+    names = [each["name"].lower() for each in fields]
+    if len(set(names)) < len(names):
+        twice = [name for name, times in Counter(names).items() if times > 1]
         raise invalid_query(
             f"Duplicate column names in the result are not supported. Found duplicate(s): {', '.join(twice)}"
         )

@@ -13,7 +13,7 @@ from tule.bigquery.references import TableReference
 from tule.bigquery.results import Rows
 from tule.bigquery.schemas import JsonField
 from tule.bigquery.tables import Tables, physical_of
-from tule.bigquery.types import Field, fields_from_rest, fields_of
+from tule.bigquery.types import Field, fields_from_rest
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Readable:
 
     @cached_property
     def columns(self) -> list[Field]:
-        return fields_from_rest(self.fields)
+        return self.kept.columns if self.kept is not None else fields_from_rest(self.fields)
 
     def scan(self, start: int = 0, count: int | None = None) -> Iterator[pa.RecordBatch]:
         """Batches of ``count`` rows from ``start``, with exactly the columns of ``fields``."""
@@ -96,4 +96,4 @@ def of_rows(rows: Rows, owner: str) -> Readable:
     def read(start: int, count: int | None) -> Iterator[pa.RecordBatch]:
         return rows.scan(start, None if count is None else start + count)
 
-    return Readable([each.rest() for each in fields_of(rows.schema)], rows.num_rows, owner, read, rows)
+    return Readable([each.rest() for each in rows.columns], rows.num_rows, owner, read, rows)

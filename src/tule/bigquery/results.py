@@ -25,6 +25,7 @@ from typing import Any
 import pyarrow as pa
 
 from tule.bigquery.references import JobReference, TableReference
+from tule.bigquery.types import Field, fields_of
 from tule.kernel.clock import Clock
 from tule.kernel.home import Home
 
@@ -46,6 +47,10 @@ class Rows:
         self._starts = [0]
         for index in range(count):
             self._starts.append(self._starts[-1] + self._batch(index).num_rows)
+
+    @cached_property
+    def columns(self) -> list[Field]:
+        return fields_of(self.schema)
 
     @property
     def num_rows(self) -> int:

@@ -48,7 +48,18 @@ class Request:
     max_body: int
     _chunks: Callable[[], Iterator[bytes]] = field(repr=False)
     _raw_chunks: Callable[[], Iterator[bytes]] = field(repr=False)
+    _hand_over: Callable[[Request, float, Callable[[], Any]], None] | None = field(default=None, repr=False)
     _body: bytes | None = field(default=None, repr=False)
+    handed_over: bool = False
+
+    def answer_after(self, seconds: float, make: Callable[[], Any]) -> bool:
+        """Answer with what ``make`` gives if the method is still at work ``seconds`` from now; it goes on, and what it
+        returns then is dropped. False where that cannot be: the method must come back in time by itself."""
+        if self._hand_over is None:
+            return False
+        self.handed_over = True
+        self._hand_over(self, seconds, make)
+        return True
 
     @property
     def query(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ import itertools
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -26,6 +26,7 @@ from tule.wire.batch import answer_batch, is_batch
 from tule.wire.bodies import CHUNK, ClientGone, Receive
 from tule.wire.door import JSON, BoundRoute, Door, Reply, Request, one_line
 from tule.wire.handlers import HandlerTable
+from tule.wire.handovers import HandedOver, Handovers
 from tule.wire.partial import select_fields
 from tule.wire.service import Handler
 from tule.wire.surfaces import UNARY
@@ -52,6 +53,7 @@ class Carrier:
     max_body: int
     threads: Threads
     uploads: Threads
+    handovers: Handovers = field(default_factory=Handovers)
 
 
 class Exchange:
@@ -74,12 +76,18 @@ class Exchange:
         self._gone = False
         self._began = False
         self._last: list[dict[str, Any]] = []
+        self._done: asyncio.Future[Any] | None = None
 
     async def run(self) -> None:
         try:
             whole = await self._read_early()
             carrier = self._carrier
-            await (carrier.threads if whole else carrier.uploads).run(self._answer)
+            self._done = (carrier.threads if whole else carrier.uploads).run(self._answer)
+            try:
+                await self._done
+            finally:
+                # What it raised holds this object by its frames: a circle would let go of them late.
+                self._done = None
             for message in self._last:
                 await self._send(message)
         except ClientGone:
@@ -110,10 +118,16 @@ class Exchange:
     # -- on a thread from here on
 
     def _answer(self) -> None:
+        self._worded(self._route)
+
+    def _worded(self, answer: Callable[[], None]) -> None:
+        """Make the answer; one that fails is an error in the words of the door."""
         try:
-            self._route()
+            answer()
         except ClientGone:
             raise
+        except HandedOver:
+            return
         except Exception as error:
             known = errors.known(error)
             if self._began:
@@ -180,6 +194,7 @@ class Exchange:
             max_body=self._carrier.max_body,
             _chunks=self._chunks,
             _raw_chunks=self._raw_chunks,
+            _hand_over=self._hand_over,
         )
 
     # -- JSON doors
@@ -190,12 +205,34 @@ class Exchange:
         if request.query.get("alt", "json") not in ("json", "media"):
             raise Unimplemented(f"Tule does not answer in alt={request.query['alt'][:20]}", do="use alt=json")
         bound.check(request)
-        result = bound.call(request)
+        try:
+            result = bound.call(request)
+        finally:
+            if request.handed_over and not self._carrier.handovers.keep(self):
+                raise HandedOver
+        return self._made(request, result)
+
+    def _made(self, request: Request, result: Any) -> Reply:
         reply = result if isinstance(result, Reply) else Reply(200, result)
         wanted = request.query.get("fields")
         if wanted and isinstance(reply.body, dict) and reply.status < 400:
             reply.body = select_fields(reply.body, wanted)
         return reply
+
+    def _hand_over(self, request: Request, seconds: float, make: Callable[[], Any]) -> None:
+        """Let another thread answer with what ``make`` gives, should this one still be at work then."""
+
+        def answer() -> None:
+            self._worded(lambda: self._reply(self._made(request, make())))
+
+        def answered(_: asyncio.Future[Any]) -> None:
+            if self._done is not None and not self._done.done():
+                self._done.set_result(None)
+
+        def then() -> None:
+            self._carrier.threads.run(answer).add_done_callback(answered)
+
+        self._carrier.handovers.wait(self._loop, self, seconds, then)
 
     def _one_of_batch(self, verb: str, url: str, headers: dict[str, str], body: bytes, outer: Request) -> Reply:
         path, _, query = url.partition("?")

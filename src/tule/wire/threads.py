@@ -60,8 +60,8 @@ class Threads:
 
     def _end(self, done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
         self._busy -= 1
-        if done.cancelled():
-            return
+        if done.done():
+            return  # nobody waits any more, or somebody else answered
         if error is None:
             done.set_result(result)
         else:

@@ -229,7 +229,9 @@ class JobRoutes:
         stores=("labels.*", "preserveNulls"),
     )
     def query(self, request: Request) -> dict[str, Any]:
-        return self.warehouse.requests.query(request.params["project"], request.json(), request.principal)
+        return self.warehouse.requests.query(
+            request.params["project"], request.json(), request.principal, request.answer_after
+        )
 
     @served(
         "GET",

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import logging
+import re
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +43,7 @@ _LOG = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST_NAME = 4096
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CHUNK = 500
 # Any number: it names Tule's lock among the advisory locks of a PostgreSQL database.
 _ADVISORY_LOCK = 0x7475_6C65
@@ -571,7 +573,7 @@ def parent_of(name: str) -> str:
 
 
 def _check_name(name: str) -> None:
-    if not name or len(name) > _LONGEST_NAME or any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+    if not name or len(name) > _LONGEST_NAME or _CONTROL.search(name):
         raise InvalidArgument(
             f"A resource name must be 1 to {_LONGEST_NAME} characters, none of them a control character",
             given=repr(name[:80]),
