@@ -4,7 +4,7 @@
     python benchmarks/serving.py --quick    one short round
 
 Both servers run at once and take turns under load, so that each ratio is of one moment. The load generator is ``wrk``
-where it is installed, else a small one of our own in its own process. Rates are the median of three rounds; the answers
+where it is installed, else a small one of our own in its own process. Rates are the median of seven rounds; the answers
 are compared first, with those of the library that made the model.
 """
 
@@ -162,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    rounds, seconds = (1, 0.5) if options.quick else (3, 2.0)
+    rounds, seconds = (1, 0.5) if options.quick else (7, 1.0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         models = Models(folder)
