@@ -52,6 +52,7 @@ from tule.bigquery.sql import (
     compile_query,
     constant,
 )
+from tule.bigquery.sql.analysis.doubtful_sums import IN_DOUBT
 from tule.bigquery.sql.conditions import filtered
 from tule.bigquery.sql.parse import parse
 from tule.bigquery.sql.routine_statements import PROCEDURE, RoutineDefinition
@@ -88,6 +89,7 @@ from tule.bigquery.sql.table_definitions import (
 from tule.bigquery.table_statements import TableStatements
 from tule.bigquery.tables import Tables, writable
 from tule.bigquery.types import arrow_schema, fields_from_rest, fields_of
+from tule.kernel.errors import InvalidArgument
 from tule.kernel.records import Records
 
 _DML_COUNTS = {
@@ -460,11 +462,20 @@ class Queries:
         key = self.cache.key(plan, job.user)
         if key is not None and (found := self.cache.find(key)) is not None:
             return self._again(job, plan, found)
+        try:
+            # A failure inside a transaction is the end of it.
+            return self._selected(job, plan, statement, key, quick=plan.transaction is None)
+        except InvalidArgument as error:
+            if IN_DOUBT not in error.message:
+                raise
+        return self._selected(job, plan, statement, key, quick=False)
+
+    def _selected(self, job: Job, plan: QueryPlan, statement: Query, key: str | None, *, quick: bool) -> Outcome:
         with self._line(job, plan) as line:
             if plan.config.get("tableDefinitions"):
                 compiled = line.compile(statement.tree)
             else:
-                compiled = self._compilations.compile(plan.text, statement.tree, line.context())
+                compiled = self._compilations.compile(plan.text, statement.tree, line.context, quick=quick)
             states = self.cache.states(line.catalog.read)
             self._within_budget(plan, line.catalog.bytes)
             result = line.session.query(compiled.sql, compiled.parameters)

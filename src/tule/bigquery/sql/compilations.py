@@ -7,20 +7,21 @@ the tables that a wildcard stands for) is noted on the way, and then the query i
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
 from typing import Any
 
 from sqlglot import exp
 
+from tule.bigquery.sql.analysis.doubtful_sums import Detached
 from tule.bigquery.sql.catalog import Catalog, Name, Relation
 from tule.bigquery.sql.compile import LONGEST_KEPT, Compiled, compile_query
 from tule.bigquery.sql.context import Context, Expand, Scope
 from tule.kernel.errors import TuleError
 
-_Key = tuple[str, str, str | None, str]
+_Key = tuple[str, str, str | None, str, bool]
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,20 @@ class Compilations:
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._lock = Lock()
 
-    def compile(self, text: str, tree: Any, context: Context) -> Compiled:
-        """The compiled form of ``tree``, the one query of ``text``, which is left as it is."""
-        key = (text, context.project, context.dataset, context.user)
+    def compile(self, text: str, tree: Any, make_context: Callable[[], Context], *, quick: bool = False) -> Compiled:
+        """The compiled form of ``tree``, the one query of ``text``, which is left as it is.
+
+        ``quick``: it may fail with ``IN_DOUBT``, and is then to be compiled again without (``analysis.doubtful_sums``).
+        """
+        if quick:
+            try:
+                return self._compiled(text, tree, replace(make_context(), quick=True))
+            except Detached:
+                pass
+        return self._compiled(text, tree, make_context())
+
+    def _compiled(self, text: str, tree: Any, context: Context) -> Compiled:
+        key = (text, context.project, context.dataset, context.user, context.quick)
         if context.parameters or not _is_bare(context.scope) or len(text) > LONGEST_KEPT:
             return compile_query(tree.copy(), context)
         with self._lock:

@@ -68,6 +68,8 @@ class Context:
     """What the statement calls that answers otherwise each time."""
     instant: datetime | None = None
     """The time of the statement, None for the engine's own."""
+    quick: bool = False
+    """Whether sums of FLOAT64 may be checked as a whole instead of each term: see ``analysis.doubtful_sums``."""
     user: str = ""
     """The address of who asked, "" where a statement is only looked at."""
     scope: Scope = field(default_factory=Scope)
@@ -96,7 +98,7 @@ class Context:
 
     def beside(self) -> Context:
         """The context of a part that is compiled and run by itself: the same names, bound values of its own."""
-        return replace(self, bound={}, sources={})
+        return replace(self, bound={}, sources={}, quick=False)
 
     def inside(self, project: str, view: Name, at: datetime | None = None) -> Context:
         """The context of a view's query: its own project, no default dataset, no parameters."""
@@ -108,6 +110,7 @@ class Context:
             views=(*self.views, view),
             at=at,
             scope=_system_only(self.scope),
+            quick=False,
         )
 
 

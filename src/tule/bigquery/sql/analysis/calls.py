@@ -146,7 +146,7 @@ def named_call(
     _arguments(call, list(node.expressions), aliases)
     call.match = _matched(call)
     _coerce(call)
-    made = _made(call)
+    made = walk.sums.made(node, _made(call))
     if safe:
         made = attempt(made, call.arguments)
     from tule.bigquery.sql.analysis.expressions import replace

@@ -80,7 +80,7 @@ def found_in(node: Any, value: Any) -> Any:
 
 def checked(node: Any) -> Any:
     """An arithmetic expression that fails where its operands are finite and it is not; itself where that is not asked."""
-    if isinstance(node.parent, _INSIDE) and _outermost(node) is not node:
+    if _outermost(node) is not node:
         return node
     leaves = list(_leaves(node))
     if any(each.meta.get(IEEE) for each in node.walk() if isinstance(each, _ARITHMETIC)):
@@ -95,17 +95,22 @@ def checked(node: Any) -> Any:
 
 def _outermost(node: Any) -> Any:
     """The arithmetic node that a node's value flows into in the end."""
-    found, at = node, node.parent
-    while isinstance(at, _INSIDE):
+    found, below, at = node, node, node.parent
+    while isinstance(at, _INSIDE) and not _divides(below, at):
         if isinstance(at, _ARITHMETIC):
             found = at
-        at = at.parent
+        below, at = at, at.parent
     return found
+
+
+def _divides(node: Any, quotient: Any) -> bool:
+    """Whether a node is a divisor: what is divided by infinity is a number again, so that divisors are checked alone."""
+    return isinstance(quotient, exp.Div) and quotient.expression is node
 
 
 def _leaves(node: Any) -> Any:
     for each in (node.this, node.expression) if isinstance(node, _ARITHMETIC) else (node.this,):
-        if isinstance(each, _INSIDE):
+        if isinstance(each, _INSIDE) and not _divides(each, node):
             yield from _leaves(each)
         else:
             yield each

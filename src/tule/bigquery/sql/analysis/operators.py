@@ -125,7 +125,7 @@ def _plus_minus(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | No
     if left.name in _NUMBERS and right.name in _NUMBERS:
         kind = _number_of(a, b)
         _coerce_sides(node, a, b, kind)
-        if kind == FLOAT64:
+        if kind == FLOAT64 and not walk.sums.take(node):
             _replace(node, floats.checked(node))
         elif kind == BIGNUMERIC:
             _replace(node, bignumerics.computed(node))
@@ -189,7 +189,7 @@ def _times(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
         _replace(node, cast(exp.Paren(this=copy), NUMERIC))
     elif kind == BIGNUMERIC:
         _replace(node, bignumerics.computed(node))
-    elif kind == FLOAT64:
+    elif kind == FLOAT64 and not walk.sums.take(node):
         _replace(node, floats.checked(node))
     return INT64 if kind == NULL else kind
 

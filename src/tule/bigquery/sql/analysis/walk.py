@@ -7,6 +7,7 @@ from typing import Any
 from sqlglot import exp
 
 from tule.bigquery.sql.analysis import set_operations, writes
+from tule.bigquery.sql.analysis.doubtful_sums import DoubtfulSums
 from tule.bigquery.sql.analysis.ordering import groups, orders
 from tule.bigquery.sql.analysis.scopes import Columns, Scope, Source, unrecognized, wrong
 from tule.bigquery.sql.analysis.windows import random_windows, split
@@ -26,6 +27,7 @@ def analyzed(tree: Any, context: Context) -> Any:
     walk = Walk(context)
     holder = exp.Paren(this=tree)
     walk.statement(tree)
+    walk.sums.close()
     made = holder.this
     made.pop()
     return made
@@ -36,6 +38,7 @@ class Walk:
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        self.sums = DoubtfulSums(context)
 
     def statement(self, tree: Any) -> None:
         match tree:
