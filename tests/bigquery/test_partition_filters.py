@@ -57,7 +57,3 @@ def test_the_demand_is_made_and_dropped(days: BigQueryApi) -> None:
     assert "must be of a partitioned table" in error["message"]
 
 
-def test_expirations_of_partitions_are_refused(days: BigQueryApi) -> None:
-    sql = "CREATE TABLE d.e (day DATE) PARTITION BY day OPTIONS(partition_expiration_days = 3)"
-    assert "partition_expiration_days" in days.query_error(sql)["message"]
-    assert days.error("GET", "datasets/d/tables/e")["code"] == 404

@@ -20,6 +20,7 @@ from tule.bigquery.engine import Session
 from tule.bigquery.errors import invalid_query, not_found
 from tule.bigquery.external.relations import ExternalRelations
 from tule.bigquery.history import microseconds
+from tule.bigquery.partitioning import DATE, TIME, Partitioning
 from tule.bigquery.physical import Physical
 from tule.bigquery.references import DatasetReference, RoutineReference, TableReference
 from tule.bigquery.results import Rows
@@ -90,6 +91,8 @@ class SessionCatalog:
         self._routines = routines
         self._snapshot = transaction
         self._find_table = tables.find if transaction is None else transaction.find
+        # A transaction sees the rows that there were when it began.
+        self._look = tables.current if transaction is None else transaction.find
         self._foreign: dict[tuple[str, ...], str] = {}
         self.external: ExternalRelations
         self.elsewhere: ExternalQueries
@@ -144,11 +147,14 @@ class SessionCatalog:
         changes = state.body.get("_tule", {}).get("changes", -1)
         self.bytes += self._physical.size(reference.project, state.physical, changes)
         fields = fields_from_rest(state.body["schema"]["fields"])
-        return Relation(fields, relation=self._physical.relation(reference.project, state.physical), rows=state.rows)
+        return Relation(
+            fields, relation=self._physical.relation(reference.project, state.physical), rows=state.rows,
+            **_loading(state.body),
+        )  # fmt: skip
 
     def _find(self, reference: TableReference) -> Relation:
         while True:
-            record = self._find_table(reference)
+            record = self._look(reference)
             if record is None:
                 return self._find_kept(reference)
             fields = fields_from_rest(record.body["schema"]["fields"])
@@ -171,7 +177,10 @@ class SessionCatalog:
                 condition = self.seen(reference)
                 self.limited = self.limited or condition is not None
                 relation = self._physical.relation(reference.project, name)
-                return Relation(fields, relation=relation, condition=condition or "", filter_on=_filter_on(record.body))
+                return Relation(
+                    fields, relation=relation, condition=condition or "", filter_on=_filter_on(record.body),
+                    **_loading(record.body),
+                )  # fmt: skip
             # It was replaced before we held it: look again.
             using.close()
 
@@ -266,10 +275,16 @@ class SessionCatalog:
 
 def _filter_on(body: Mapping[str, Any]) -> tuple[str, ...]:
     """The column that a query of a table must filter by."""
-    if not body.get("requirePartitionFilter"):
-        return ()
-    layout = body.get("timePartitioning") or body.get("rangePartitioning") or {}
-    return (layout["field"],)
+    partitioning = Partitioning.of(body) if body.get("requirePartitionFilter") else None
+    return () if partitioning is None else partitioning.filters
+
+
+def _loading(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What a relation tells of a table that is partitioned by the time of loading."""
+    partitioning = Partitioning.of(body)
+    if partitioning is None or not partitioning.by_loading:
+        return {}
+    return {"grain": partitioning.grain, "pseudo": (Field(TIME, "TIMESTAMP"), Field(DATE, "DATE"))}
 
 
 def type_text(field: Field) -> str:

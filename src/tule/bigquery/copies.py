@@ -14,11 +14,12 @@ from typing import Any
 import pyarrow as pa
 
 from tule.bigquery import schemas
-from tule.bigquery.decorators import Decorated, decorated
+from tule.bigquery.decorators import Decorated, decorated, partition
 from tule.bigquery.destinations import Destination, WriteLocks, check_dispositions
 from tule.bigquery.errors import invalid, not_found, not_implemented
 from tule.bigquery.jobs import Job, Outcome
 from tule.bigquery.models import Models
+from tule.bigquery.partitioning import TIME
 from tule.bigquery.physical import Physical, fit
 from tule.bigquery.readable import Readable, Sources
 from tule.bigquery.references import ModelReference, TableReference
@@ -100,9 +101,12 @@ class Copies:
         if operation != "COPY":
             _check_special(operation, config)
         sources = tuple(decorated(each, project, "configuration.copy.sourceTable") for each in given)
+        destination = partition(config.get("destinationTable"), project, "configuration.copy.destinationTable")
+        if operation != "COPY" and (named := [each for each in (*sources, destination) if each.partition]):
+            raise invalid(f"operationType {operation} is of whole tables; given: {named[0]}")
         return CopyPlan(
             sources,
-            decorated(config.get("destinationTable"), project, "configuration.copy.destinationTable"),
+            destination,
             config,
             operation,
             len(sources) == 1 and self._models.find(model_of(sources[0].reference)) is not None,
@@ -125,14 +129,18 @@ class Copies:
                     "together"
                 )
         destination = Destination(
-            self._tables, self._physical, self._locks, plan.reference, plan.config, default_write="WRITE_EMPTY"
-        )
+            self._tables, self._physical, self._locks, plan.reference, plan.config, default_write="WRITE_EMPTY",
+            partition=plan.destination.partition,
+        )  # fmt: skip
+        destination.keep_time()
 
         def batches(into: Sequence[JsonField]) -> Iterable[pa.RecordBatch]:
             columns = fields_from_rest(into)
             for source in found:
-                for batch in source.scan():
-                    yield fit(batch, columns)
+                for batch in source.scan(stored=source.stored):
+                    # Without a time of loading of their own, rows get that of the copy.
+                    known = [each for each in columns if each.name != TIME or TIME in batch.schema.names]
+                    yield fit(batch, known)
 
         def statistics(rows: int) -> dict[str, Any]:
             return {"copy": {"copiedRows": str(rows)}}
@@ -160,7 +168,9 @@ class Copies:
 
     def _open(self, source: Decorated) -> Readable:
         moment = source.at(self._clock.now())
-        return self._sources.open(source.reference) if moment is None else self._sources.at(source.reference, moment)
+        if moment is None:
+            return self._sources.open(source.reference, partition=source.partition)
+        return self._sources.at(source.reference, moment, partition=source.partition)
 
     def _special(self, job: Job, plan: CopyPlan) -> Outcome:
         """A snapshot, a clone, or a table of a snapshot."""

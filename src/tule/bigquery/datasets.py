@@ -13,6 +13,7 @@ from tule.bigquery import dataset_access
 from tule.bigquery.errors import already_exists, in_use, invalid, not_found, stale
 from tule.bigquery.labels import LabelFilter, checked_labels
 from tule.bigquery.references import DatasetReference
+from tule.bigquery.schemas import partition_lifetime
 from tule.kernel.errors import Aborted
 from tule.kernel.iam import Policies
 from tule.kernel.records import Record, Records
@@ -196,6 +197,9 @@ class Datasets:
                 raise invalid(f"{key} must be a text of at most {_LONGEST_TEXT} characters")
         if "defaultTableExpirationMs" in body:
             body["defaultTableExpirationMs"] = str(expiration(body["defaultTableExpirationMs"]))
+        if "defaultPartitionExpirationMs" in body:
+            lifetime = partition_lifetime(body.pop("defaultPartitionExpirationMs"), "defaultPartitionExpirationMs")
+            body |= {"defaultPartitionExpirationMs": str(lifetime)} if lifetime else {}
         if "maxTimeTravelHours" in body:
             body["maxTimeTravelHours"] = checked_hours(body["maxTimeTravelHours"])
             if body["maxTimeTravelHours"] == str(LONGEST_TIME_TRAVEL):

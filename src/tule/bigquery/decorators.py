@@ -1,4 +1,4 @@
-"""Decorators behind a table's name: ``t@1700000000000`` is the table at a moment, ``t$20240101`` one partition: refused.
+"""Decorators behind a table's name: ``t@1700000000000`` is the table at a moment, ``t$20240101`` one partition.
 
 https://cloud.google.com/bigquery/docs/table-decorators
 """
@@ -13,7 +13,6 @@ from typing import Any
 
 from tule.bigquery.errors import invalid
 from tule.bigquery.references import TableReference
-from tule.kernel.errors import Unimplemented
 
 _DECORATED = re.compile(r"(?P<table>[^$@]+)(?:\$(?P<partition>[A-Za-z0-9_\-]+))?(?:@(?P<moment>-?\d{1,16}))?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,10 +20,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Decorated:
-    """A table's name taken apart. ``moment``: milliseconds, None for now."""
+    """A table's name taken apart. ``moment``: milliseconds, None for now; ``partition``: "" for the whole table."""
 
     reference: TableReference
     moment: int | None = None
+    partition: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reference}${self.partition}" if self.partition else str(self.reference)
 
     def at(self, now: datetime) -> int | None:
         """The moment in microseconds since 1970: a negative one is before ``now``. A millisecond is meant to its end."""
@@ -46,11 +49,14 @@ def decorated(body: Any, project: str, what: str) -> Decorated:
     found = _DECORATED.fullmatch(table)
     if found is None:
         raise invalid(f"Invalid table decorator in {what}: {table[:200]!r}")
-    if found["partition"]:
-        raise Unimplemented(
-            "Tule does not copy single partitions", given=f"{what}: {table[:200]}",
-            do="write a query with a condition on the partitioning column", reason="notImplemented",
-        )  # fmt: skip
     reference = TableReference.read({**body, "tableId": found["table"]}, project, what)
     moment = found["moment"]
-    return Decorated(reference, None if moment is None else int(moment))
+    return Decorated(reference, None if moment is None else int(moment), found["partition"] or "")
+
+
+def partition(body: Any, project: str, what: str) -> Decorated:
+    """The same of a table of which there can be one partition, and no moment."""
+    found = decorated(body, project, what)
+    if found.moment is not None:
+        raise invalid(f"A table at a moment can only be the source of a copy; given: {what}: {found}@{found.moment}")
+    return found

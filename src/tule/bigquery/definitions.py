@@ -19,6 +19,7 @@ from tule.bigquery.destinations import WriteLocks
 from tule.bigquery.errors import already_exists, invalid_query, not_found, not_implemented
 from tule.bigquery.jobs import Outcome
 from tule.bigquery.models import Models
+from tule.bigquery.partitioning import DATE, TIME, arriving, stored_fields
 from tule.bigquery.physical import Physical, fit
 from tule.bigquery.readable import Sources
 from tule.bigquery.references import DatasetReference, ModelReference, TableReference
@@ -44,10 +45,11 @@ from tule.bigquery.tables import (
     writable,
 )
 from tule.bigquery.types import fields_from_rest
+from tule.kernel.clock import Clock
 from tule.kernel.records import Record, Records
 
 _TRUNCATED = re.compile(
-    r"(?:TIMESTAMP_TRUNC|DATETIME_TRUNC|DATE_TRUNC)\(\s*`?(?P<column>\w+)`?\s*,\s*(?P<grain>HOUR|DAY|MONTH|YEAR)\s*\)",
+    r"(?P<function>TIMESTAMP_TRUNC|DATETIME_TRUNC|DATE_TRUNC)\(\s*`?(?P<column>\w+)`?\s*,\s*(?P<grain>HOUR|DAY|MONTH|YEAR)\s*\)",
     re.I,
 )
 _DATE_OF = re.compile(r"DATE\(\s*`?(?P<column>\w+)`?\s*\)|CAST\(`?(?P<cast>\w+)`? AS DATE\)", re.I)
@@ -89,6 +91,7 @@ class Definitions:
         physical: Physical,
         sources: Sources,
         locks: WriteLocks,
+        clock: Clock,
     ) -> None:
         self._records = records
         self._datasets = datasets
@@ -97,6 +100,7 @@ class Definitions:
         self._physical = physical
         self._sources = sources
         self._locks = locks
+        self._clock = clock
 
     # -- tables
 
@@ -115,32 +119,44 @@ class Definitions:
         target = _table(statement.target)
         if skipped := self.skipped(statement):
             return skipped
+        layout = layout_of(statement)
         if statement.like is not None:
             source = self._sources.open(_table(statement.like))
             fields = schemas.checked(source.fields)
+            layout = {**source.layout, **layout}
+            stored = stored_fields(layout, fields)
             if statement.copies_rows:
-                name, _ = self._physical.fill(target.project, fields, source.scan())
+                rows = arriving(layout, source.scan(stored=source.stored), self._clock.now())
+                name, _ = self._physical.fill(
+                    target.project, stored, (fit(each, fields_from_rest(stored)) for each in rows)
+                )
             else:
-                name = self._physical.create(target.project, fields)
+                name = self._physical.create(target.project, stored)
         else:
             if statement.fields is None:
                 raise invalid_query("CREATE TABLE must have columns or a query")
             fields = schemas.checked([each.rest() for each in statement.fields])
-            name = self._physical.create(target.project, fields)
-        return self.created(statement, fields, name)
+            name = self._physical.create(target.project, stored_fields(layout, fields))
+        return self.created(statement, fields, name, layout=layout)
 
     def created(
-        self, statement: CreateTable, fields: Sequence[JsonField], name: str, transaction: Transaction | None = None
+        self,
+        statement: CreateTable,
+        fields: Sequence[JsonField],
+        name: str,
+        transaction: Transaction | None = None,
+        *,
+        layout: dict[str, Any] | None = None,
     ) -> Outcome:
         """The Outcome of a new table whose rows are in the physical table ``name``, written by ``transaction`` if any."""
         target = _table(statement.target)
         try:
             given = described_table(statement.options)
-            layout = layout_of(statement)
+            layout = dict(layout_of(statement) if layout is None else layout)
             if "expirationMs" in (expiry := given.pop("timePartitioning", {})):
                 if "timePartitioning" not in layout:
                     raise invalid_query("The option partition_expiration_days must be of a table partitioned by time")
-                layout["timePartitioning"] |= expiry
+                layout["timePartitioning"] = {**layout["timePartitioning"], **expiry}
             given |= {"tableConstraints": constraints.changed(None, statement.keys, fields, target)}
             body = self._tables.table_body(target, {**given, **layout}, list(fields))
         except BaseException:
@@ -244,7 +260,9 @@ class Definitions:
             return self._renamed(statement, record, target, about)
         change = option_fields.described(statement.options, option_fields.TABLE, clears=True)
         if expiry := change.pop("timePartitioning", None):
-            change["timePartitioning"] = {**record.body.get("timePartitioning", {}), **expiry}
+            if "timePartitioning" not in record.body:
+                raise invalid_query("The option partition_expiration_days must be of a table partitioned by time")
+            change["timePartitioning"] = {**record.body["timePartitioning"], **expiry}
         old: list[JsonField] = record.body["schema"]["fields"]
         fields, origin = _columns(statement, target, old)
         described = _changed(statement.columns, fields)
@@ -259,8 +277,9 @@ class Definitions:
                 change["schema"] = {"fields": fields}
             return Outcome(about, commit=lambda: _ignore(self._tables.patch(target, change)))
         name = writable(record)
-        moved = self._moved(target.project, name, fields, origin)
-        new, _ = self._physical.fill(target.project, fields, moved)
+        stored = stored_fields(record.body, fields)
+        moved = self._moved(target.project, name, stored, origin)
+        new, _ = self._physical.fill(target.project, stored, moved)
 
         def commit() -> None:
             self._tables.flip(target, new, {"schema": {"fields": fields}})
@@ -492,12 +511,34 @@ def layout_of_text(partition_by: str, cluster_by: Sequence[str]) -> dict[str, An
     if found := _RANGE.fullmatch(text):
         bounds = {"start": found["start"], "end": found["end"], "interval": found["interval"] or "1"}
         return {**made, "rangePartitioning": {"field": found["column"], "range": bounds}}
+    if (grain := _loading_grain(text)) is not None:
+        return {**made, "timePartitioning": {"type": grain}}
     if found := _TRUNCATED.fullmatch(text):
         return {**made, "timePartitioning": {"type": found["grain"].upper(), "field": found["column"]}}
     if found := _DATE_OF.fullmatch(text):
         return {**made, "timePartitioning": {"type": "DAY", "field": found["column"] or found["cast"]}}
     if (found := _COLUMN.fullmatch(text)) and not found["column"].upper().startswith("_PARTITION"):
         return {**made, "timePartitioning": {"type": "DAY", "field": found["column"]}}
-    raise not_implemented(
-        f"PARTITION BY {text}", do="partition by a column, DATE(column), a TRUNC of it, or RANGE_BUCKET"
-    )
+    raise invalid_query(f"PARTITION BY expression must be {_EXPRESSIONS}")
+
+
+def _loading_grain(text: str) -> str | None:
+    """The grain of a partitioning by the time of loading; None for another expression."""
+    if text.strip("`").upper() == DATE:
+        return "DAY"
+    if (found := _DATE_OF.fullmatch(text)) and (found["column"] or found["cast"]).upper() == TIME:
+        return "DAY"
+    found = _TRUNCATED.fullmatch(text)
+    if found is None or found["column"].upper() not in (TIME, DATE):
+        return None
+    grain, function = found["grain"].upper(), found["function"].upper()
+    if function == "DATETIME_TRUNC" or (found["column"].upper() == DATE and function != "DATE_TRUNC"):
+        return None
+    return None if function == "DATE_TRUNC" and grain == "HOUR" and found["column"].upper() == DATE else grain
+
+
+_EXPRESSIONS = (
+    "DATE(<timestamp_column>), DATE(<datetime_column>), DATETIME_TRUNC(<datetime_column>, DAY/HOUR/MONTH/YEAR), a DATE "
+    "column, TIMESTAMP_TRUNC(<timestamp_column>, DAY/HOUR/MONTH/YEAR), DATE_TRUNC(<date_column>, MONTH/YEAR), or "
+    "RANGE_BUCKET(<int64_column>, GENERATE_ARRAY(<int64_value>, <int64_value>[, <int64_value>]))"
+)

@@ -9,14 +9,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from tule.bigquery import default_values, schemas
+from tule.bigquery.engine import Session
 from tule.bigquery.errors import already_exists, invalid
 from tule.bigquery.jobs import Job, Outcome
-from tule.bigquery.physical import Physical
+from tule.bigquery.partitioning import (
+    NULL,
+    OUTSIDE,
+    Partitioning,
+    arriving,
+    check_same,
+    grain_of,
+    partitioning_of,
+    stored_fields,
+)
+from tule.bigquery.physical import Physical, note
 from tule.bigquery.references import TableReference
 from tule.bigquery.schemas import JsonField
 from tule.bigquery.tables import Tables, writable
@@ -64,11 +76,19 @@ class WriteLocks:
         return stack
 
     @contextmanager
+    def attempt(self, name: str) -> Iterator[bool]:
+        """Hold the lock of a table if nobody else has it; whether it is held."""
+        with self._counted(name) as lock:
+            got = lock.acquire(blocking=False)
+            try:
+                yield got
+            finally:
+                if got:
+                    lock.release()
+
+    @contextmanager
     def _one(self, name: str, transaction: str, check: Callable[[], None] = lambda: None) -> Iterator[None]:
-        with self._lock:
-            lock, waiting = self._held.get(name, (threading.Lock(), 0))
-            self._held[name] = (lock, waiting + 1)
-        try:
+        with self._counted(name) as lock:
             self._acquire(lock, name, transaction, check)
             try:
                 if transaction:
@@ -77,6 +97,15 @@ class WriteLocks:
             finally:
                 self._claimed.pop(name, None)
                 lock.release()
+
+    @contextmanager
+    def _counted(self, name: str) -> Iterator[threading.Lock]:
+        """The lock of a table, which is kept for as long as somebody wants it."""
+        with self._lock:
+            lock, waiting = self._held.get(name, (threading.Lock(), 0))
+            self._held[name] = (lock, waiting + 1)
+        try:
+            yield lock
         finally:
             with self._lock:
                 lock, waiting = self._held[name]
@@ -128,7 +157,9 @@ class Destination:
         config: Mapping[str, Any],
         *,
         default_write: str,
+        partition: str = "",
     ) -> None:
+        """``partition``: the id of the one that is written, "" for the table."""
         self._tables = tables
         self._physical = physical
         self._locks = locks
@@ -138,24 +169,44 @@ class Destination:
         self.updates = frozenset(config.get("schemaUpdateOptions") or ())
         self._config = config
         self._layout: dict[str, Any] | None = None
+        self._partition = partition
+        self._keeps_time = False
         check_dispositions(config)
 
     def layout_of(self, layout: dict[str, Any]) -> None:
         """Give a new table this partitioning and clustering, whatever the job's configuration says."""
         self._layout = layout
 
+    def keep_time(self) -> None:
+        """Take rows with their time of loading, where the table is partitioned by it and no partition is named."""
+        self._keeps_time = not self._partition
+
     def record(self) -> Record | None:
         """The table as it is now; raises where the dispositions do not allow to write it."""
+        if self._partition in (NULL, OUTSIDE):
+            raise invalid(f"Rows cannot be written to the partition {self.reference}${self._partition}")
         record = self._tables.find(self.reference)
         if record is None:
             if self.create == "CREATE_NEVER":
                 raise self._tables.missing(self.reference)
             self._tables._datasets.check(self.reference.parent)
             return None
-        physical = writable(record)
-        if self.write == "WRITE_EMPTY" and self._physical.rows(self.reference.project, physical):
-            raise already_exists("Table", self.reference)
+        physical, where = writable(record), ""
+        if self._partition:
+            where = self._partitioning(record.body).holds(self._partition)
+        if self.write == "WRITE_EMPTY" and self._physical.rows(self.reference.project, physical, where):
+            raise already_exists("Table", self._name)
         return record
+
+    @property
+    def _name(self) -> str:
+        return f"{self.reference}${self._partition}" if self._partition else str(self.reference)
+
+    def _partitioning(self, body: Mapping[str, Any]) -> Partitioning:
+        """That of the table whose partition is written."""
+        found = partitioning_of(body, self.reference)
+        self._partition = found.checked(self._partition, self.reference)
+        return found
 
     @property
     def appends(self) -> bool:
@@ -196,17 +247,26 @@ class Destination:
         described: Mapping[str, Any],
     ) -> Outcome:
         reference, physical = self.reference, self._physical
-        if record is None or (not self.appends and self.write != "WRITE_TRUNCATE_DATA"):
+        now = job.started or job.created
+        replaces = not self.appends and self.write != "WRITE_TRUNCATE_DATA" and not self._partition
+        if record is not None and self._layout is None:
+            check_same(record.body, self._config, replaces=replaces)
+        if record is None or replaces:
             if fields is None:
                 fields = record.body["schema"]["fields"] if record is not None else None
             if fields is None:
                 raise invalid("No schema specified on job or table.")
-            layout = schemas.layout(self._config, fields) if self._layout is None else self._layout
-            new, rows = physical.fill(reference.project, fields, _watched(job, make(fields)))
+            layout = self._new_layout(record, fields)
+            body = {**(record.body if record is not None else {}), "schema": {"fields": list(fields)}, **layout}
+            new, rows = physical.fill(
+                reference.project, stored_fields(body), _watched(job, self._rows(body, make, fields, now))
+            )
             outcome = Outcome(statistics(rows), undo=lambda: physical.drop(reference.project, new))
             if record is None:
-                body = self._tables.table_body(reference, {**described, **layout}, list(fields))
-                outcome.commit = lambda: _ignore(self._tables.replace(reference, body, new))
+                made = self._tables.table_body(reference, {**described, **layout}, list(fields))
+                outcome.commit = lambda: _ignore(self._tables.replace(reference, made, new))
+                if self._partition:
+                    self._check_staged(self._partitioning(body), new)
             else:
                 replaced = {"schema": {"fields": list(fields)}, **layout}
                 outcome.commit = lambda: _ignore(self._tables.flip(reference, new, replaced))
@@ -222,23 +282,30 @@ class Destination:
                 add="ALLOW_FIELD_ADDITION" in self.updates,
                 relax="ALLOW_FIELD_RELAXATION" in self.updates,
             )
+        columns = stored_fields(record.body, change.fields)
+
+        def arrived() -> Iterable[pa.RecordBatch]:
+            return _watched(job, self._rows(record.body, make, change.fields, now))
+
+        if self._partition:
+            return self._in_partition(job, record, change, arrived(), statistics)
         if self.write == "WRITE_TRUNCATE_DATA":
-            new, rows = physical.fill(reference.project, change.fields, _watched(job, make(change.fields)))
+            new, rows = physical.fill(reference.project, columns, arrived())
             return self._flip(new, rows, change.fields, statistics)
         if change.rows_change:
             rows = 0
 
             def both() -> Iterator[pa.RecordBatch]:
                 nonlocal rows
-                yield from physical.fitted(reference.project, writable(record), change.fields)
-                for batch in make(change.fields):
+                yield from physical.fitted(reference.project, writable(record), columns)
+                for batch in arrived():
                     rows += batch.num_rows
                     yield batch
 
-            new, _ = physical.fill(reference.project, change.fields, _watched(job, both()))
+            new, _ = physical.fill(reference.project, columns, both())
             return self._flip(new, rows, change.fields, statistics)
         rows = physical.append(
-            reference.project, writable(record), change.fields, _watched(job, make(change.fields)),
+            reference.project, writable(record), columns, arrived(),
             job=job.reference.name, statistics=statistics, table=reference.name,
         )  # fmt: skip
         return Outcome(
@@ -246,6 +313,87 @@ class Destination:
             commit=lambda: self._tables.touch(reference),
             after=lambda: physical.done_with(reference.project, job.reference.name),
         )
+
+    def _new_layout(self, record: Record | None, fields: Sequence[JsonField]) -> dict[str, Any]:
+        """Partitioning and clustering of a table that is made or replaced; one that is there stays cut as it is."""
+        layout = schemas.layout(self._config, fields) if self._layout is None else self._layout
+        if record is not None:
+            keys = ("timePartitioning", "rangePartitioning")
+            kept: dict[str, Any] = {key: record.body[key] for key in keys if key in record.body}
+            return {**{key: layout[key] for key in ("clustering",) if key in layout}, **schemas.layout(kept, fields)}
+        if self._partition and not ("timePartitioning" in layout or "rangePartitioning" in layout):
+            layout = {**layout, "timePartitioning": {"type": grain_of(self._partition)}}
+        return layout
+
+    def _rows(
+        self, body: Mapping[str, Any], make: MakeBatches, fields: Sequence[JsonField], now: datetime
+    ) -> Iterable[pa.RecordBatch]:
+        """The rows of a job as the physical table of ``body`` takes them."""
+        columns = stored_fields(body, fields) if self._keeps_time else fields
+        if self._partition:
+            self._partitioning(body)
+        return arriving(body, make(columns), now, self._partition)
+
+    def _in_partition(
+        self,
+        job: Job,
+        record: Record,
+        change: schemas.SchemaChange,
+        batches: Iterable[pa.RecordBatch],
+        statistics: Callable[[int], dict[str, Any]],
+    ) -> Outcome:
+        """Put rows into one partition, in the place of those in it where these are replaced."""
+        reference, physical = self.reference, self._physical
+        project, partitioning = reference.project, self._partitioning(record.body)
+        columns = stored_fields(record.body, change.fields)
+        kept = "" if self.appends else f"NOT coalesce({partitioning.holds(self._partition)}, FALSE)"
+        staged, rows = physical.fill(project, columns, batches)
+        try:
+            self._check_staged(partitioning, staged)
+            if change.rows_change:
+                old = stored_fields(record.body)
+                new, _ = physical.fill_from(
+                    project, lambda session, name: _merged(session, physical, project, name, columns,
+                                                           [(writable(record), old, kept), (staged, columns, "")])
+                )  # fmt: skip
+                return self._flip(new, rows, change.fields, statistics)
+            return self._replaced(job, record, kept, staged, columns, statistics(rows))
+        finally:
+            physical.drop(project, staged)
+
+    def _replaced(
+        self,
+        job: Job,
+        record: Record,
+        kept: str,
+        staged: str,
+        columns: Sequence[JsonField],
+        statistics: dict[str, Any],
+    ) -> Outcome:
+        """Move rows into a table in its place; only those rows stay for which ``kept`` holds, where that is said."""
+        reference, physical, name = self.reference, self._physical, writable(record)
+        project, before = reference.project, dict[str, str | None]()
+        with ExitStack() as held:
+            if kept:
+                held.enter_context(physical.changing(project, name))
+            session = held.enter_context(physical.session())
+            held.enter_context(session.transaction())
+            if kept:
+                before[reference.name] = self._tables.history.copy(session, record)
+                session.execute(f"DELETE FROM {physical.relation(project, name)} WHERE NOT ({kept})")
+            physical.move(session, project, staged, name, columns)
+            session.mark(project, job.reference.name, note(statistics, [reference.name], before))
+        return Outcome(
+            statistics,
+            commit=lambda: self._tables.touch(reference, before.get(reference.name), grown=not before),
+            after=lambda: physical.done_with(project, job.reference.name),
+        )
+
+    def _check_staged(self, partitioning: Partitioning, name: str) -> None:
+        """Raise where rows are of other partitions than the one that is written."""
+        other = f"NOT coalesce({partitioning.holds(self._partition)}, FALSE)"
+        if self._physical.rows(self.reference.project, name, other):
+            raise invalid(f"Some rows belong to different partitions rather than destination partition {self._name}")
 
     def _with_defaults(self, job: Job, make: MakeBatches, columns: Sequence[JsonField]) -> MakeBatches:
         if not columns:
@@ -268,6 +416,19 @@ class Destination:
             commit=lambda: _ignore(self._tables.flip(reference, new, {"schema": {"fields": list(fields)}})),
             undo=lambda: self._physical.drop(reference.project, new),
         )
+
+
+def _merged(
+    session: Session,
+    physical: Physical,
+    project: str,
+    name: str,
+    columns: Sequence[JsonField],
+    parts: Sequence[tuple[str, Sequence[JsonField], str]],
+) -> int:
+    """A new physical table of the rows of others: (table, columns that it has, which of its rows)."""
+    session.create(project, name, fields_from_rest(columns))
+    return sum(physical.move(session, project, source, name, each, where) for source, each, where in parts)
 
 
 def _left_out(old: Sequence[JsonField], given: Sequence[JsonField]) -> list[JsonField]:

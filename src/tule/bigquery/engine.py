@@ -114,10 +114,12 @@ class Session(Protocol):
         *,
         start: int = 0,
         count: int | None = None,
+        where: str = "",
     ) -> Result:
         """Rows of a physical table in the order they were stored, which stays the order of those rows whatever is appended.
 
-        ``columns``: all, or those of these names. A part from any ``start`` costs about as much as its own rows, unless
+        ``where``: a condition in the engine's SQL, which costs looking at all rows before. ``columns``: all, or those of
+        these names. A part from any ``start`` costs about as much as its own rows, unless
         rows were deleted; to be used inside a transaction, for it may look twice.
         """
 

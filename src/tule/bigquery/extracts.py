@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
+from tule.bigquery import decorators
 from tule.bigquery.errors import invalid, invalid_query, not_implemented
 from tule.bigquery.formats import writers
 from tule.bigquery.jobs import Job, Outcome
@@ -43,6 +44,7 @@ class ExtractPlan:
     format: str
     compression: str
     config: Mapping[str, Any]
+    partition: str = ""
 
 
 @dataclass
@@ -85,11 +87,11 @@ class Extracts:
             reference = ModelReference(str(model.get("projectId") or project), model["datasetId"], model["modelId"])
             format = str(config.get("destinationFormat") or "ML_TF_SAVED_MODEL")
             return ExtractPlan(None, reference, uris, format, "NONE", config)
-        table = TableReference.read(config.get("sourceTable"), project, "configuration.extract.sourceTable")
+        table = decorators.partition(config.get("sourceTable"), project, "configuration.extract.sourceTable")
         format = str(config.get("destinationFormat") or "CSV").upper()
         compression = str(config.get("compression") or "NONE").upper()
         _delimiter(config)
-        return ExtractPlan(table, None, uris, format, compression, config)
+        return ExtractPlan(table.reference, None, uris, format, compression, config, table.partition)
 
     def run(self, job: Job, plan: ExtractPlan) -> Outcome:
         """Write the files; each appears whole or not at all."""
@@ -99,7 +101,7 @@ class Extracts:
             count = self.export_model(plan.model, plan.uris[0], plan.format, job.check)
             return Outcome({"extract": {"destinationUriFileCounts": [str(count)], "inputBytes": "0"}})
         assert plan.table is not None
-        source = self._sources.open(plan.table, job.user)
+        source = self._sources.open(plan.table, job.user, partition=plan.partition)
         written = self.write(job, plan, source.columns, source.scan())
         counts = [str(count) for count in written.files]
         return Outcome({"extract": {"destinationUriFileCounts": counts, "inputBytes": str(written.bytes)}})

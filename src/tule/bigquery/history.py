@@ -17,6 +17,7 @@ from typing import Any
 from tule.bigquery.datasets import LONGEST_TIME_TRAVEL, Datasets
 from tule.bigquery.engine import Session
 from tule.bigquery.errors import invalid_query
+from tule.bigquery.partitioning import stored_fields
 from tule.bigquery.physical import Physical, new_name
 from tule.bigquery.references import DatasetReference, TableReference
 from tule.bigquery.schemas import JsonField
@@ -82,7 +83,7 @@ class History:
         if not points or points[-1][1] * _columns(fields) > LARGEST_COPY:
             return None
         name = new_name()
-        session.create(reference.project, name, fields_from_rest(fields))
+        session.create(reference.project, name, fields_from_rest(stored_fields(record.body)))
         into, source = (self._physical.relation(reference.project, each) for each in (name, private["physical"]))
         session.execute(f"INSERT INTO {into} SELECT * FROM {source}")
         return name

@@ -119,7 +119,7 @@ class InformationSchema:
         for reference in self._references(asked):
             asked.guard("bigquery.tables.list", reference.name)
             listed = self._records.list(TABLE_KIND, reference.name).records
-            found += [record for record in listed if not self._tables.expired(record)]
+            found += [self._tables.settled(record) for record in listed if not self._tables.expired(record)]
         return found
 
     def _routines_of(self, asked: Asked) -> list[Record]:

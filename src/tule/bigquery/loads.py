@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tule.bigquery import schemas
+from tule.bigquery import decorators, schemas
 from tule.bigquery.destinations import Destination, WriteLocks, check_dispositions
 from tule.bigquery.errors import invalid, not_implemented
 from tule.bigquery.formats.bad_records import BadRecords, TooManyBadRecords
@@ -42,6 +42,8 @@ class LoadPlan:
     layout: HiveLayout | None = None
     hive: HivePartitions | None = None
     described: Mapping[str, Any] | None = None
+    partition: str = ""
+    """The id of the one partition that is written, "" for the table."""
 
     @property
     def autodetect(self) -> bool:
@@ -59,7 +61,7 @@ class Loads:
 
     def plan(self, project: str, config: Mapping[str, Any], upload: Source | None) -> LoadPlan:
         """The job as it will run; raises for what is wrong before anything is read."""
-        reference = TableReference.read(config.get("destinationTable"), project, "configuration.load.destinationTable")
+        table = decorators.partition(config.get("destinationTable"), project, "configuration.load.destinationTable")
         format = FileFormat.read(config.get("sourceFormat"), config)
         uris = config.get("sourceUris") or []
         if upload is not None and uris:
@@ -77,13 +79,14 @@ class Loads:
         check_dispositions(config)
         fields = (config.get("schema") or {}).get("fields")
         return LoadPlan(
-            reference,
+            table.reference,
             format,
             (upload,) if upload is not None else (),
             config,
             schemas.checked(fields) if fields else None,
             layout,
             described=config.get("destinationTableProperties"),
+            partition=table.partition,
         )
 
     def run(self, job: Job, plan: LoadPlan, told: Told = lambda about: {"load": about}) -> Outcome:
@@ -92,8 +95,9 @@ class Loads:
         hive = plan.layout.partitions(sources) if plan.layout is not None else None
         plan = replace(plan, sources=sources, hive=hive)
         destination = Destination(
-            self._tables, self._physical, self._locks, plan.reference, plan.config, default_write="WRITE_APPEND"
-        )
+            self._tables, self._physical, self._locks, plan.reference, plan.config, default_write="WRITE_APPEND",
+            partition=plan.partition,
+        )  # fmt: skip
         record = destination.record()
         existing: list[JsonField] | None = record.body["schema"]["fields"] if record is not None else None
         plan, fields = self._schema(plan, existing if destination.appends else None, destination)

@@ -22,6 +22,7 @@ from tule.bigquery.errors import already_exists, invalid, invalid_query
 from tule.bigquery.jobs import Job, Outcome
 from tule.bigquery.options import MATERIALIZED_VIEW as OPTIONS
 from tule.bigquery.options import described, minutes
+from tule.bigquery.partitioning import is_by_loading
 from tule.bigquery.physical import Physical
 from tule.bigquery.query_cache import QueryCache, States
 from tule.bigquery.references import TableReference
@@ -85,8 +86,6 @@ class MaterializedViews:
         given = described(statement.options, OPTIONS)
         given["materializedView"] = {**given.get("materializedView", {}), "query": statement.query}
         layout = layout_of_text(statement.partition_by, statement.cluster_by)
-        if expiry := given.pop("timePartitioning", None):
-            layout["timePartitioning"] = {**layout.get("timePartitioning", {}), **expiry}
         body, physical = self._made(target, {**given, **layout}, job)
 
         def commit() -> None:
@@ -117,6 +116,11 @@ class MaterializedViews:
         with self.run(target.project, about["query"], job) as rows:
             states = self._cache.states(rows.tables)
             layout = schemas.layout(given, rows.fields)
+            if is_by_loading(layout) or "expirationMs" in layout.get("timePartitioning", {}):
+                raise invalid_query(
+                    "A materialized view must be partitioned by a column of its query, and its partitions are kept as long "
+                    "as those of its tables"
+                )
             physical, _ = self._physical.fill(target.project, rows.fields, rows.batches)
         base = self._tables.table_body(target, {**given, **layout}, rows.fields)
         about["lastRefreshTime"] = milliseconds(self._clock.now())

@@ -81,7 +81,6 @@ TABLE: Known = {
 }
 MATERIALIZED_VIEW: Known = {
     **VIEW,
-    "partition_expiration_days": ("timePartitioning.expirationMs", _days),
     "enable_refresh": ("materializedView.enableRefresh", _boolean),
     "refresh_interval_minutes": ("materializedView.refreshIntervalMs", _minutes),
     "max_staleness": ("materializedView.maxStaleness", _interval),
@@ -91,6 +90,7 @@ SCHEMA: Known = {
     **_DESCRIBED,
     "location": ("location", _text),
     "default_table_expiration_days": ("defaultTableExpirationMs", _days),
+    "default_partition_expiration_days": ("defaultPartitionExpirationMs", _days),
     "max_time_travel_hours": ("maxTimeTravelHours", _hours),
     "storage_billing_model": ("storageBillingModel", _text),
 }

@@ -92,6 +92,17 @@ class Physical:
             session.mark(project, job, note(statistics(rows), [table]))
         return rows
 
+    def move(
+        self, session: Session, project: str, source: str, into: str, fields: Sequence[JsonField], where: str = ""
+    ) -> int:
+        """Add rows of one table to another, those for which a condition of the engine holds; their number."""
+        names = ", ".join('"' + each["name"].replace('"', '""') + '"' for each in fields)
+        condition = f" WHERE {where}" if where else ""
+        return session.execute(
+            f"INSERT INTO {self.relation(project, into)} ({names}) SELECT {names} FROM {self.relation(project, source)}"
+            f"{condition}"
+        )
+
     def rewrite(self, project: str, name: str, fields: Sequence[JsonField]) -> str:
         """A new table with the rows of ``name`` fitted to ``fields``: new columns are NULL."""
         return self.fill(project, fields, self.fitted(project, name, fields))[0]
@@ -190,18 +201,21 @@ class Physical:
         *,
         start: int = 0,
         count: int | None = None,
+        where: str = "",
         settled: Callable[[], bool] = lambda: True,
     ) -> Iterator[pa.RecordBatch]:
-        """The rows of a table in the order they were stored; none where they are not what ``settled`` tells, which is
-        asked when nothing can change any more which rows come."""
+        """The rows of a table in the order they were stored, of those for which the engine's condition ``where`` holds;
+        none where they are not what ``settled`` tells, which is asked when nothing can change any more which come."""
         with self.using([(project, name)]), self.session() as session, session.transaction():
-            batches = session.scan(project, name, columns, start=start, count=count).batches
+            batches = session.scan(project, name, columns, start=start, count=count, where=where).batches
             if settled():
                 yield from batches
 
-    def rows(self, project: str, name: str) -> int:
+    def rows(self, project: str, name: str, where: str = "") -> int:
+        """How many rows a table has, of those for which a condition of the engine holds."""
+        condition = f" WHERE {where}" if where else ""
         with self.session() as session:
-            counted = session.query(f"SELECT count(*) AS n FROM {self.relation(project, name)}").table()
+            counted = session.query(f"SELECT count(*) AS n FROM {self.relation(project, name)}{condition}").table()
         return int(counted.column(0)[0].as_py())
 
     def size(self, project: str, name: str, changes: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tule.bigquery import parameters
+from tule.bigquery import decorators, parameters
 from tule.bigquery.catalog import Guard
 from tule.bigquery.destinations import check_dispositions
 from tule.bigquery.errors import invalid, not_implemented
@@ -53,6 +53,8 @@ class QueryPlan:
     new_session: bool = False
     labels: Mapping[str, str] | None = None
     names_project: str = ""
+    partition: str = ""
+    """The id of the partition of ``destination`` that is written, "" for the table."""
 
     @property
     def changes_something(self) -> bool:
@@ -96,7 +98,7 @@ class Planner:
         dataset = _default_dataset(config, project, properties)
         destination = None
         if config.get("destinationTable"):
-            destination = TableReference.read(config["destinationTable"], project, "destinationTable")
+            destination = decorators.partition(config["destinationTable"], project, "destinationTable")
         session = self._session(project, config, properties, user)
         script = self._parsed.script(text)
         if session is not None:
@@ -126,7 +128,7 @@ class Planner:
             config,
             dataset,
             parameters.read(config.get("queryParameters") or [], config.get("parameterMode")),
-            destination,
+            destination.reference if destination is not None else None,
             guard,
             None if maximum is None else int(maximum),
             script=script,
@@ -135,6 +137,7 @@ class Planner:
             new_session=new_session,
             labels=_labels(properties.get("query_label")),
             names_project=names_project,
+            partition=destination.partition if destination is not None else "",
         )
 
     def _statement_alone(

@@ -20,7 +20,7 @@ from tule.bigquery.catalog import Guard, KeptRows, SessionCatalog, type_text
 from tule.bigquery.connections.federation import ExternalQueries, Federation
 from tule.bigquery.data_statements import DataStatements
 from tule.bigquery.datasets import Datasets
-from tule.bigquery.definitions import Definitions
+from tule.bigquery.definitions import Definitions, layout_of
 from tule.bigquery.destinations import Destination, WriteLocks
 from tule.bigquery.engine import Session
 from tule.bigquery.errors import invalid, invalid_query, not_found, not_implemented
@@ -30,6 +30,7 @@ from tule.bigquery.information_schema import Asked, InformationSchema
 from tule.bigquery.jobs import Job, Jobs, Outcome
 from tule.bigquery.materialized_views import MaterializedViews
 from tule.bigquery.model_statements import ModelStatements, Run, reference
+from tule.bigquery.partitioning import TIME, Partitioning, is_by_loading, stored_fields
 from tule.bigquery.physical import Physical, fit, new_name, note
 from tule.bigquery.plans import QueryPlan
 from tule.bigquery.query_cache import Answer, QueryCache
@@ -90,7 +91,7 @@ from tule.bigquery.table_statements import TableStatements
 from tule.bigquery.tables import Tables, writable
 from tule.bigquery.types import arrow_schema, fields_from_rest, fields_of
 from tule.kernel.errors import InvalidArgument
-from tule.kernel.records import Records
+from tule.kernel.records import Record, Records
 
 _DML_COUNTS = {
     "INSERT": "insertedRowCount",
@@ -536,8 +537,9 @@ class Queries:
         assert plan.destination is not None
         plan.guard("bigquery.tables.updateData", plan.destination.name)
         destination = Destination(
-            self._tables, self._physical, self._locks, plan.destination, plan.config, default_write="WRITE_EMPTY"
-        )
+            self._tables, self._physical, self._locks, plan.destination, plan.config, default_write="WRITE_EMPTY",
+            partition=plan.partition,
+        )  # fmt: skip
 
         def make(into: Sequence[JsonField]) -> Iterator[pa.RecordBatch]:
             columns = fields_from_rest(into)
@@ -562,6 +564,7 @@ class Queries:
     def _dml(self, job: Job, plan: QueryPlan, statement: Dml) -> Outcome:
         target = _table(statement.target)
         plan.guard("bigquery.tables.updateData", target.name)
+        self._tables.current(target)
         held = ExitStack()
         held.enter_context(self._locks.hold(target.name, check=job.check))
         try:
@@ -583,6 +586,7 @@ class Queries:
                     if statement.kind != "INSERT":
                         before[target.name] = self._tables.history.copy(line.session, record)
                     about |= _counted(statement, line.session.execute(compiled.sql, compiled.parameters))
+                    self._check_loading(line.session, plan, record)
                     marker = note({"query": about}, [target.name], before)
                     line.session.mark(target.project, job.reference.name, marker)
         except BaseException:
@@ -596,6 +600,21 @@ class Queries:
             after=lambda: self._physical.done_with(target.project, job.reference.name),
             release=held.close,
         )
+
+    def _check_loading(self, session: Session, plan: QueryPlan, record: Record) -> None:
+        """Raise where a statement gave rows a time of loading that is none of a partition."""
+        partitioning = Partitioning.of(record.body)
+        if partitioning is None or not partitioning.by_loading or TIME not in plan.text.upper():
+            return
+        reference = TableReference.of(record.name)
+        relation = self._physical.relation(reference.project, writable(record))
+        found = session.query(f"SELECT count(*) FROM {relation} WHERE {partitioning.misplaced}").table()
+        if found.column(0)[0].as_py():
+            raise invalid_query(
+                f"Values of {TIME} must be the beginning of a partition of {reference}, which is partitioned by "
+                f"{partitioning.grain}; given: {found.column(0)[0].as_py()} rows with others. Next: write "
+                f"TIMESTAMP_TRUNC(value, {partitioning.grain})"
+            )
 
     def _create_table(self, job: Job, plan: QueryPlan, statement: CreateTable) -> Outcome:
         target = _table(statement.target)
@@ -617,6 +636,8 @@ class Queries:
                 self._within_budget(plan, line.catalog.bytes)
                 result = line.session.query(compiled.sql, compiled.parameters)
                 fields, batches = _shaped(statement, result, job)
+                if is_by_loading(layout_of(statement)):
+                    raise invalid_query("The AS query_statement clause cannot be used with PARTITION BY _PARTITIONDATE")
                 name, rows = self._physical.fill(target.project, fields, batches)
                 about = self._about(line)
             outcome = self._definitions.created(statement, fields, name)
@@ -665,7 +686,7 @@ class Queries:
         plan.guard("bigquery.tables.updateData", target.name)
         if statement.kind != "INSERT":
             self.row_policies.check_all(target, job.user, f"{statement.kind} of")
-        transaction.write(target, changes_rows=statement.kind != "INSERT")
+        record = transaction.write(target, changes_rows=statement.kind != "INSERT")
         with self._line(job, plan) as line:
             compiled = line.compile(statement.tree)
             self._within_budget(plan, line.catalog.bytes)
@@ -673,6 +694,7 @@ class Queries:
             rows = transaction.do(
                 lambda session: session.execute(compiled.sql, compiled.parameters), exact=compiled.exact
             )
+            self._check_loading(line.session, plan, record)
         transaction.wrote(target)
         about |= _counted(statement, rows)
         return Outcome({"query": about}, configuration=_writes(target, "WRITE_APPEND"))
@@ -698,9 +720,10 @@ class Queries:
                 about = {**self._about(line), "outputRows": str(kept.rows.num_rows)}
             transaction.keep(lambda: self._results.drop(kept))
         name, columns = new_name(), fields_from_rest(fields)
+        stored = fields_from_rest(stored_fields(layout_of(statement), fields))
 
         def make(session: Session) -> None:
-            session.create(target.project, name, columns)
+            session.create(target.project, name, stored)
             if kept is not None:
                 session.append(target.project, name, arrow_schema(columns), kept.rows.scan())
 
@@ -719,6 +742,11 @@ def _columns(schema: pa.Schema) -> list[JsonField]:
     """The columns of a result; raises for a name that two of them have, since every result is a table."""
     fields = [each.rest() for each in fields_of(schema)]
     names = [each["name"].lower() for each in fields]
+    if reserved := [each for each in names if each.startswith("_") and each.upper().startswith(schemas.RESERVED)]:
+        raise invalid_query(
+            f'Invalid field name "{fields[names.index(reserved[0])]["name"]}". Field names are not allowed to start with the '
+            "(case-insensitive) prefixes _PARTITION, _TABLE_, _FILE_, _ROW_TIMESTAMP, __ROOT__ and _COLIDENTIFIER"
+        )
     if len(set(names)) < len(names):
         twice = [name for name, times in Counter(names).items() if times > 1]
         raise invalid_query(

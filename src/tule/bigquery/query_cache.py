@@ -86,7 +86,7 @@ class QueryCache:
         """The tables as they are now."""
         made: States = {}
         for each in references:
-            record = self._tables.find(each)
+            record = self._tables.current(each)
             if record is None:
                 made[each.name] = []
             else:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 
+from tule.bigquery.errors import not_implemented
+from tule.bigquery.partitioning import partitioning_of, stored_fields
 from tule.bigquery.physical import Physical, fit
 from tule.bigquery.references import TableReference
 from tule.bigquery.results import Rows
 from tule.bigquery.schemas import JsonField
 from tule.bigquery.tables import Tables, physical_of
 from tule.bigquery.types import Field, fields_from_rest
+from tule.kernel.errors import PermissionDenied
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,23 @@ class Readable:
     read: Callable[[int, int | None], Iterator[pa.RecordBatch]]
     kept: Rows | None = None
     physical: tuple[str, str] | None = None
+    layout: Mapping[str, Any] = field(default_factory=dict)
+    """Partitioning and clustering."""
 
     @cached_property
     def columns(self) -> list[Field]:
         return self.kept.columns if self.kept is not None else fields_from_rest(self.fields)
 
-    def scan(self, start: int = 0, count: int | None = None) -> Iterator[pa.RecordBatch]:
-        """Batches of ``count`` rows from ``start``, with exactly the columns of ``fields``."""
-        columns = self.columns
+    @cached_property
+    def stored(self) -> list[Field]:
+        """The columns with those that the schema does not show."""
+        return fields_from_rest(stored_fields(self.layout, self.fields))
+
+    def scan(
+        self, start: int = 0, count: int | None = None, *, stored: list[Field] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Batches of ``count`` rows from ``start``, with exactly the columns of ``fields``, or with all (``stored``)."""
+        columns = self.columns if stored is None else stored
         for batch in self.read(start, count):
             yield fit(batch, columns)
 
@@ -56,10 +69,10 @@ class Sources:
         self.seen: SeenRows = lambda reference, user: None
         """The rows of a table that a user sees, None where these are all; set by the warehouse."""
 
-    def open(self, reference: TableReference, user: str | None = None) -> Readable:
-        """The rows as they are now; with ``user``, those that they see. Raises NotFound for a name that means nothing,
-        InvalidArgument for a view or an external table."""
-        record = self._tables.find(reference)
+    def open(self, reference: TableReference, user: str | None = None, *, partition: str = "") -> Readable:
+        """The rows as they are now; with ``user``, those that they see; of one ``partition`` where it is named. Raises
+        NotFound for a name that means nothing, InvalidArgument for a view or an external table."""
+        record = self._tables.current(reference)
         if record is None:
             kept = self.kept(reference)
             if kept is None:
@@ -67,17 +80,33 @@ class Sources:
             return of_rows(kept, reference.name)
         name, project = physical_of(record), reference.project
         if user is not None and (seen := self.seen(reference, user)) is not None:
+            if partition:
+                raise PermissionDenied(
+                    f"Access Denied: Table {reference}: one partition of a table with row access policies is read by those "
+                    "who see all of its rows",
+                    do="write a query with a condition on the partitioning column", reason="accessDenied",
+                )  # fmt: skip
             few = of_rows(seen, reference.name)
             return Readable(record.body["schema"]["fields"], few.rows, f"{name}-{few.rows}", few.read)
+        where = ""
+        if partition:
+            partitioning = partitioning_of(record.body, reference)
+            where = partitioning.holds(partitioning.checked(partition, reference))
 
         def read(start: int, count: int | None) -> Iterator[pa.RecordBatch]:
-            return self._physical.scan(project, name, start=start, count=count)
+            return self._physical.scan(project, name, start=start, count=count, where=where)
 
-        fields, rows = record.body["schema"]["fields"], self._physical.rows(project, name)
-        return Readable(fields, rows, name, read, physical=(project, name))
+        fields, rows = record.body["schema"]["fields"], self._physical.rows(project, name, where)
+        if partition:
+            return Readable(fields, rows, f"{name}-{partition}", read, layout=_layout(record.body))
+        return Readable(fields, rows, name, read, physical=(project, name), layout=_layout(record.body))
 
-    def at(self, reference: TableReference, moment: int) -> Readable:
+    def at(self, reference: TableReference, moment: int, *, partition: str = "") -> Readable:
         """The rows that a table had at a moment (microseconds since 1970); raises where that is not remembered."""
+        if partition:
+            raise not_implemented(
+                "A partition of a table as it was", do="copy the table as it was, and then the partition of the copy"
+            )
         state, project = self._tables.at(reference, moment), reference.project
         most = self._physical.rows(project, state.physical) if state.rows is None else state.rows
 
@@ -87,7 +116,13 @@ class Sources:
                 project, state.physical, start=start, count=min(rest, rest if count is None else count)
             )
 
-        return Readable(state.body["schema"]["fields"], most, f"{state.physical}@{most}", read)
+        return Readable(
+            state.body["schema"]["fields"], most, f"{state.physical}@{most}", read, layout=_layout(state.body)
+        )
+
+
+def _layout(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: body[key] for key in ("timePartitioning", "rangePartitioning", "clustering") if key in body}
 
 
 def of_rows(rows: Rows, owner: str) -> Readable:

@@ -104,7 +104,7 @@ class TableReference:
         """Itself; raises where the id could not be a table's or names a partition."""
         if "$" in self.table:
             raise invalid(
-                f'Partition decorators are not executed; given: "{self.table}". Next: filter on the partitioning column'
+                f'Table "{self.dataset}.{self.table}" cannot include decorator. Next: filter on the partitioning column'
             )
         if _TABLE.fullmatch(self.table) is None or len(self.table.encode()) > 1024:
             raise invalid(

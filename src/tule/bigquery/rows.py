@@ -20,12 +20,14 @@ from tule.bigquery.errors import invalid, not_implemented
 from tule.bigquery.formats.columnar import cast
 from tule.bigquery.formats.ndjson import batch_of
 from tule.bigquery.formats.values import BadValue, record
+from tule.bigquery.partitioning import NULL, OUTSIDE, arriving, partitioning_of
 from tule.bigquery.physical import Physical
 from tule.bigquery.readable import Readable, Sources
 from tule.bigquery.references import TableReference
 from tule.bigquery.tables import Tables, writable
 from tule.bigquery.types import Field, arrow_schema, fields_from_rest
 from tule.kernel.clock import Clock
+from tule.kernel.records import Record
 
 # A page holds at most this many rows, and about this many bytes of Arrow.
 PAGE_ROWS = 100_000
@@ -117,9 +119,10 @@ class TableRows:
         selected: str,
         format: RowFormat,
         user: str,
+        partition: str = "",
     ) -> dict[str, Any]:
-        """A page of a table's rows."""
-        source = self._sources.open(reference, user)
+        """A page of a table's rows, or of those of one partition."""
+        source = self._sources.open(reference, user, partition=partition)
         begin = paging.position(source.owner, page_token) if page_token else (start or 0)
         fields = schemas.selected(source.fields, selected) if selected else None
         found = page(source, format, start=begin, count=count, fields=fields)
@@ -133,8 +136,8 @@ class TableRows:
             del made["rows"]
         return made | ({"pageToken": found.token} if found.token else {})
 
-    def insert_all(self, reference: TableReference, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Append rows at once; what is wrong with some is told row by row."""
+    def insert_all(self, reference: TableReference, body: Mapping[str, Any], partition: str = "") -> dict[str, Any]:
+        """Append rows at once, to one ``partition`` where it is named; what is wrong with some is told row by row."""
         given = body.get("rows")
         if not isinstance(given, list) or not given:
             raise invalid("No rows present in the request.")
@@ -144,6 +147,7 @@ class TableRows:
             stored = self._tables.record(reference)
             name = writable(stored)
             fields = fields_from_rest(stored.body["schema"]["fields"])
+            partition = self._streamed(stored, reference, partition) if partition else ""
             if not fields:
                 raise invalid(f"The destination table has no schema: {reference}")
             if any(each.default for each in fields):
@@ -157,6 +161,7 @@ class TableRows:
             fresh = self._fresh(name, rows)
             if fresh:
                 batch = batch_of([row for _, row in fresh], fields, arrow_schema(fields))
+                (batch,) = arriving(stored.body, [batch], self._clock.now(), partition)
                 with self._physical.session() as session, session.transaction():
                     session.append(reference.project, name, batch.schema, iter([batch]))
                 self._tables.touch(reference)
@@ -165,6 +170,24 @@ class TableRows:
         if errors:
             made["insertErrors"] = [{"index": index, "errors": each} for index, each in sorted(errors.items())]
         return made
+
+    def _streamed(self, record: Record, reference: TableReference, id: str) -> str:
+        """The id of a partition that rows may be streamed to."""
+        partitioning = partitioning_of(record.body, reference)
+        checked = partitioning.checked(id, reference)
+        if not partitioning.by_loading:
+            raise invalid(
+                f"Streaming to a partition of a table that is partitioned by a column is not supported; given: "
+                f"{reference}${id}. Next: leave out what stands behind $"
+            )
+        began = partitioning.start(checked) if checked not in (NULL, OUTSIDE) else None
+        now = self._clock.now()
+        if began is None or not now - timedelta(days=31) <= began <= now + timedelta(days=16):
+            raise invalid(
+                f"The destination table's partition {reference.table}${id} is outside the allowed bounds. You can only "
+                "stream to partitions within 31 days in the past and 16 days in the future relative to the current date."
+            )
+        return checked
 
     @staticmethod
     def _parsed(

@@ -43,7 +43,7 @@ REST_TYPES: dict[str, str] = {
 }
 _MODES = ("NULLABLE", "REQUIRED", "REPEATED")
 _NAME = re.compile(r"[^\W\d][\w \-&%=+:'<>#|]{0,299}")
-_RESERVED = ("_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER", "_CHANGE_")
+RESERVED = ("_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER", "_CHANGE_")
 _KNOWN = frozenset(
     {"name", "type", "mode", "fields", "description", "maxLength", "precision", "scale", "roundingMode",
      "defaultValueExpression", "rangeElementType"}
@@ -85,7 +85,7 @@ def _field(given: Any, prefix: str, depth: int) -> JsonField:
             f'Invalid field name "{name}". Fields must contain the allowed characters, and be at most 300 characters '
             "long."
         )
-    if name.upper().startswith(_RESERVED):
+    if name.upper().startswith(RESERVED):
         raise invalid(f'Invalid field name "{name}". Field names must not begin with a reserved prefix')
     for key, value in given.items():
         if key in _REFUSED:
@@ -245,13 +245,11 @@ _PARTITION_TYPES = ("DATE", "DATETIME", "TIMESTAMP")
 _CLUSTER_TYPES = (*_PARTITION_TYPES, "STRING", "INTEGER", "NUMERIC", "BIGNUMERIC", "BOOLEAN", "GEOGRAPHY")
 _GRAINS = ("HOUR", "DAY", "MONTH", "YEAR")
 _MOST_CLUSTERS = 4
+_LONGEST_LIFETIME = 1_000 * 366 * 86_400_000
 
 
 def layout(body: Mapping[str, Any], fields: Sequence[JsonField]) -> dict[str, Any]:
-    """Partitioning and clustering of a table, checked against its fields.
-
-    They change cost, not answers: rows are laid out by the engine's own statistics.
-    """
+    """Partitioning and clustering of a table, checked against its fields."""
     made: dict[str, Any] = {}
     partition = body.get("timePartitioning")
     if partition:
@@ -278,20 +276,15 @@ def layout(body: Mapping[str, Any], fields: Sequence[JsonField]) -> dict[str, An
 
 
 def _time_partitioning(given: Mapping[str, Any], fields: Sequence[JsonField]) -> dict[str, Any]:
-    if given.get("requirePartitionFilter"):
-        raise not_implemented("timePartitioning.requirePartitionFilter", do="set requirePartitionFilter of the table")
-    if given.get("expirationMs"):
-        raise not_implemented(
-            "timePartitioning.expirationMs (partition_expiration_days)", do="delete rows by a schedule"
-        )
     grain = str(given.get("type") or "DAY").upper()
     if grain not in _GRAINS:
         raise invalid(f"timePartitioning.type must be one of {', '.join(_GRAINS)}; given: {given.get('type')!r}")
+    made = {"type": grain}
+    if given.get("expirationMs") is not None and (lifetime := partition_lifetime(given["expirationMs"])):
+        made["expirationMs"] = str(lifetime)
     name = given.get("field")
     if not name:
-        raise not_implemented(
-            "Partitioning by the time of loading (timePartitioning without field)", do="name a column"
-        )
+        return made
     field = find(fields, name)
     if field is None:
         raise invalid(f"The field specified for partitioning cannot be found in the schema. Invalid field: {name}.")
@@ -300,7 +293,20 @@ def _time_partitioning(given: Mapping[str, Any], fields: Sequence[JsonField]) ->
             f"The field specified for time partitioning must be of type {', '.join(_PARTITION_TYPES)}; field {name} is "
             f"{field['type']}"
         )
-    return {"type": grain, "field": field["name"]}
+    if field["type"] == "DATE" and grain == "HOUR":
+        raise invalid(f"A column of type DATE cannot be partitioned by HOUR. Invalid field: {name}.")
+    return {**made, "field": field["name"]}
+
+
+def partition_lifetime(given: Any, name: str = "expirationMs") -> int:
+    """A number of milliseconds; 0 for partitions that are kept for ever."""
+    try:
+        lifetime = int(given)
+    except (TypeError, ValueError):
+        lifetime = -1
+    if not 0 <= lifetime <= _LONGEST_LIFETIME:
+        raise invalid(f"{name} must be a number of milliseconds that is not negative; given: {given!r}")
+    return lifetime
 
 
 def _range_partitioning(given: Mapping[str, Any], fields: Sequence[JsonField]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tule.bigquery.engine import Session
 from tule.bigquery.errors import already_exists, invalid
 from tule.bigquery.history import State
 from tule.bigquery.jobs import Outcome
+from tule.bigquery.partitioning import stored_fields
 from tule.bigquery.physical import Physical
 from tule.bigquery.references import TableReference
 from tule.bigquery.tables import SNAPSHOT, TABLE, Tables, not_a_table
@@ -53,6 +54,9 @@ class Snapshots:
         given = {**{key: state.body[key] for key in _DESCRIBED if key in state.body}, **(described or {})}
         body = self._tables.table_body(target, given, fields, defaults=operation != "SNAPSHOT")
         kept = {key: state.body[key] for key in _KEPT if key in state.body}
+        if operation == "SNAPSHOT" and "timePartitioning" in kept:
+            # A snapshot keeps all that it has until it goes itself.
+            kept["timePartitioning"] = {**kept["timePartitioning"], "expirationMs": None}
         body |= schemas.layout(kept, fields) | {key: kept[key] for key in ("requirePartitionFilter",) if key in kept}
         stamp = (_EPOCH + timedelta(microseconds=now if moment is None else moment)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         if operation == "SNAPSHOT":
@@ -92,7 +96,7 @@ class Snapshots:
             raise not_a_table(target, existing.body["type"])
 
     def _fill(self, session: Session, from_project: str, state: State, project: str, name: str) -> int:
-        session.create(project, name, fields_from_rest(state.body["schema"]["fields"]))
+        session.create(project, name, fields_from_rest(stored_fields(state.body)))
         first = "" if state.rows is None else f" LIMIT {state.rows}"
         into, source = self._physical.relation(project, name), self._physical.relation(from_project, state.physical)
         return session.execute(f"INSERT INTO {into} SELECT * FROM {source}{first}")

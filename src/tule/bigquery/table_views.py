@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tule.bigquery.catalog import type_text
+from tule.bigquery.partitioning import TIME, is_by_loading
 from tule.bigquery.partitions import partition_rows
 from tule.bigquery.references import TableReference
 from tule.bigquery.tables import Tables
@@ -184,6 +185,7 @@ def _schema(record: Record) -> dict[str, Any]:
 
 _SPANS = {
     "defaultTableExpirationMs": ("default_table_expiration_days", 86_400_000),
+    "defaultPartitionExpirationMs": ("default_partition_expiration_days", 86_400_000),
 }
 
 
@@ -285,11 +287,14 @@ def _layout_ddl(body: Mapping[str, Any]) -> str:
             f"\nPARTITION BY RANGE_BUCKET({span['field']}, GENERATE_ARRAY({bounds['start']}, {bounds['end']}, "
             f"{bounds['interval']}))"
         )
-    elif time := body.get("timePartitioning"):
-        kind = next(
-            (each["type"] for each in body["schema"]["fields"] if each["name"] == time.get("field")), "TIMESTAMP"
+    elif is_by_loading(body):
+        grain = body["timePartitioning"]["type"]
+        made += "\nPARTITION BY " + (
+            "DATE(_PARTITIONTIME)" if grain == "DAY" else f"TIMESTAMP_TRUNC(_PARTITIONTIME, {grain})"
         )
-        column = time.get("field") or "_PARTITIONTIME"
+    elif time := body.get("timePartitioning"):
+        kind = next((each["type"] for each in body["schema"]["fields"] if each["name"] == time["field"]), "TIMESTAMP")
+        column = time["field"]
         plain = kind == "DATE" and time["type"] == "DAY"
         made += "\nPARTITION BY " + (column if plain else f"{kind}_TRUNC({column}, {time['type']})")
     if names := (body.get("clustering") or {}).get("fields"):
@@ -439,6 +444,14 @@ def columns(records: Sequence[Record]) -> View:
                     "rounding_mode": None,
                 }
             )
+        if is_by_loading(body):
+            rows.append(
+                {
+                    **_name(record), "column_name": TIME, "is_nullable": "YES", "data_type": "TIMESTAMP",
+                    "is_generated": "NEVER", "is_hidden": "YES", "is_system_defined": "YES",
+                    "is_partitioning_column": "YES", "collation_name": "NULL", "column_default": "NULL",
+                }
+            )  # fmt: skip
     return fields, rows
 
 

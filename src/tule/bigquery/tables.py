@@ -7,6 +7,7 @@ rows writes a new physical table first and then flips the record; the old one is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from tule.bigquery import schemas
@@ -15,6 +16,7 @@ from tule.bigquery.errors import already_exists, invalid, not_found, stale
 from tule.bigquery.history import TABLE_KIND as KIND
 from tule.bigquery.history import History, State
 from tule.bigquery.labels import checked_labels
+from tule.bigquery.partitioning import cut, partitioning_of, stored_fields
 from tule.bigquery.physical import Physical
 from tule.bigquery.references import DatasetReference, ModelReference, TableReference
 from tule.bigquery.schemas import JsonField
@@ -65,6 +67,8 @@ class Tables:
         self.anonymous: Anonymous = lambda reference: None
         self.materialize: Materialize
         """Makes a materialized view; set by the warehouse."""
+        self.settle: Callable[[Record], bool] = lambda record: False
+        """Removes the partitions of a table whose time is over; set by the warehouse."""
         self.external_schema: ExternalSchema = lambda external, fields: schemas.checked(fields or [])
 
     # -- reading
@@ -73,6 +77,17 @@ class Tables:
         """The record; None where there is none or its time is over."""
         record = self._records.find(reference.name)
         return None if record is None or self.expired(record) else record
+
+    def current(self, reference: TableReference) -> Record | None:
+        """The same of a table that is looked at: without partitions whose time is over."""
+        record = self.find(reference)
+        return record if record is None else self.settled(record)
+
+    def settled(self, record: Record) -> Record:
+        """The record of a table after partitions are gone whose time is over."""
+        if "expirationMs" in (record.body.get("timePartitioning") or {}) and self.settle(record):
+            return self._records.get(record.name)
+        return record
 
     def record(self, reference: TableReference) -> Record:
         found = self.find(reference)
@@ -96,14 +111,19 @@ class Tables:
         self._datasets.check(reference.parent)
         return not_found("Table", reference)
 
-    def get(self, reference: TableReference, *, selected: str = "", statistics: bool = True) -> dict[str, Any]:
-        record = self.find(reference)
+    def get(
+        self, reference: TableReference, *, selected: str = "", statistics: bool = True, partition: str = ""
+    ) -> dict[str, Any]:
+        """The REST Table; with the numbers of one ``partition`` where it is named."""
+        record = self.current(reference)
         if record is None:
             anonymous = self.anonymous(reference)
             if anonymous is None:
                 raise self.missing(reference)
             return anonymous
         made = self.resource(record, statistics=statistics)
+        if partition:
+            made |= self._of_partition(record, partition, made) if statistics else {}
         if selected and "schema" in made:
             made["schema"] = {"fields": schemas.selected(made["schema"]["fields"], selected)}
         return made
@@ -157,6 +177,16 @@ class Tables:
             made |= {"numRows": "0", "numBytes": "0", "numLongTermBytes": "0"}
         return made
 
+    def _of_partition(self, record: Record, id: str, whole: Mapping[str, Any]) -> dict[str, Any]:
+        reference = TableReference.of(record.name)
+        partitioning = partitioning_of(record.body, reference)
+        where = partitioning.holds(partitioning.checked(id, reference))
+        rows = self._physical.rows(reference.project, physical_of(record), where)
+        size = int(whole["numBytes"]) * rows // max(int(whole["numRows"]), 1)
+        made = {key: str(size) for key in ("numBytes", "numTotalLogicalBytes", "numActiveLogicalBytes")}
+        named = {**reference.json(), "tableId": f"{reference.table}${id}"}
+        return {"id": f"{reference}${id}", "tableReference": named, "numRows": str(rows), **made}
+
     def measure(self, record: Record) -> tuple[int, int]:
         """Rows and logical bytes of a table as it is now."""
         project, name = TableReference.of(record.name).project, physical_of(record)
@@ -170,6 +200,13 @@ class Tables:
         with self._physical.session() as session:
             found = session.query(sql).table()
         return list(zip(found.column(0).to_pylist(), found.column(1).to_pylist(), strict=True))
+
+    def least(self, record: Record, expression: str) -> datetime | None:
+        """An aggregate of the engine over all rows, which is a DATETIME, as a moment of UTC."""
+        relation = self._physical.relation(TableReference.of(record.name).project, physical_of(record))
+        with self._physical.session() as session:
+            found = session.query(f"SELECT {expression} AS least FROM {relation}").table().column(0)[0].as_py()
+        return None if found is None else found.replace(tzinfo=UTC)
 
     # -- writing
 
@@ -188,7 +225,7 @@ class Tables:
         if body.get("externalDataConfiguration"):
             return self.resource(self.create(reference, self.external_body(reference, body)))
         stored = self.table_body(reference, body, (body.get("schema") or {}).get("fields") or [])
-        physical = self._physical.create(reference.project, stored["schema"]["fields"])
+        physical = self._physical.create(reference.project, stored_fields(stored))
         try:
             record = self.create(reference, stored, physical)
         except BaseException:
@@ -201,10 +238,13 @@ class Tables:
     ) -> dict[str, Any]:
         """The record body of a table: ``body`` checked, with what its dataset gives by default."""
         checked = schemas.checked(fields)
-        made = {"tableReference": reference.json(), "type": TABLE, "schema": {"fields": checked}}
-        return (
-            made | self._described(body) | schemas.layout(body, checked) | self._expiration(reference, body, defaults)
-        )
+        made: dict[str, Any] = {"tableReference": reference.json(), "type": TABLE, "schema": {"fields": checked}}
+        made |= self._described(body) | schemas.layout(body, checked)
+        kept = self._partitions_kept(reference) if defaults and "timePartitioning" in made else None
+        if kept is not None:
+            # Partitions then go one by one, and the table stays.
+            made["timePartitioning"].setdefault("expirationMs", kept)
+        return made | self._expiration(reference, body, defaults and kept is None)
 
     def view_body(self, reference: TableReference, body: Mapping[str, Any]) -> dict[str, Any]:
         """The record body of a view, with the columns that its query gives now."""
@@ -255,11 +295,15 @@ class Tables:
             made["labels"] = checked_labels(body["labels"])
         if body.get("tableConstraints"):
             made["tableConstraints"] = body["tableConstraints"]
-        if body.get("requirePartitionFilter"):
+        if body.get("requirePartitionFilter") or (body.get("timePartitioning") or {}).get("requirePartitionFilter"):
             if not (body.get("timePartitioning") or body.get("rangePartitioning")):
                 raise invalid("requirePartitionFilter must be of a partitioned table")
             made["requirePartitionFilter"] = True
         return made
+
+    def _partitions_kept(self, reference: TableReference) -> str | None:
+        dataset = self._datasets.find(reference.parent)
+        return dataset.body.get("defaultPartitionExpirationMs") if dataset is not None else None
 
     def _expiration(self, reference: TableReference, body: Mapping[str, Any], defaults: bool) -> dict[str, Any]:
         given = body.get("expirationTime")
@@ -422,7 +466,7 @@ class Tables:
             stored = base | self._described(new) | schemas.layout(new, schema.fields) | expiration
             physical = None
             if schema.rows_change:
-                physical = self._physical.rewrite(reference.project, physical_of(record), schema.fields)
+                physical = self._physical.rewrite(reference.project, physical_of(record), stored_fields(stored))
         return self.resource(self._commit_store(record, reference, stored, physical))
 
     def _materialized_body(self, record: Record, reference: TableReference, new: dict[str, Any]) -> dict[str, Any]:
@@ -472,7 +516,7 @@ class Tables:
     @staticmethod
     def _same_partitioning(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         for key in ("timePartitioning", "rangePartitioning"):
-            if (old.get(key) or None) != (new.get(key) or None):
+            if cut(old.get(key)) != cut(new.get(key)):
                 raise invalid("Cannot change partitioning/clustering spec for a partitioned/clustered table")
 
     # -- time

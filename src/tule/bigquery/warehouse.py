@@ -32,6 +32,7 @@ from tule.bigquery.loads import Loads
 from tule.bigquery.materialized_views import MaterializedViews
 from tule.bigquery.model_statements import ModelStatements
 from tule.bigquery.models import Models
+from tule.bigquery.partitions import Partitions
 from tule.bigquery.physical import Physical
 from tule.bigquery.plans import Planner
 from tule.bigquery.queries import Queries
@@ -111,11 +112,13 @@ class Warehouse:
         self.answers = Answers(self.jobs, self.results, self.sources)
         locks = WriteLocks()
         self.rows = TableRows(self.tables, self.sources, self.physical, locks, clock)
+        self.partitions = Partitions(records, self.tables, self.physical, locks, clock)
+        self.tables.settle = self.partitions.settle
         parsed = Parsed()
         self.sessions = Sessions(records, self.tables, clock)
         self.plans = Planner(parsed, self.sessions)
         self.definitions = Definitions(
-            records, self.datasets, self.tables, self.models, self.physical, self.sources, locks
+            records, self.datasets, self.tables, self.models, self.physical, self.sources, locks, clock
         )
         self.queries = Queries(
             records,
@@ -243,6 +246,7 @@ class Warehouse:
         """Remove what is over (nobody is shown it any more), and come back in some hours."""
         try:
             self.tables.expire()
+            self.partitions.sweep()
             self.tables.history.sweep()
             self.deleted_datasets.sweep()
             self.models.expire()

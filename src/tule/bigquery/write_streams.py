@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from tule.bigquery.destinations import WriteLocks
 from tule.bigquery.errors import invalid, not_found
+from tule.bigquery.partitioning import arriving, stored_fields
 from tule.bigquery.physical import Physical, fit
 from tule.bigquery.references import TableReference
 from tule.bigquery.tables import Tables, writable
@@ -126,6 +127,7 @@ class WriteStreams:
             if offset is not None:
                 raise invalid("An offset must not be given when appending to the default stream")
             with self._writing(stream) as (record, session):
+                (batch,) = arriving(record.body, [batch], self._clock.now())
                 session.append(stream.table.project, writable(record), batch.schema, iter([batch]))
             self._tables.touch(stream.table)
             return None
@@ -137,6 +139,8 @@ class WriteStreams:
                 if stream.staging is None:
                     stream.flushed = stream.rows
                 target = stream.staging or writable(record)
+                if stream.staging is None:
+                    (batch,) = arriving(record.body, [batch], self._clock.now())
                 session.append(stream.table.project, target, batch.schema, iter([batch]))
                 session.mark(stream.table.project, stream.name, stream.position())
             if stream.staging is None:
@@ -273,8 +277,9 @@ class WriteStreams:
         assert stream.staging is not None
         columns = fields_from_rest(record.body["schema"]["fields"])
         rows = self._physical.scan(stream.table.project, stream.staging, start=start, count=stop - start)
-        batches = (fit(batch, columns) for batch in rows)
-        session.append(stream.table.project, writable(record), pa.schema([each.arrow for each in columns]), batches)
+        batches = arriving(record.body, (fit(batch, columns) for batch in rows), self._clock.now())
+        stored = fields_from_rest(stored_fields(record.body))
+        session.append(stream.table.project, writable(record), pa.schema([each.arrow for each in stored]), batches)
 
     def _keep(self, stream: WriteStream) -> None:
         self._records.update(stream.name, lambda _: _body(stream))

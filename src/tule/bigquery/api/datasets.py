@@ -16,6 +16,7 @@ _EXECUTED = (
     "labels.*",
     "location",
     "defaultTableExpirationMs",
+    "defaultPartitionExpirationMs",
     "maxTimeTravelHours",
     "access.*",
     *OUTPUT_FIELDS,

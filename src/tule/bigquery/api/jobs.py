@@ -19,6 +19,7 @@ from tule.wire.receipts import Receipt, json_paths
 _SCHEMA_AND_LAYOUT = (
     "timePartitioning.type",
     "timePartitioning.field",
+    "timePartitioning.expirationMs",
     "rangePartitioning.*",
     "clustering.fields",
     "schemaUpdateOptions",

@@ -224,6 +224,7 @@ DATASET: Shape = {
     "labels": LABELS,
     "location": TEXT,
     "defaultTableExpirationMs": WHOLE,
+    "defaultPartitionExpirationMs": WHOLE,
     "access": [OBJECT],
     "storageBillingModel": TEXT,
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 from tule.bigquery.api.routes import etag, flag, number, page, served
 from tule.bigquery.api.shapes import INSERT_ALL, POLICY_ACTION, TABLE
+from tule.bigquery.decorators import Decorated, partition
 from tule.bigquery.errors import invalid
 from tule.bigquery.references import DatasetReference, TableReference
 from tule.bigquery.rows import RowFormat
@@ -27,6 +28,7 @@ _EXECUTED = (
     "cloneDefinition.*",
     "timePartitioning.type",
     "timePartitioning.field",
+    "timePartitioning.expirationMs",
     "timePartitioning.requirePartitionFilter",
     "rangePartitioning.*",
     "clustering.fields",
@@ -44,6 +46,12 @@ _FORMAT = ("formatOptions.useInt64Timestamp", "formatOptions.timestampOutputForm
 
 def reference(request: Request) -> TableReference:
     return TableReference(request.params["project"], request.params["dataset"], request.params["table"]).checked()
+
+
+def decorated(request: Request) -> Decorated:
+    """The table of a path that may name one partition of it."""
+    named = {"datasetId": request.params["dataset"], "tableId": request.params["table"]}
+    return partition(named, request.params["project"], "tableId")
 
 
 def dataset_reference(request: Request) -> DatasetReference:
@@ -77,9 +85,11 @@ class TableRoutes:
         view = request.query.get("view", "TABLE_METADATA_VIEW_UNSPECIFIED")
         if view not in ("TABLE_METADATA_VIEW_UNSPECIFIED", "BASIC", "STORAGE_STATS", "FULL"):
             raise invalid(f"view must be BASIC, STORAGE_STATS or FULL; given: {view!r}", location="view")
+        table = decorated(request)
         return self.warehouse.tables.get(
-            reference(request), selected=request.query.get("selectedFields", ""), statistics=view != "BASIC"
-        )
+            table.reference, selected=request.query.get("selectedFields", ""), statistics=view != "BASIC",
+            partition=table.partition,
+        )  # fmt: skip
 
     @served("PATCH", _TABLE, permission="bigquery.tables.update", body=TABLE, executes=_EXECUTED, stores=_STORED)
     def patch_table(self, request: Request) -> dict[str, Any]:
@@ -91,7 +101,11 @@ class TableRoutes:
 
     @served("DELETE", _TABLE, permission="bigquery.tables.delete")
     def delete_table(self, request: Request) -> Reply:
-        self.warehouse.tables.delete(reference(request))
+        table = decorated(request)
+        if table.partition:
+            self.warehouse.partitions.delete(table.reference, table.partition)
+        else:
+            self.warehouse.tables.delete(table.reference)
         return Reply(204)
 
     # -- rows
@@ -103,8 +117,10 @@ class TableRoutes:
         executes=("maxResults", "pageToken", "startIndex", "selectedFields", *_FORMAT),
     )
     def list_rows(self, request: Request) -> dict[str, Any]:
+        table = decorated(request)
         return self.warehouse.rows.list(
-            reference(request),
+            table.reference,
+            partition=table.partition,
             start=number(request, "startIndex"),
             count=number(request, "maxResults"),
             page_token=request.query.get("pageToken", ""),
@@ -125,7 +141,8 @@ class TableRoutes:
         # ``streams``: the rows may be many, and are not walked for the receipt.
         body = request.json()
         _INSERT_ALL.check("insert_all", (key for key, value in body.items() if value not in (None, "", [], {})))
-        return self.warehouse.rows.insert_all(reference(request), body)
+        table = decorated(request)
+        return self.warehouse.rows.insert_all(table.reference, body, table.partition)
 
     # -- policies
 

@@ -35,6 +35,9 @@ class Relation:
     """Makes the relation with those columns for whose names a test holds; None where ``relation`` is all there is."""
     pseudo: Sequence[Field] = ()
     """Columns that can be named but are not in ``*``."""
+    grain: str = ""
+    """HOUR, DAY, MONTH or YEAR where the table is partitioned by the time of loading, which its relation then has as a
+    column."""
     bytes: int = 0
     """The size of what ``read`` reads."""
     filter_on: Sequence[str] = ()

@@ -34,11 +34,22 @@ def parsed(text: str) -> Any:
     for node in made.walk():
         for key in ("line", "col", "start", "end"):
             node.meta.pop(key, None)
-        if isinstance(node, exp.Column):
+        if isinstance(node, exp.Column) and not _is_part(node):
             raise _invalid(text, f"it must not name columns: {node.sql('bigquery')}")
         if isinstance(node, exp.Query | exp.Window | exp.Parameter | exp.Placeholder):
             raise _invalid(text, "it must be a constant or a function of constants")
     return made.copy()
+
+
+_PARTS = frozenset(
+    {"MICROSECOND", "MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "DAYOFWEEK", "DAYOFYEAR", "WEEK", "ISOWEEK", "MONTH",
+     "QUARTER", "YEAR", "ISOYEAR"}
+)  # fmt: skip
+
+
+def _is_part(node: exp.Column) -> bool:
+    """Whether a name is the part of a date that a function is told: TIMESTAMP_TRUNC(x, DAY)."""
+    return isinstance(node.parent, exp.Func) and not node.table and node.name.upper() in _PARTS
 
 
 def _said(tree: Any) -> list[str]:

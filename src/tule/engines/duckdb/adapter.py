@@ -444,10 +444,13 @@ class DuckDBSession:
         *,
         start: int = 0,
         count: int | None = None,
+        where: str = "",
     ) -> Any:
         relation = self._engine.relation(project, table)
         names = "*" if columns is None else ", ".join(map(quoted, columns))
-        if not start and (count is None or count <= BATCH_ROWS):
+        if where:
+            window = f" WHERE {where}" + ("" if count is None else f" LIMIT {count}") + (f" OFFSET {start}" * bool(start))
+        elif not start and (count is None or count <= BATCH_ROWS):
             window = "" if count is None else f" LIMIT {count}"
         elif self._is_dense(relation):
             # Row groups outside are not looked at; an OFFSET would read all rows before it.

@@ -18,7 +18,7 @@ from tule.bigquery.types import Field
 
 RESOLVED = "tule_resolved"
 
-_PSEUDO = ("_TABLE_SUFFIX", "_FILE_NAME")
+_PSEUDO = ("_TABLE_SUFFIX", "_FILE_NAME", "_PARTITIONTIME", "_PARTITIONDATE")
 """Columns that can be named but are not in ``*``."""
 
 
@@ -550,7 +550,7 @@ class Walk:
         if columns is None:
             return None
         if names is None:
-            return list(columns)
+            return [each for each in columns if each[0] not in _PSEUDO]
         found = []
         for index, name in enumerate(names):
             hit = next((each for each in columns if each[0].lower() == name.lower()), None)
@@ -640,7 +640,6 @@ class Walk:
                 self._merge_insert(then, source_scope, target, using, tree.this)
 
     def _merge_insert(self, then: Any, scope: Scope, target: Source, using: list[Source], table: Any) -> None:
-        writes.merge_defaults(then, table)
         row = isinstance(then.this, exp.Var) and then.this.name.upper() == "ROW"
         columns = target.columns
         if row:
@@ -660,6 +659,7 @@ class Walk:
                 "this", exp.Tuple(expressions=[exp.column(exp.to_identifier(name, quoted=True)) for name in names])
             )
             then.set("expression", exp.Tuple(expressions=values))
+        writes.merge_defaults(then, table)
         named = then.this.expressions if isinstance(then.this, exp.Tuple) else []
         wanted: Columns | None = columns
         if named:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -11,6 +12,7 @@ from tule.bigquery.sql.analysis.calls import engine_call as call
 from tule.bigquery.sql.analysis.scopes import Columns, Scope
 from tule.bigquery.sql.free_names import COLUMNS
 from tule.bigquery.sql.kinds import Kind, engine_type, kind_of_field
+from tule.bigquery.sql.loading import TIME
 from tule.bigquery.types import Field
 
 if TYPE_CHECKING:
@@ -38,8 +40,11 @@ def with_defaults(tree: Any, target: Any) -> list[Field]:
     if isinstance(tree.this, exp.Schema):
         names = [each.name for each in tree.this.expressions]
     else:
-        names = [each.name for each in fields]
+        names = [each.name for each in fields if each.name != TIME]
     added = defaults.missing(fields, names)
+    if added and not isinstance(tree.this, exp.Schema):
+        # Only the time of loading is left out of all columns.
+        tree.set("this", exp.Schema(this=target, expressions=_identifiers(names)))
     if not isinstance(tree.expression, exp.Values):
         return added
     by_name = {each.name.lower(): each for each in fields}
@@ -58,8 +63,11 @@ def with_defaults(tree: Any, target: Any) -> list[Field]:
 
 def name_columns(tree: Any, added: list[Field]) -> None:
     """Name more columns in an INSERT."""
-    names = [exp.to_identifier(each.name, quoted=True) for each in added]
-    tree.this.set("expressions", [*tree.this.expressions, *names])
+    tree.this.set("expressions", [*tree.this.expressions, *_identifiers(each.name for each in added)])
+
+
+def _identifiers(names: Iterable[str]) -> list[Any]:
+    return [exp.to_identifier(each, quoted=True) for each in names]
 
 
 def _put(values: list[Any], names: list[str], fields: dict[str, Field]) -> None:
@@ -82,7 +90,9 @@ def merge_defaults(then: Any, target: Any) -> None:
     if not any(each.default or each.repeated for each in fields) or isinstance(then.this, exp.Var):
         return
     named = then.this.expressions if isinstance(then.this, exp.Tuple) else []
-    names = [each.name for each in named] or [each.name for each in fields]
+    names = [each.name for each in named] or [each.name for each in fields if each.name != TIME]
+    if not named and any(each.name == TIME for each in fields):
+        then.set("this", exp.Tuple(expressions=[exp.column(each) for each in _identifiers(names)]))
     if not isinstance(then.expression, exp.Tuple):
         then.set("expression", exp.Tuple(expressions=[then.expression]))
     _put(list(then.expression.expressions), names, {each.name.lower(): each for each in fields})

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from tule.bigquery.sql import loading
 from tule.bigquery.sql.catalog import Name, Relation
 from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.free_names import COLUMNS
@@ -97,16 +98,24 @@ def _meaning(table: exp.Table, context: Context, wanted: _Wanted) -> Any:
     if name.table.endswith("*"):
         if moment is not None:
             raise _wrong("FOR SYSTEM_TIME AS OF expression is not supported for wildcard tables")
-        return _wildcard(name, context)
+        return _wildcard(name, context, wanted)
     found = context.catalog.resolve(name, moment)
     context.tables.append(name)
     if found.read is not None:
         return _read(found, str(name), table, wanted)
     if not _is_target(table):
         _check_filter(found, f"{name.project}.{name.dataset}.{name.table}", table)
+    if found.grain and (_is_target(table) or _is_changed(table)):
+        return loading.target(found, table)
     if found.condition and not _is_target(table):
-        return _seen(found, name, context)
-    return _relation(found, name, context, moment)
+        return _seen(found, name, context, wanted)
+    return _relation(found, name, context, moment, wanted)
+
+
+def _is_changed(table: exp.Table) -> bool:
+    """Whether rows of the table are updated, deleted or merged with others."""
+    holder = table.parent
+    return isinstance(holder, exp.Update | exp.Delete | exp.Merge) and holder.this is table
 
 
 def _is_target(table: exp.Table) -> bool:
@@ -115,31 +124,34 @@ def _is_target(table: exp.Table) -> bool:
     return isinstance(holder, exp.Insert) and table is not holder.expression
 
 
-def _seen(found: Relation, name: Name, context: Context) -> Any:
+def _seen(found: Relation, name: Name, context: Context, wanted: _Wanted) -> Any:
     """The rows of a table that its row access policies let the caller see."""
     from tule.bigquery.sql.compile import rewritten
     from tule.bigquery.sql.parse import parse_expression
 
-    source = _with_columns(relation(found.relation), found.fields)
+    pseudo = wanted.pseudo(found)
+    source = loading.source(relation(found.relation), found.fields, pseudo)
     source.set("alias", exp.TableAlias(this=exp.to_identifier(name.table, quoted=True)))
     condition = parse_expression(found.condition).expressions[0].unalias()
-    query = exp.select(exp.Star()).from_(source).where(condition)
+    query = (
+        exp.select(exp.Star(), *(exp.column(each.name, quoted=True) for each in pseudo)).from_(source).where(condition)
+    )
     inner = rewritten(query, context.inside(name.project, name))
     for each in inner.find_all(exp.Table):
         each.meta[RESOLVED] = True
-    return _with_columns(exp.Subquery(this=inner), found.fields)
+    return _with_columns(exp.Subquery(this=inner), [*found.fields, *pseudo])
 
 
 def _wrong(message: str) -> InvalidArgument:
     return InvalidArgument(message, reason="invalidQuery", location="query")
 
 
-def _relation(found: Relation, name: Name, context: Context, moment: datetime | None = None) -> Any:
-    if not found.query and found.rows is not None:
-        first = exp.select(exp.Star()).from_(relation(found.relation)).limit(found.rows)
-        return _with_columns(exp.Subquery(this=first), found.fields)
+def _relation(found: Relation, name: Name, context: Context, moment: datetime | None, wanted: _Wanted) -> Any:
     if not found.query:
-        return _with_columns(relation(found.relation), found.fields)
+        rows: Any = relation(found.relation)
+        if found.rows is not None:
+            rows = exp.Subquery(this=exp.select(exp.Star()).from_(rows).limit(found.rows))
+        return loading.source(rows, found.fields, wanted.pseudo(found), hides=bool(found.grain))
     if name in context.views or len(context.views) >= 16:
         raise InvalidArgument(
             f"View {name} must not refer to itself, nor nest more than 16 deep", reason="invalidQuery"
@@ -173,6 +185,10 @@ class _Wanted:
         if any(self._tree.find(kind) is not None for kind in (exp.Merge, exp.Pivot)):
             return True
         return any(not isinstance(star.parent, exp.Func) for star in self._tree.find_all(exp.Star))
+
+    def pseudo(self, found: Relation) -> list[Field]:
+        """The columns that are not in ``*`` and that the statement names."""
+        return [each for each in found.pseudo if each.name.lower() in self._names]
 
     def of(self, table: exp.Table) -> Callable[[str], bool]:
         alias = (table.alias or parts(table)[-1]).lower()
@@ -214,7 +230,7 @@ def _filters(table: exp.Table, keys: Sequence[str]) -> bool:
     )
 
 
-def _wildcard(name: Name, context: Context) -> Any:
+def _wildcard(name: Name, context: Context, wanted: _Wanted) -> Any:
     """``dataset.prefix*``: all tables of that prefix, with ``_TABLE_SUFFIX``."""
     prefix = name.table[:-1]
     tables = sorted(each for each in context.catalog.tables(name.project, name.dataset) if each.startswith(prefix))
@@ -222,6 +238,7 @@ def _wildcard(name: Name, context: Context) -> Any:
         raise NotFound(f"{name.project}:{name.dataset}.{name.table} does not match any table.", reason="notFound")
     selects = []
     fields: Sequence[Field] = ()
+    pseudo: dict[str, Field] = {}
     for each in tables:
         one = Name(name.project, name.dataset, each)
         context.tables.append(one)
@@ -232,11 +249,16 @@ def _wildcard(name: Name, context: Context) -> Any:
                 f"External tables cannot be queried through prefix: {one}", reason="invalidQuery", location="query"
             )
         fields = found.fields
-        selects.append(exp.select(exp.Star(), suffix).from_(_relation(found, one, context)))
+        named = wanted.pseudo(found)
+        pseudo |= {column.name: column for column in named}
+        source = _relation(found, one, context, None, wanted)
+        # A subquery needs a name in the engine's SQL.
+        source.set("alias", exp.TableAlias(this=exp.to_identifier("_tule_table", quoted=True)))
+        selects.append(exp.select(exp.Star(), suffix).from_(source))
     union: Any = selects[0]
     for select in selects[1:]:
         union = exp.Union(this=union, expression=select, distinct=False, by_name=True)
-    return _with_columns(exp.Subquery(this=union), [*fields, Field("_TABLE_SUFFIX", "STRING")])
+    return _with_columns(exp.Subquery(this=union), [*fields, *pseudo.values(), Field("_TABLE_SUFFIX", "STRING")])
 
 
 def _is_path(table: exp.Table) -> bool:
