@@ -63,7 +63,7 @@ def test_rows_get_the_partition_of_the_day_that_they_come_on(timed: BigQueryApi,
         "SELECT t.*, _PARTITIONDATE AS day FROM d.t AS t WHERE t._PARTITIONDATE > '2026-11-24' AND x > 7"
     ) == [["8", "2026-11-25"]]
     assert timed.rows("SELECT MAX(_PARTITIONTIME) IS NULL FROM d.t WHERE FALSE") == [["true"]]
-    assert timed.rows("WITH a AS (SELECT _PARTITIONDATE AS d, * FROM d.t) SELECT d, SUM(x) FROM a GROUP BY d ORDER BY d") == [
+    assert timed.rows("WITH a AS (SELECT _PARTITIONDATE d, * FROM d.t) SELECT d, SUM(x) FROM a GROUP BY d ORDER BY d") == [
         ["2026-11-24", "3"], ["2026-11-25", "33"],
     ]  # fmt: skip
 
@@ -353,7 +353,8 @@ def test_a_filter_on_the_time_of_loading_can_be_demanded(still: BigQueryApi) -> 
     still.query_error("DELETE FROM d.t WHERE x = 1")
     still.query("DELETE FROM d.t WHERE _PARTITIONTIME > '2020-01-01'")
     still.query(
-        "CREATE TABLE d.r (x INT64) PARTITION BY RANGE_BUCKET(x, GENERATE_ARRAY(0, 9, 1)) OPTIONS(require_partition_filter = true)"
+        "CREATE TABLE d.r (x INT64) PARTITION BY RANGE_BUCKET(x, GENERATE_ARRAY(0, 9, 1)) "
+        "OPTIONS(require_partition_filter = true)"
     )
     assert "'x'" in still.query_error("SELECT * FROM d.r")["message"]
     assert still.rows("SELECT * FROM d.r WHERE x < 3") == []

@@ -164,24 +164,6 @@ def test_how_long_is_remembered_is_the_datasets(timed: BigQueryApi, clock: Virtu
     assert "Invalid snapshot time" in timed.query_error(sql.format("short"))["message"]
 
 
-def test_single_partitions_are_not_copied(changed: BigQueryApi) -> None:
-    for source, target in (("t$20260101", "part"), ("t", "part$20260101")):
-        status, answer = changed.call(
-            "POST",
-            "jobs",
-            {
-                "configuration": {
-                    "copy": {
-                        "sourceTable": {"projectId": "test-project", "datasetId": "d", "tableId": source},
-                        "destinationTable": {"projectId": "test-project", "datasetId": "d", "tableId": target},
-                    }
-                }
-            },
-        )
-        assert status == 501 and "Tule does not copy single partitions" in answer["error"]["message"]
-    assert changed.call("GET", "datasets/d/tables/part")[0] == 404
-
-
 @pytest.mark.parametrize(
     ("config", "message"),
     [

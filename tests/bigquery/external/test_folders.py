@@ -61,7 +61,7 @@ def test_each_format_of_another_file_system(lake: BigQueryApi, format: str) -> N
     lake.query(
         f"CREATE EXTERNAL TABLE d.of_{format} OPTIONS (format = '{format}', uris = ['memory://lake/data/{format}/*'])"
     )
-    assert lake.rows(f"SELECT n, s, _FILE_NAME FROM d.of_{format} ORDER BY n") == [
+    assert lake.rows(f"SELECT n, s, _FILE_NAME AS f FROM d.of_{format} ORDER BY n") == [
         ["1", "a", f"memory://lake/data/{format}/part-0"],
         ["2", "b", f"memory://lake/data/{format}/part-0"],
     ]

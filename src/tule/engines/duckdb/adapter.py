@@ -449,7 +449,9 @@ class DuckDBSession:
         relation = self._engine.relation(project, table)
         names = "*" if columns is None else ", ".join(map(quoted, columns))
         if where:
-            window = f" WHERE {where}" + ("" if count is None else f" LIMIT {count}") + (f" OFFSET {start}" * bool(start))
+            window = (
+                f" WHERE {where}" + ("" if count is None else f" LIMIT {count}") + (f" OFFSET {start}" * bool(start))
+            )
         elif not start and (count is None or count <= BATCH_ROWS):
             window = "" if count is None else f" LIMIT {count}"
         elif self._is_dense(relation):
