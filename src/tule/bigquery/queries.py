@@ -744,8 +744,8 @@ def _columns(schema: pa.Schema) -> list[JsonField]:
     names = [each["name"].lower() for each in fields]
     if reserved := [each for each in names if each.startswith("_") and each.upper().startswith(schemas.RESERVED)]:
         raise invalid_query(
-            f'Invalid field name "{fields[names.index(reserved[0])]["name"]}". Field names are not allowed to start with the '
-            "(case-insensitive) prefixes _PARTITION, _TABLE_, _FILE_, _ROW_TIMESTAMP, __ROOT__ and _COLIDENTIFIER"
+            f'Invalid field name "{fields[names.index(reserved[0])]["name"]}". Field names are not allowed to start with '
+            "the (case-insensitive) prefixes _PARTITION, _TABLE_, _FILE_, _ROW_TIMESTAMP, __ROOT__ and _COLIDENTIFIER"
         )
     if len(set(names)) < len(names):
         twice = [name for name, times in Counter(names).items() if times > 1]
