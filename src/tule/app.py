@@ -222,6 +222,9 @@ class App:
             objects=self.objects,
             registry=lambda: self.registry,
             location=self.settings.location,
+            foreign=lambda: self.foreign_models,
+            endpoints=lambda: self.endpoints.router,
+            connections=connections,
         )
         warehouse.use_models(learning)
         if QuickJs.installed():
@@ -256,9 +259,9 @@ class App:
         return Registry(self.models)
 
     @Part
-    def endpoints(self) -> Any:
-        from tule.bigquery.ml import Transforms
-        from tule.vertex.endpoints import Endpoints, Launcher, Limits, LocalReplicas, Router
+    def launcher(self) -> Any:
+        """What starts jailed workers for models."""
+        from tule.vertex.endpoints import Launcher, Limits
 
         limits = Limits(
             memory=self.settings.model_memory,
@@ -266,10 +269,25 @@ class App:
             predict_seconds=self.settings.model_predict_seconds,
         )
         launcher = Launcher(self.clock, limits)
-        transforms = Transforms(lambda: self.warehouse.physical.engine)
-        replicas = LocalReplicas(launcher, self.models.artifacts, transforms)
-        endpoints = Endpoints(self.home, self.records, self.models, replicas, Router(), self.clock)
         self.on_stop(launcher.close)
+        return launcher
+
+    @Part
+    def foreign_models(self) -> Any:
+        from tule.vertex.endpoints import ForeignModels
+
+        models = ForeignModels(self.launcher, self.threads)
+        self.on_stop(models.close)
+        return models
+
+    @Part
+    def endpoints(self) -> Any:
+        from tule.bigquery.ml import Transforms
+        from tule.vertex.endpoints import Endpoints, LocalReplicas, Router
+
+        transforms = Transforms(lambda: self.warehouse.physical.engine)
+        replicas = LocalReplicas(self.launcher, self.models.artifacts, transforms)
+        endpoints = Endpoints(self.home, self.records, self.models, replicas, Router(), self.clock)
         self.on_stop(endpoints.close)
         endpoints.recover()
         return endpoints

@@ -37,18 +37,20 @@ def model_options() -> str:
     from tule.bigquery.ml.functions import FUNCTIONS
     from tule.bigquery.ml.functions import REFUSED as REFUSED_FUNCTIONS
     from tule.bigquery.ml.options import OPTIONS, REFUSED
-    from tule.bigquery.ml.options.model_types import REFUSED_TYPES, TYPES
+    from tule.bigquery.ml.options.model_types import ALL, IMPORTED, REFUSED_TYPES, REMOTE, TYPES
 
     def types(names: Iterable[str]) -> str:
         kept = [name for name in TYPES if name in set(names)]
-        return "all" if len(kept) == len(TYPES) else ", ".join(kept)
+        return "all that are trained" if set(kept) == ALL else ", ".join(kept)
 
     parts = [
         "# BigQuery ML: options and functions",
         NOTE,
         "## Model types\n\nTrained: "
-        + ", ".join(f"`{name}`" for name in TYPES)
-        + ".\n\nRefused by name (UNIMPLEMENTED): "
+        + ", ".join(f"`{name}`" for name in TYPES if name in ALL)
+        + ".\n\nImported: "
+        + ", ".join(f"`{name}`" for name in TYPES if name in IMPORTED)
+        + f". A `{REMOTE}` (REMOTE WITH CONNECTION) has no MODEL_TYPE.\n\nRefused by name (UNIMPLEMENTED): "
         + ", ".join(f"`{name}`" for name in REFUSED_TYPES)
         + ".",
         "## Options\n\n"

@@ -64,6 +64,21 @@ class Models:
         return {path.name for path in (self.api.app.home.root / "bundles").iterdir()}
 
 
+    def deploy(self, name: str) -> str:
+        """A new endpoint with the registered model of this name; its resource name."""
+        place = "projects/test-project/locations/us-central1"
+        endpoints = self.api.app.endpoints
+        endpoint = str(endpoints.create(place, {"displayName": name})["name"])
+        endpoints.deploy(endpoint, {"model": f"{place}/models/{name}"}, {"0": 100}, _Quiet(), lambda _: None)
+        return endpoint
+
+
+class _Quiet:
+    """Progress that nobody watches."""
+
+    def report(self, percent: int, stage: str, **more: Any) -> None: ...
+
+
 def _value(field: dict[str, Any], cell: Any) -> Any:
     if cell is None:
         return None

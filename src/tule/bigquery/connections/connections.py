@@ -134,6 +134,15 @@ class Connections:
             self._credentials.read(key) if key else None,
         )
 
+    def check_resource(self, name: str) -> None:
+        """Raise unless there is such a connection, and it is of Cloud resources."""
+        kind = _kind(self.record(name).body)
+        if kind != "cloudResource":
+            raise InvalidArgument(
+                "A remote model needs a connection of Cloud resources", given=f"{name}, of {kind}",
+                do="create a connection with cloud_resource", reason="invalidQuery",
+            )  # fmt: skip
+
     def record(self, name: str) -> Record:
         where = NAME.parse(name)
         found = self._records.find(NAME.name(**{**where, "location": where["location"].lower()}))
@@ -196,6 +205,21 @@ class Connections:
             if has_credential:
                 raise InvalidArgument("A Spanner connection must not have a credential")
         return {**made, kinds[0]: properties}
+
+
+def connection_name(written: str, project: str) -> str:
+    """The resource name of a connection: written so, as PROJECT.LOCATION.ID or as LOCATION.ID."""
+    if NAME.match(written) is not None:
+        return written
+    parts = written.rsplit(".", 2)
+    if len(parts) == 2:
+        parts = [project, *parts]
+    if len(parts) != 3 or not all(parts) or "/" in written:
+        raise InvalidArgument(
+            "A connection must be written projects/PROJECT/locations/LOCATION/connections/ID, PROJECT.LOCATION.ID or "
+            "LOCATION.ID", given=repr(written), reason="invalidQuery", location="query",
+        )  # fmt: skip
+    return NAME.name(project=parts[0], location=parts[1].lower(), connection=parts[2])
 
 
 def _check_sql(properties: Mapping[str, Any], has_credential: bool) -> None:

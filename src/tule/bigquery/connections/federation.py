@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from tule.bigquery.connections.connections import NAME, Connections, Target
+from tule.bigquery.connections.connections import Connections, Target, connection_name
 from tule.bigquery.engine import Session
 from tule.bigquery.errors import invalid_query
 from tule.bigquery.schemas import checked
@@ -75,20 +75,6 @@ class Federation:
         self._databases = databases
         self._instances = _addresses(cloud_sql)
         self._spanner = _address(spanner, "TULE_SPANNER") if spanner else None
-
-    def name_of(self, written: str, project: str) -> str:
-        """The full name of a connection: written so, as PROJECT.LOCATION.ID or as LOCATION.ID."""
-        if NAME.match(written) is not None:
-            return written
-        parts = written.rsplit(".", 2)
-        if len(parts) == 2:
-            parts = [project, *parts]
-        if len(parts) != 3 or not all(parts) or "/" in written:
-            raise invalid_query(
-                "The connection of EXTERNAL_QUERY must be written projects/PROJECT/locations/LOCATION/connections/ID, "
-                f"PROJECT.LOCATION.ID or LOCATION.ID; given: {written!r}"
-            )
-        return NAME.name(project=parts[0], location=parts[1].lower(), connection=parts[2])
 
     def open(self, name: str, sql: str, options: str) -> ExternalRows:
         """Connect for a query; ``options`` as the function's third argument writes them."""
@@ -180,7 +166,7 @@ class ExternalQueries:
 
     def relation(self, connection: str, sql: str, options: str, project: str) -> str:
         """Run a query elsewhere; its rows as a temporary table."""
-        name = self._federation.name_of(connection, project)
+        name = connection_name(connection, project)
         self._guard("bigquery.connections.use", name)
         rows = self._federation.open(name, sql, options)
         with ExitStack() as running:

@@ -3,6 +3,8 @@
     model/              what ``learn.bundle`` writes, with the TRANSFORM beside it: all that serving needs
     evaluation.arrow    the rows that evaluation functions take when a query gives them none
 
+Of a model that was not trained here, ``model/`` holds ``import.json`` and the files that it came from.
+
 A bundle appears whole or not at all; a model's record names it, and what no record names is swept at the next start.
 """
 
@@ -14,7 +16,7 @@ import secrets
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,8 @@ import pyarrow as pa
 from tule.bigquery.ml import transform as transforms
 from tule.bigquery.ml.batches import FileBatches, write_file
 from tule.bigquery.ml.functions import Trained
+from tule.bigquery.ml.imports.files import FOLDER
+from tule.bigquery.ml.imports.ports import Endpoints, ForeignModels
 from tule.bigquery.ml.options import ModelOptions
 from tule.bigquery.ml.transform import Transform
 from tule.kernel.errors import NotFound
@@ -33,14 +37,21 @@ if TYPE_CHECKING:
     from tule.learn.models import FeatureStatistics, Iteration, Model
 
 _OPEN = 32
-EVALUATION = "evaluation.arrow"
+EVALUATION, IMPORTED = "evaluation.arrow", "import.json"
+
+
+def _no_rows() -> FileBatches:
+    raise NotFound("A model that was not trained here keeps no rows")
 
 
 class Bundles:
     """The bundles of one data directory. Safe to use from any thread; the latest opened stay in memory."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, foreign: Callable[[], ForeignModels], endpoints: Callable[[], Endpoints]) -> None:
+        """``foreign`` and ``endpoints`` answer for models that were not trained here."""
         self._root = home.folder("bundles")
+        self._foreign = foreign
+        self._endpoints = endpoints
         self._lock = threading.Lock()
         self._open: OrderedDict[str, Trained] = OrderedDict()
 
@@ -74,6 +85,8 @@ class Bundles:
         from tule.learn.models import Cluster, FeatureStatistics, Iteration
 
         directory = self.directory(bundle)
+        if (directory / IMPORTED).exists():
+            return self._read_import(directory, name)
         about = files.read(directory).provenance
         options = about["options"]
         values = {**options["values"]}
@@ -94,6 +107,15 @@ class Bundles:
             transform=transforms.read(directory),
         )
 
+    def _read_import(self, directory: Path, name: str) -> Trained:
+        from tule.bigquery.ml.imports.foreign import opened
+
+        about = json.loads((directory / IMPORTED).read_bytes())
+        written = about["options"]
+        options = ModelOptions(written["model_type"], written["values"], frozenset(written["given"]))
+        model = opened(about, options, directory, self._foreign, self._endpoints)
+        return Trained(name=name, options=options, model=model, kept=_no_rows, statistics=())
+
     def copy(self, bundle: str) -> str:
         """Another bundle of the same contents; NotFound once the first was removed. Files are shared: none ever changes."""
         draft = self.draft()
@@ -110,6 +132,8 @@ class Bundles:
     def remove(self, bundle: str) -> None:
         with self._lock:
             self._open.pop(bundle, None)
+        if (files := self.directory(bundle) / FOLDER).exists():
+            self._foreign().forget(files)
         shutil.rmtree(self._root / bundle, ignore_errors=True)
 
     def sweep(self, used: set[str]) -> int:
@@ -171,6 +195,12 @@ class Draft:
             os.close(descriptor)
         sync_folder(self.folder)
         self.appear()
+
+    def import_(self, manifest: Mapping[str, Any]) -> None:
+        """Write what is known of a model whose files are in place; the bundle is whole, and durable, after this."""
+        write_private(self.folder / "model" / IMPORTED, json.dumps(manifest).encode())
+        sync_folder(self.folder / "model")
+        sync_folder(self.folder)
 
     def appear(self) -> None:
         """Give the bundle its name; what is in it is durable."""

@@ -31,7 +31,7 @@ from tule.bigquery.ml.functions import (
 )
 from tule.bigquery.ml.inputs import check_types, input_items
 from tule.bigquery.ml.mistakes import users_errors
-from tule.bigquery.ml.options.model_types import GLM
+from tule.bigquery.ml.options.model_types import GLM, REMOTE
 from tule.bigquery.model_statements import Run
 from tule.bigquery.references import ModelReference
 from tule.bigquery.sql import Context, compile_query
@@ -64,6 +64,8 @@ def expand(call: exp.Expression, context: Context, run: Run, open: Open) -> exp.
     model = model_of(call, forms[0], context)
     run.guard("bigquery.models.getData", model.name)
     trained = open(model)
+    if trained.options.model_type == REMOTE:
+        run.guard("bigquery.connections.use", trained.model.connection)  # type: ignore[attr-defined]
     function, arguments = _form(call, forms, trained, context, run)
     values = function.read_arguments(arguments.values, trained)
     expansion = _Expansion(call, context, run, trained, arguments, values)
@@ -199,7 +201,10 @@ class _Expansion:
             if expression is not None:
                 return expression
         name = self._run.session.function(
-            fields_of(inputs), fields_of(pa.schema(own)), self._computing(function, call), pure=True
+            fields_of(inputs),
+            fields_of(pa.schema(own)),
+            self._computing(function, call),
+            pure=self._trained.options.model_type != REMOTE,
         )
         answer = nodes.engine_call(name, nodes.structure(items))
         inner = nodes.select([exp.Star(), nodes.named(answer, ANSWER)], nodes.subquery(data))

@@ -10,6 +10,7 @@ import pyarrow as pa
 from tule.bigquery.ml import nodes
 from tule.bigquery.ml.batches import actual
 from tule.bigquery.ml.functions import Trained
+from tule.bigquery.ml.options.model_types import ANSWERING
 from tule.kernel.errors import InvalidArgument, TuleError
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def _item(trained: Trained, name: str, given: pa.Schema) -> exp.Expression:
 
 def check_types(trained: Trained, given: pa.Schema) -> None:
     """InvalidArgument where an input of the model (``given`` names them as it does) has a type that it cannot read."""
+    if trained.options.model_type in ANSWERING:
+        trained.model.check_inputs(given)  # type: ignore[attr-defined]
+        return
     for field in trained.model.signature.inputs:
         if field.name in given.names and not _fits(field.type, given.field(field.name).type):
             raise InvalidArgument(

@@ -6,13 +6,17 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from tule.bigquery.connections.connections import Connections, connection_name
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.errors import already_exists, invalid_query
 from tule.bigquery.jobs import Job, Outcome
 from tule.bigquery.labels import checked_labels
 from tule.bigquery.ml.bundles import Bundles
+from tule.bigquery.ml.imports.ports import Endpoints, ForeignModels
 from tule.bigquery.ml.options import ModelOptions, read_options
-from tule.bigquery.ml.options.model_types import TRANSFORM_ONLY, TRANSFORMED
+from tule.bigquery.ml.options.model_types import ANSWERING, REMOTE, TRANSFORM_ONLY, TRANSFORMED
 from tule.bigquery.ml.registration import Registry, evaluation, is_model_id, region, registered_id
 from tule.bigquery.model_statements import Run, reference
 from tule.bigquery.models import KIND, Models
@@ -51,8 +55,12 @@ class MachineLearning:
         objects: ObjectFiles,
         registry: Callable[[], Registry],
         location: str,
+        foreign: Callable[[], ForeignModels],
+        endpoints: Callable[[], Endpoints],
+        connections: Connections,
     ) -> None:
-        """``location``: the server's own region, where models of the multi-region US are registered."""
+        """``location``: the server's own region, where models of the multi-region US are registered. ``foreign``,
+        ``endpoints`` and ``connections``: what models that were not trained here are answered by and reached through."""
         self._records = records
         self._datasets = datasets
         self._models = models
@@ -60,7 +68,10 @@ class MachineLearning:
         self._objects = objects
         self._registry = registry
         self._location = location
-        self.bundles = Bundles(home)
+        self._foreign = foreign
+        self._endpoints = endpoints
+        self._connections = connections
+        self.bundles = Bundles(home, foreign, endpoints)
 
     def sweep(self) -> None:
         """Remove bundles that no model names; called once at start."""
@@ -77,7 +88,10 @@ class MachineLearning:
             record = self._models.record(target)
             bundle = record.body[_PRIVATE]["bundle"]
             try:
-                return self.bundles.open(bundle, name)
+                opened = self.bundles.open(bundle, name)
+                if opened.options.model_type == REMOTE:
+                    self._connections.check_resource(opened.model.connection)  # type: ignore[attr-defined]
+                return opened
             except NotFound:
                 again = self._models.find(target)
                 if again is not None and again.body[_PRIVATE]["bundle"] == bundle:
@@ -95,8 +109,13 @@ class MachineLearning:
         from tule.bigquery.ml.training import Training
 
         target = reference(statement.target).checked()
-        options = read_options(statement.options)
-        if statement.transform is not None and options.model_type not in TRANSFORMED:
+        remote = statement.connection is not None
+        if remote:
+            from tule.bigquery.ml.imports.creation import check_service
+
+            check_service(statement.options)
+        options = read_options(statement.options, remote=remote)
+        if statement.transform is not None and options.model_type not in TRANSFORMED | ANSWERING:
             raise invalid_query(f"TRANSFORM is not supported for model type {options.model_type}")
         if statement.transform is None and options.model_type == TRANSFORM_ONLY:
             raise invalid_query("Model type TRANSFORM_ONLY needs a TRANSFORM clause")
@@ -106,6 +125,10 @@ class MachineLearning:
                 return Outcome({"query": {"ddlOperationPerformed": "SKIP"}})
             raise already_exists("Model", target)
         self._check_free(target)
+        if options.model_type in ANSWERING:
+            return self._foreign_model(target, statement, options, existing, run)
+        if statement.inputs is not None or statement.outputs is not None:
+            raise invalid_query(f"INPUT and OUTPUT are not supported for model type {options.model_type}")
         if options.get("model_registry"):
             self._check_registration(target, options, run)
         earlier = self._earlier(target, options, existing)
@@ -120,6 +143,70 @@ class MachineLearning:
             commit=lambda: self._put(target, statement.replace, options, done, body),
             undo=lambda: self.bundles.remove(done.bundle),
         )
+
+    def _foreign_model(
+        self, target: ModelReference, statement: CreateModel, options: ModelOptions, existing: Record | None, run: Run
+    ) -> Outcome:
+        """A model that was not trained here: an imported file, or an endpoint."""
+        from tule.bigquery.ml.imports.creation import connect, import_model
+
+        draft = self.bundles.draft()
+        try:
+            if statement.connection is None:
+                model = import_model(statement, options, run, draft, self._objects, self._foreign)
+            else:
+                connection = self._connection(statement.connection, target, run)
+                model = connect(statement, options, run, draft, connection, self._endpoints)
+            draft.appear()
+        except BaseException:
+            draft.discard()
+            raise
+        body = self._foreign_body(target, options, model)
+
+        def commit() -> None:
+            old = self._check_place(target, statement.replace)
+            registered = list(old.body[_PRIVATE].get("registered", ())) if old is not None else []
+            self._place(target, old, {**body, _PRIVATE: {"bundle": draft.bundle, "registered": registered}})
+
+        operation = "CREATE" if existing is None else "REPLACE"
+        return Outcome(
+            {"query": {"ddlOperationPerformed": operation}},
+            commit=commit,
+            undo=lambda: self.bundles.remove(draft.bundle),
+        )
+
+    def _connection(self, written: str, target: ModelReference, run: Run) -> str:
+        """The resource name of a connection of Cloud resources that the caller may delegate."""
+        if written.upper() == "DEFAULT":
+            raise InvalidArgument(
+                "Tule has no default connection", do="create one of Cloud resources and name it: WITH CONNECTION "
+                "`project.region.connection`", reason="invalidQuery", location="query",
+            )  # fmt: skip
+        name = connection_name(written, target.project)
+        run.guard("bigquery.connections.delegate", name)
+        self._connections.check_resource(name)
+        return name
+
+    def _foreign_body(self, target: ModelReference, options: ModelOptions, model: Any) -> dict[str, Any]:
+        from tule.bigquery.ml import resource
+
+        signature = model.signature
+        inputs, outputs = (
+            resource.columns([pa.field(each.name, each.type) for each in fields])
+            for fields in (signature.inputs, signature.outputs)
+        )
+        body = {
+            "modelReference": target.json(),
+            "modelType": options.type.rest,
+            "location": self._datasets.location(target.parent),
+            "trainingRuns": [],
+            "featureColumns": inputs,
+            "labelColumns": outputs,
+        }
+        if options.model_type == REMOTE:
+            return {**body, "remoteModelInfo": {"endpoint": model.path, "connection": _dotted(model.connection)}}
+        run = {"startTime": resource.timestamp(self._clock.now()), "trainingOptions": {"modelUri": model.path}}
+        return {**body, "trainingRuns": [run]}
 
     def _check_free(self, target: ModelReference) -> None:
         """Tables, views and models share one namespace."""
@@ -364,6 +451,12 @@ class _Report:
         from tule.bigquery.ml.resource import iteration_results
 
         return {"query": {"mlStatistics": {**self._about, "iterationResults": iteration_results(iterations)}}}
+
+
+def _dotted(name: str) -> str:
+    """A connection's resource name as SQL writes it."""
+    _, project, _, location, _, connection = name.split("/")
+    return f"{project}.{location}.{connection}"
 
 
 _VERTEX = "vertex_ai_model_id"

@@ -202,7 +202,8 @@ class DropRoutineNamed(Statement):
 
 @dataclass(frozen=True)
 class CreateModel(Statement):
-    """CREATE MODEL. ``transform``: the select list of TRANSFORM, ``holidays``: the query of custom ones, None without."""
+    """CREATE MODEL. ``transform``: the select list of TRANSFORM, ``holidays``: the query of custom ones, ``inputs`` and
+    ``outputs``: the columns of INPUT and OUTPUT, ``connection``: of REMOTE, as written; None without."""
 
     target: Name
     replace: bool
@@ -211,6 +212,9 @@ class CreateModel(Statement):
     query: exp.Expression | None
     transform: list[exp.Expression] | None = None
     holidays: exp.Expression | None = None
+    inputs: list[Field] | None = None
+    outputs: list[Field] | None = None
+    connection: str | None = None
 
 
 @dataclass(frozen=True)
@@ -495,13 +499,14 @@ def _create_model(
 ) -> CreateModel:
     properties = tree.args.get("properties")
     found = list(properties.expressions) if properties is not None else []
-    for each in found:
-        if type(each) not in (exp.TransformModelProperty, exp.Property):
-            raise Unimplemented(
-                "Tule does not make remote models or models with INPUT and OUTPUT", given=type(each).__name__,
-                do="train a model with AS SELECT", reason="notImplemented",
-            )  # fmt: skip
-    transform = next((each.expressions for each in found if isinstance(each, exp.TransformModelProperty)), None)
+    clauses = {type(each): each for each in found}
+    transform = clauses[exp.TransformModelProperty].expressions if exp.TransformModelProperty in clauses else None
+    inputs, outputs = (
+        [_column(each) for each in clauses[kind].this.expressions] if kind in clauses else None
+        for kind in (exp.InputModelProperty, exp.OutputModelProperty)
+    )
+    remote = clauses.get(exp.RemoteWithConnectionModelProperty)
+    connection = ".".join(parts(remote.this)) if remote is not None else None
     query = tree.expression
     holidays = None
     if isinstance(query, NamedQueries):
@@ -513,7 +518,9 @@ def _create_model(
         query, holidays = named["training_data"], named.get("custom_holiday")
     if isinstance(query, exp.Subquery):
         query = query.unnest()
-    return CreateModel("CREATE_MODEL", tree, target, replace, absent, options, query, transform, holidays)
+    return CreateModel(
+        "CREATE_MODEL", tree, target, replace, absent, options, query, transform, holidays, inputs, outputs, connection
+    )
 
 
 def _schema(written: list[str], project: str) -> tuple[str, str]:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from tule.kernel.errors import InvalidArgument
 from tule.learn.runtime.dense import DensePredictor
 from tule.learn.runtime.forests import Forest, forest_of
 from tule.learn.runtime.matrices import matrix_of
+
+if TYPE_CHECKING:
+    from tule.learn.models import Importance
 
 _PROBES = 1024
 # Squares of numbers that single precision holds add up to less.
@@ -76,7 +80,9 @@ class BoosterPlan:
     def __init__(self, booster: Any) -> None:
         self._predictor = BoosterPredictor(booster)
         self.num_features = self._predictor.num_features
+        self._booster = booster
         self.feature_names: list[str] | None = list(booster.feature_names) if booster.feature_names else None
+        self.feature_types: list[str] | None = list(booster.feature_types) if booster.feature_types else None
 
     def predict(self, instances: Sequence[Any]) -> list[Any]:
         """``Booster.predict`` of the rows, as JSON values."""
@@ -87,6 +93,35 @@ class BoosterPlan:
         rows = wide.astype(np.float32) if np.vdot(wide, wide) < _SMALL else self._narrowed(wide, instances)
         found: list[Any] = self._predictor.predict(rows).tolist()
         return found
+
+    @property
+    def outputs(self) -> int | None:
+        """How many numbers each row's answer is; None where it is one number."""
+        found = self._predictor.predict(np.zeros((1, self.num_features), np.float32))
+        return found.shape[1] if found.ndim == 2 else None
+
+    def predict_columns(self, columns: Sequence[pa.Array]) -> np.ndarray:
+        """``Booster.predict`` of rows given as columns of numbers and booleans, NULL for missing: (n,) or (n, outputs)."""
+        rows = np.empty((len(columns[0]), len(columns)), np.float32)
+        for at, column in enumerate(columns):
+            if pa.types.is_boolean(column.type):
+                column = column.cast(pa.int8())
+            values = column.cast(pa.float64(), safe=False) if not pa.types.is_float64(column.type) else column
+            rows[:, at] = values.to_numpy(zero_copy_only=False)
+        if np.isinf(rows).any():
+            raise InvalidArgument("Numbers must be finite and fit a 32-bit float", given="a larger one", do="use NULL")
+        return self._predictor.predict(rows)
+
+    def importance(self, names: Sequence[str]) -> list[Importance]:
+        """Use of each feature by the trees: splits, mean gain, mean cover."""
+        from tule.learn.models.base import Importance
+
+        known = self.feature_names or [f"f{at}" for at in range(self.num_features)]
+        weight, gain, cover = (self._booster.get_score(importance_type=kind) for kind in ("weight", "gain", "cover"))
+        return [
+            Importance(name, int(weight.get(own, 0)), float(gain.get(own, 0.0)), float(cover.get(own, 0.0)))
+            for name, own in zip(names, known, strict=True)
+        ]
 
     def _narrowed(self, wide: np.ndarray, instances: Sequence[Any]) -> np.ndarray:
         """In single precision; raises InvalidArgument for what is infinite there."""

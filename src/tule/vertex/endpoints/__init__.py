@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tule.vertex.endpoints.endpoints import Endpoints
     from tule.vertex.endpoints.explaining import Explainer
+    from tule.vertex.endpoints.foreign import ForeignModels
     from tule.vertex.endpoints.replicas import LocalReplicas, Replica, Replicas, Serving
     from tule.vertex.endpoints.router import Router
     from tule.vertex.endpoints.transforms import RowTransform, Transforms
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "Endpoints": "endpoints",
     "Explainer": "explaining",
+    "ForeignModels": "foreign",
     "Launcher": "workers",
     "Limits": "workers",
     "LocalReplicas": "replicas",
@@ -32,6 +34,7 @@ _PLACES = {
 __all__ = [
     "Endpoints",
     "Explainer",
+    "ForeignModels",
     "Launcher",
     "Limits",
     "LocalReplicas",

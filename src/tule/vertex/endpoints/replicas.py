@@ -286,25 +286,27 @@ def check_servable(version: Version) -> None:
             given=", ".join(f"container_spec.{name}" for name in wrong),
             do="leave these out",
         )
-    if needed := _RUNTIMES.get(version.artifact.format):
-        _check_installed(*needed)
+    check_installed(version.artifact.format)
 
 
-# What serves these formats, by the package's name and the way to get it.
+# What opens these formats, by the package's name and the way to get it.
 _RUNTIMES = {
     "saved_model": ("A SavedModel", "TensorFlow", "tensorflow", "tensorflow-cpu"),
     "onnx": ("An ONNX model", "ONNX Runtime", "onnxruntime", "onnxruntime"),
+    "tflite": ("A TensorFlow Lite model", "LiteRT", "ai_edge_litert", "ai-edge-litert"),
 }
 
 
-def _check_installed(what: str, runtime: str, package: str, requirement: str) -> None:
+def check_installed(format: str) -> None:
+    """FailedPrecondition names the package that this format needs and that is not installed."""
     from importlib.util import find_spec
 
-    if find_spec(package) is None:
+    what, runtime, package, requirement = _RUNTIMES.get(format, ("", "", "", ""))
+    if package and find_spec(package) is None:
         raise FailedPrecondition(
             f"{what} needs {runtime} where Tule runs",
-            given="the package is not installed",
-            do=f"run `pip install {requirement}` in Tule's environment, then deploy again",
+            given=f"the package {requirement} is not installed",
+            do=f"run `pip install {requirement}` in Tule's environment, then try again",
         )
 
 

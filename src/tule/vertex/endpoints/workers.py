@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tule.engines.jail import frames
 from tule.kernel.clock import Clock
@@ -32,6 +32,8 @@ from tule.kernel.errors import (
     TuleError,
     Unavailable,
 )
+
+Answer = TypeVar("Answer")
 
 _LOG_TAIL = 2000
 # How long a request waits for a worker to be free, which may be starting again; seconds.
@@ -199,6 +201,26 @@ class Worker:
             raise self._broken("its answer is not one prediction per instance")
         raise self._predict_failure(message)
 
+    def describe(self) -> tuple[list[Any], list[Any]]:
+        """The inputs and the outputs of the model for columns: [name, type, shape] of each."""
+        with self._lock:
+            message, _ = self._ask({"op": "describe"}, self._limits.load_seconds, "load")
+        if not message.get("ok"):
+            raise self._load_failure(message)
+        found = message.get("inputs"), message.get("outputs")
+        for each in found:
+            if not isinstance(each, list) or not all(_is_tensor(item) for item in each):
+                raise self._broken("its description of the inputs and outputs is none")
+        return found  # type: ignore[return-value]
+
+    def columns(self, batch: bytes) -> bytes:
+        """The Arrow stream of the outputs for one of the inputs, a batch each; not to be believed."""
+        with self._lock:
+            message, data = self._ask({"op": "columns"}, self._limits.predict_seconds, "predict", batch)
+        if not message.get("ok"):
+            raise self._predict_failure(message)
+        return data
+
     def plan(self) -> tuple[dict[str, Any], dict[str, Any]] | bytes | str:
         """The model as a description and arrays, or as xgboost's own file; or why it has no such form."""
         import numpy
@@ -227,12 +249,14 @@ class Worker:
         os.close(self._write)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _ask(self, request: Mapping[str, Any], seconds: float, what: str) -> tuple[dict[str, Any], bytes]:
+    def _ask(
+        self, request: Mapping[str, Any], seconds: float, what: str, data: bytes = b""
+    ) -> tuple[dict[str, Any], bytes]:
         if not self._open:
             raise Unavailable("The worker of this model must be running", given="it has ended", do="try again")
         remaining = self._countdown(seconds)
         try:
-            frames.write(self._write, dict(request), remaining=remaining)
+            frames.write(self._write, dict(request), data, remaining=remaining)
         except frames.Closed as error:
             raise self._died(what) from error
         except frames.TooLate as error:
@@ -337,6 +361,17 @@ class Worker:
         )
 
 
+def _is_tensor(item: Any) -> bool:
+    return (
+        isinstance(item, list)
+        and len(item) == 3
+        and isinstance(item[0], str)
+        and item[1] in ("INT64", "FLOAT64", "BOOL", "STRING")
+        and isinstance(item[2], list)
+        and all(each is None or (isinstance(each, int) and each > 0) for each in item[2])
+    )
+
+
 def _where(trace: str) -> str:
     """The innermost line of a traceback: the evidence that fits in one line."""
     places = [line.strip() for line in trace.splitlines() if line.lstrip().startswith("File ")]
@@ -415,9 +450,13 @@ class Pool:
             return self._total - self._starting - dead
 
     def predict(self, instances: Sequence[Any], seconds: float | None = None) -> list[Any]:
+        return self.use(lambda worker: worker.predict(instances, seconds), seconds)
+
+    def use(self, ask: Callable[[Worker], Answer], seconds: float | None = None) -> Answer:
+        """Ask a worker that is free, waited for if none is."""
         worker = self._take(seconds or _PATIENCE)
         try:
-            return worker.predict(instances, seconds)
+            return ask(worker)
         finally:
             self._give(worker)
 

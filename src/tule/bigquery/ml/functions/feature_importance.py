@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.function import MODEL, Answer, Call, TableFunction
-from tule.bigquery.ml.options.model_types import TREES
+from tule.bigquery.ml.options.model_types import TREES, XGBOOST
 
 
 def answer(call: Call) -> Answer:
@@ -22,4 +22,4 @@ def answer(call: Call) -> Answer:
     )
 
 
-FORMS = (TableFunction(name="FEATURE_IMPORTANCE", model_types=TREES, order=(MODEL,), answer=answer),)
+FORMS = (TableFunction(name="FEATURE_IMPORTANCE", model_types=TREES | {XGBOOST}, order=(MODEL,), answer=answer),)

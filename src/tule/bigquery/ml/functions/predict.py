@@ -8,13 +8,15 @@ import numpy as np
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.function import Argument, Call, RowFunction, Trained, flat
-from tule.bigquery.ml.options.model_types import CLASSIFIERS, FORECASTING, KMEANS, LEARNED, PCA
+from tule.bigquery.ml.options.model_types import ANSWERING, CLASSIFIERS, FORECASTING, KMEANS, LEARNED, PCA
 
 _CENTROID_DISTANCES = pa.list_(pa.struct([("CENTROID_ID", pa.int64()), ("DISTANCE", pa.float64())]))
 
 
 def prediction_fields(trained: Trained) -> list[pa.Field]:
     """The columns that ML.PREDICT puts before the input's."""
+    if trained.options.model_type in ANSWERING:
+        return [pa.field(each.name, each.type) for each in trained.model.signature.outputs]
     if trained.options.model_type == KMEANS:
         return [pa.field("CENTROID_ID", pa.int64()), pa.field("NEAREST_CENTROIDS_DISTANCE", _CENTROID_DISTANCES)]
     if trained.options.type.task == "reduction":
@@ -30,6 +32,8 @@ def prediction_fields(trained: Trained) -> list[pa.Field]:
 
 def prediction_columns(trained: Trained, features: pa.RecordBatch, threshold: float) -> list[Any]:
     """The values of ``prediction_fields`` for one batch."""
+    if trained.options.model_type in ANSWERING:
+        return trained.model.answer(features)  # type: ignore[attr-defined]
     answer = trained.model.predict(features, threshold=threshold)
     if trained.options.model_type == KMEANS:
         nearest = flat(answer.column("distances"))
@@ -71,7 +75,7 @@ def _dropped(call: Call) -> list[str]:
 FORMS = (
     RowFunction(
         name="PREDICT",
-        model_types=LEARNED - FORECASTING,
+        model_types=LEARNED - FORECASTING | ANSWERING,
         data="required",
         arguments={
             "threshold": Argument(0.5, float, 0.0, 1.0, types=CLASSIFIERS),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tule.bigquery.ml.options.model_types import ALIASES, LINEAR, REFUSED_TYPES, TYPES, ModelType
+from tule.bigquery.ml.options.model_types import ALIASES, LINEAR, REFUSED_TYPES, REMOTE, TYPES, ModelType
 from tule.bigquery.ml.options.option import Option
 from tule.bigquery.ml.options.rules import CONTRADICTIONS
 from tule.bigquery.ml.options.table import OPTIONS, REFUSED
@@ -78,8 +78,11 @@ class ModelOptions:
         return frozenset(name.lower() for key in STEERING for name in found.get(key, ()))
 
 
-def read_options(written: Mapping[str, Any]) -> ModelOptions:
-    """Check and complete the options of one CREATE MODEL.
+_WRITTEN = tuple(name for name in TYPES if name != REMOTE)
+
+
+def read_options(written: Mapping[str, Any], *, remote: bool = False) -> ModelOptions:
+    """Check and complete the options of one CREATE MODEL, a ``remote`` one or any other.
 
     ``written`` maps option names in any letter case to values: str, bool, int, float, list, tuple (a struct).
     Raises InvalidArgument (reason ``invalidQuery``) for wrong or contradictory options, Unimplemented for those that
@@ -88,7 +91,7 @@ def read_options(written: Mapping[str, Any]) -> ModelOptions:
     names = {name.upper(): value for name, value in written.items()}
     if len(names) < len(written):
         raise InvalidArgument("An option must be given once", given=", ".join(written), reason="invalidQuery")
-    model_type = _model_type(names.pop("MODEL_TYPE", None))
+    model_type = REMOTE if remote else _model_type(names.pop("MODEL_TYPE", None))
     table = {option.name: option for option in OPTIONS if model_type in option.types}
     values = {option.key: option.default for option in table.values()}
     for name, value in names.items():
@@ -112,12 +115,12 @@ def _model_type(written: Any) -> str:
     if name in REFUSED_TYPES:
         raise Unimplemented(
             f"Tule does not train MODEL_TYPE = '{name}'",
-            do="use one of " + ", ".join(TYPES),
+            do="use one of " + ", ".join(_WRITTEN),
             reason="notImplemented",
         )
-    if name not in TYPES:
+    if name not in _WRITTEN:
         raise InvalidArgument(
-            "MODEL_TYPE must be one of " + ", ".join(TYPES), given=repr(written), reason="invalidQuery"
+            "MODEL_TYPE must be one of " + ", ".join(_WRITTEN), given=repr(written), reason="invalidQuery"
         )
     return name
 

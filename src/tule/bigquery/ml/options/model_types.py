@@ -22,6 +22,9 @@ DNN_REGRESSOR, DNN_CLASSIFIER, AUTOENCODER = "DNN_REGRESSOR", "DNN_CLASSIFIER", 
 WIDE_REGRESSOR, WIDE_CLASSIFIER = "DNN_LINEAR_COMBINED_REGRESSOR", "DNN_LINEAR_COMBINED_CLASSIFIER"
 FACTORIZATION, ARIMA, ARIMA_XREG = "MATRIX_FACTORIZATION", "ARIMA_PLUS", "ARIMA_PLUS_XREG"
 TRANSFORM_ONLY = "TRANSFORM_ONLY"
+ONNX, XGBOOST, TENSORFLOW, TENSORFLOW_LITE = "ONNX", "XGBOOST", "TENSORFLOW", "TENSORFLOW_LITE"
+REMOTE = "REMOTE MODEL"
+"""A model that has no MODEL_TYPE: one REMOTE WITH CONNECTION."""
 
 TYPES: dict[str, ModelType] = {
     each.name: each
@@ -43,6 +46,11 @@ TYPES: dict[str, ModelType] = {
         ModelType(ARIMA, ARIMA, "arima_plus", "forecasting"),
         ModelType(ARIMA_XREG, ARIMA_XREG, "arima_plus_xreg", "forecasting"),
         ModelType(TRANSFORM_ONLY, TRANSFORM_ONLY, "transform_only", "preparation"),
+        ModelType(ONNX, ONNX, "imported", "import"),
+        ModelType(XGBOOST, XGBOOST, "imported", "import"),
+        ModelType(TENSORFLOW, TENSORFLOW, "imported", "import"),
+        ModelType(TENSORFLOW_LITE, TENSORFLOW_LITE, "imported", "import"),
+        ModelType(REMOTE, "MODEL_TYPE_UNSPECIFIED", "remote", "remote"),
     )
 }
 ALIASES = {"LINEAR_REGRESSION": LINEAR, "LOGISTIC_REGRESSION": LOGISTIC, "ARIMA": ARIMA}
@@ -53,7 +61,11 @@ def of_tasks(*tasks: str) -> frozenset[str]:
     return frozenset(each.name for each in TYPES.values() if each.task in tasks)
 
 
-ALL = frozenset(TYPES)
+IMPORTED = of_tasks("import")
+ANSWERING = IMPORTED | {REMOTE}
+"""Those that nothing was trained for: they answer columns of their own."""
+ALL = frozenset(TYPES) - ANSWERING
+"""Those that are trained."""
 CLASSIFIERS = of_tasks("classification")
 SUPERVISED = of_tasks("classification", "regression")
 FORECASTING = of_tasks("forecasting")
@@ -74,9 +86,5 @@ SPLIT = SUPERVISED | {FACTORIZATION}
 REFUSED_TYPES = (
     "AUTOML_REGRESSOR",
     "AUTOML_CLASSIFIER",
-    "TENSORFLOW",
-    "TENSORFLOW_LITE",
-    "ONNX",
-    "XGBOOST",
     "CONTRIBUTION_ANALYSIS",
 )

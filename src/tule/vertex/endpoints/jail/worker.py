@@ -18,7 +18,8 @@ from typing import Any
 
 from tule.engines.jail import frames
 from tule.engines.jail.confine import JailUnavailable, confine, tie_to_parent
-from tule.vertex.endpoints.jail.loaders import LOADERS, Model, Refused
+from tule.vertex.endpoints.jail.loaders import LOADERS
+from tule.vertex.endpoints.jail.models import Model, Refused
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _NETWORK = (
@@ -70,8 +71,9 @@ class Worker:
         self._layers = layers
         self._watch = watch
         self._model: Model | None = None
+        self._tensors: Any = None
 
-    def answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    def answer(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
         stage = str(request.get("op"))
         self._watch.tried.clear()
         self._watch.on = True
@@ -83,6 +85,10 @@ class Worker:
                     return self._plan()
                 case "predict":
                     return {"ok": True, "predictions": self._loaded().predict(request["instances"])}, b""
+                case "describe":
+                    return self._describe(), b""
+                case "columns":
+                    return {"ok": True}, self._columns(data)
             raise Refused("INTERNAL", f"no operation {stage}")
         except BaseException as error:  # a model may raise SystemExit; whatever it raises is its answer
             self._watch.on = False
@@ -110,7 +116,7 @@ class Worker:
             "warnings": [f"{item.category.__name__}: {item.message}"[:1000] for item in seen][:20],
             "versions": {
                 name: str(getattr(sys.modules[name], "__version__", ""))
-                for name in ("sklearn", "xgboost", "tensorflow", "onnxruntime", "numpy")
+                for name in ("sklearn", "xgboost", "tensorflow", "ai_edge_litert", "onnxruntime", "numpy")
                 if name in sys.modules
             },
         }
@@ -134,6 +140,37 @@ class Worker:
         packed = io.BytesIO()
         numpy.savez(packed, allow_pickle=False, **arrays)
         return {"ok": True, "plan": plan}, packed.getvalue()
+
+    def _describe(self) -> dict[str, Any]:
+        """The inputs and outputs of a model for columns: name, type and shape of each."""
+        made = self._loaded().tensors
+        if made is None:
+            raise Refused("UNIMPLEMENTED", f"a {self._loaded().kind} has no form for columns")
+        self._tensors = made()
+        return {
+            "ok": True,
+            "inputs": [each.to_json() for each in self._tensors.inputs],
+            "outputs": [each.to_json() for each in self._tensors.outputs],
+        }
+
+    def _columns(self, data: bytes) -> bytes:
+        """The outputs for a record batch, each an Arrow stream of one batch."""
+        import pyarrow as pa
+
+        from tule.vertex.endpoints.jail.tensors import Unfit
+
+        if self._tensors is None:
+            self._describe()
+        with pa.ipc.open_stream(data) as reader:
+            batch = reader.read_next_batch()
+        try:
+            found = self._tensors.predict(batch)
+        except Unfit as error:
+            raise Refused("INVALID_ARGUMENT", str(error)) from None
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, found.schema) as writer:
+            writer.write_batch(found)
+        return bytes(sink.getvalue())
 
     def _failure(self, stage: str, error: BaseException) -> dict[str, Any]:
         lines = traceback.format_exception(error)
@@ -162,8 +199,8 @@ def main() -> None:
     frames.write(writer, {"ok": True, "layers": layers})
     while True:
         try:
-            request, _ = frames.read(reader)
-            message, data = worker.answer(request)
+            request, sent = frames.read(reader)
+            message, data = worker.answer(request, sent)
             frames.write(writer, message, data)
         except frames.Closed:
             return

@@ -1,0 +1,1 @@
+"""Models that were trained elsewhere: imported files, and endpoints of Vertex AI."""
