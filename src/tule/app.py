@@ -19,6 +19,7 @@ from tule.engines.local import LocalRunner
 from tule.kernel import allocator
 from tule.kernel.access import Access
 from tule.kernel.clock import Clock, RealClock
+from tule.kernel.errors import FailedPrecondition, InvalidArgument
 from tule.kernel.home import Home, write_private
 from tule.kernel.iam import Policies
 from tule.kernel.jobs import Jobs
@@ -61,6 +62,10 @@ _THREAD_VARIABLES = (
 )
 
 
+# What TULE_SQL begins with, and how it is written.
+SQL_ENGINES = {"duckdb": "duckdb", "bigquery": "bigquery://PROJECT[/DATASET][?location=US]"}
+
+
 class Part(cached_property[Any]):
     """A room, built once however many threads ask for it first."""
 
@@ -96,6 +101,8 @@ class App:
 
     def _open(self) -> None:
         settings, clock = self.settings, self.clock
+        if settings.sql.partition("://")[0] not in SQL_ENGINES:
+            raise InvalidArgument("TULE_SQL must be one of " + ", ".join(SQL_ENGINES.values()), given=settings.sql)
         self.records = Records(f"sqlite:///{self.home.path('tule.db')}", clock)
         self._closing.append(self.records.close)
         self.journal = Journal(self.records)
@@ -183,22 +190,17 @@ class App:
         from tule.bigquery.connections.federation import Federation
         from tule.bigquery.ml import MachineLearning
         from tule.bigquery.public import PublicTables
-        from tule.bigquery.types import Field
         from tule.bigquery.warehouse import Warehouse
-        from tule.engines.duckdb import DuckDBEngine
         from tule.engines.federation import MySql, PostgreSql, Spanner
         from tule.engines.filesystems import Folders
         from tule.engines.javascript import QuickJs
 
-        engine = DuckDBEngine(
-            self.home.folder("tables"), threads=self.threads, memory=self.settings.memory, field=Field
-        )
         connections = Connections(self.records, self.home, self.policies, self.projects)
         warehouse = Warehouse(
             records=self.records,
             clock=self.clock,
             home=self.home,
-            engine=engine,
+            engine=_sql_engine(self),
             objects=self.objects,
             folders=Folders(self.settings.folders),
             federation=Federation(
@@ -296,6 +298,25 @@ class App:
 def build(settings: Settings, clock: Clock | None = None) -> App:
     """Everything of one server, not yet listening. Raises FailedPrecondition when the data directory is in use."""
     return App(settings, clock)
+
+
+def _sql_engine(app: App) -> Any:
+    """The engine that ``TULE_SQL`` names."""
+    from tule.bigquery.types import Field
+
+    sql = app.settings.sql
+    try:
+        if sql.startswith("bigquery"):
+            from tule.engines.bigquery import BigQueryEngine
+
+            return BigQueryEngine(sql, field=Field)
+    except ImportError as error:
+        raise FailedPrecondition(
+            "The client of this TULE_SQL must be installed", given=f"{sql}: {error}", do="pip install 'tule[bigquery]'"
+        ) from None
+    from tule.engines.duckdb import DuckDBEngine
+
+    return DuckDBEngine(app.home.folder("tables"), threads=app.threads, memory=app.settings.memory, field=Field)
 
 
 def _interception(app: App) -> None:

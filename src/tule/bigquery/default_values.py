@@ -61,7 +61,8 @@ def _values(
 
 def _rows(items: Sequence[str], count: int, session: Session, project: str, now: datetime) -> pa.Table:
     text = f"SELECT {', '.join(items)} FROM UNNEST(GENERATE_ARRAY(1, {count}))"
-    compiled = compile_query(parse(text), Context(catalog=None, project=project, instant=now))  # type: ignore[arg-type]
+    context = Context(catalog=None, project=project, instant=now, dialect=session.dialect)  # type: ignore[arg-type]
+    compiled = compile_query(parse(text), context)
     return session.query(compiled.sql, compiled.parameters).table()
 
 

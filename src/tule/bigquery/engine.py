@@ -41,8 +41,32 @@ class Result:
         return pa.Table.from_batches(list(self.batches), self.schema)
 
 
+class Capabilities(Protocol):
+    """What an engine does of the port. What it does not do raises Unimplemented by name.
+
+    ``functions``: functions of whole rows, computed in the server (JavaScript, ML.PREDICT of models that are no SQL).
+    ``ordered``: a scan keeps the order in which rows were stored. ``types``: those that a column can have.
+    ``closed``: no SQL text whatever reaches files or settings, not even one that ``bigquery.sql`` would never make.
+    """
+
+    @property
+    def functions(self) -> bool: ...
+
+    @property
+    def ordered(self) -> bool: ...
+
+    @property
+    def closed(self) -> bool: ...
+
+    @property
+    def types(self) -> frozenset[str]: ...
+
+
 class Session(Protocol):
     """One line of work with the engine: a connection with its temporary tables."""
+
+    dialect: str
+    """That of its engine."""
 
     def query(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> Result:
         """Run a statement that answers rows. Parameters are bound (``$name`` or ``?``), never spliced: Python values."""
@@ -143,6 +167,10 @@ class QueryEngine(Protocol):
     """An engine of one server."""
 
     dialect: str
+    """The name of a dialect of ``bigquery.sql.dialects``."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
 
     def session(self) -> Session:
         """A new session."""

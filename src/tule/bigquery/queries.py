@@ -212,8 +212,9 @@ class Queries:
 
             def context() -> Context:
                 made = Context(
-                    catalog, project, dataset, values, instant=self._jobs.now(), user=user or "", scope=scope or Scope()
-                )
+                    catalog, project, dataset, values, instant=self._jobs.now(), user=user or "", scope=scope or Scope(),
+                    dialect=session.dialect,
+                )  # fmt: skip
                 made.volatile = volatile
                 if self.models is not None:
                     models, run = self.models, Run(job, project, session, context, check, guard, looking)

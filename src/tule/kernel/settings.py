@@ -36,7 +36,9 @@ class Settings:
     model_load_seconds: int = _setting(120, "seconds in which a user's model must open when it is deployed")
     model_predict_seconds: int = _setting(60, "seconds that one prediction of a user's model may take")
     keep_days: int = _setting(30, "days that ended operations, processes and journal entries are remembered")
-    sql: str = _setting("duckdb", "SQL engine: duckdb")
+    sql: str = _setting(
+        "duckdb", "SQL engine: duckdb, or bigquery://PROJECT[/DATASET][?location=US], the service itself"
+    )
     compute: str = _setting("local", "where jobs run: local")
     folders: str = _setting("", "folders beside Cloud Storage that queries may read: hdfs://HOST/PATH,file:///PATH")
     cloud_sql: str = _setting("", "where Cloud SQL instances of connections are: PROJECT:REGION:INSTANCE=HOST:PORT,...")

@@ -42,7 +42,14 @@ _QUERY = (
     *_SCHEMA_AND_LAYOUT,
 )
 # All queries run at once, results may be of any size and are nested: these change nothing here.
-_QUERY_STORED = ("priority", "allowLargeResults", "flattenResults", "preserveNulls")
+_QUERY_STORED = (
+    "priority",
+    "allowLargeResults",
+    "flattenResults",
+    "preserveNulls",
+    # Empty, and no key named: what some clients write for none.
+    "destinationEncryptionConfiguration.",
+)
 _LOAD = (
     "sourceUris",
     "schema.*",

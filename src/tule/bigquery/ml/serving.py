@@ -89,7 +89,7 @@ class Replay:
             given.append(nodes.named(predict_sql.typed(values, kind), column.name))
         source = nodes.subquery(nodes.select(given, None))
         query = nodes.select([nodes.named(item.node(), item.name) for item in items], source)
-        made = compile_query(query, Context(_NoTables(), "", parameters=parameters))
+        made = compile_query(query, Context(_NoTables(), "", parameters=parameters, dialect=self._engine.dialect))
         return made.sql, list(made.parameters)
 
     def _functions(self, items: Sequence[Item]) -> list[Callable[[rowwise.Row], Any]] | None:

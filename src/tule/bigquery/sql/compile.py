@@ -12,13 +12,13 @@ from sqlglot import exp
 
 from tule.bigquery.sql.catalog import Name, Temporary
 from tule.bigquery.sql.context import Context
-from tule.bigquery.sql.engine_dialect import EngineDialect
+from tule.bigquery.sql.dialects import dialect
 from tule.bigquery.sql.routine_statements import RoutineDefinition
 from tule.bigquery.sql.script import Script, Sql, parse_script
 from tule.bigquery.sql.statements import Statement, statement
 from tule.kernel.errors import InvalidArgument, TuleError, Unimplemented
 
-_BOUND = re.compile(r"\$(p_\d+)\b")
+_BOUND = re.compile(r"[$@:](p_\d+)\b")
 _RANDOM = re.compile(r"\b(?:random|uuid|gen_random_uuid|tule_rand\w*|tule_uuid\w*)\(", re.I)
 
 
@@ -87,10 +87,10 @@ def statements(
 
 
 def rewritten(tree: Any, context: Context) -> Any:
-    """The tree after every rule, ready to be printed in the engine's dialect."""
+    """The tree after every rule but the dialect's last."""
     from tule.bigquery.sql.rules import RULES
 
-    for rule in RULES:
+    for rule in (*RULES, *dialect(context.dialect).rules):
         tree = rule(tree, context)
     return tree
 
@@ -98,8 +98,10 @@ def rewritten(tree: Any, context: Context) -> Any:
 def compile_query(tree: Any, context: Context) -> Compiled:
     """Compile a query or a DML statement. The tree is used up."""
     try:
-        made = rewritten(tree, context)
-        sql = made.sql(dialect=EngineDialect, identify=True, unsupported_level=_RAISE)
+        made, kind = rewritten(tree, context), dialect(context.dialect)
+        for rule in kind.last:
+            made = rule(made, context)
+        sql = made.sql(dialect=kind.printer, identify=True, unsupported_level=_RAISE)
     except TuleError:
         raise
     except RecursionError:

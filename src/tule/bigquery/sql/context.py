@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.bound_values import bindable
 from tule.bigquery.sql.catalog import Catalog, Name, Temporary
 from tule.bigquery.sql.routine_statements import RoutineDefinition
 
@@ -79,6 +78,8 @@ class Context:
     """The functions of users that were expanded."""
     routines: tuple[tuple[str, ...], ...] = ()
     """The routines whose bodies are around, to find one that calls itself."""
+    dialect: str = "duckdb"
+    """Of the engine that the statement is for."""
 
     @property
     def now(self) -> datetime | None:
@@ -89,7 +90,9 @@ class Context:
     def bind(self, parameter: Parameter, source: str = "") -> exp.Expression:
         """A value as a parameter of the engine, cast to its type."""
         key = f"p_{len(self.bound)}"
-        self.bound[key] = bindable(parameter.type, parameter.value)
+        from tule.bigquery.sql.dialects import dialect
+
+        self.bound[key] = dialect(self.dialect).bound(parameter)
         if source:
             self.sources[key] = source
         made = exp.Parameter(this=exp.var(key))

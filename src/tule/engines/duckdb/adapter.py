@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from tule.engines.capabilities import Capabilities
 from tule.engines.duckdb.constraints import constraints
 from tule.engines.duckdb.errors import translated
 from tule.engines.duckdb.functions import register
@@ -43,6 +44,7 @@ class DuckDBEngine:
     from their JSON (``from_rest``) or from Arrow (``from_arrow``)."""
 
     dialect = "duckdb"
+    capabilities = Capabilities()
 
     def __init__(self, folder: Path, *, threads: int, memory: str, field: Any) -> None:
         self._folder = folder
@@ -188,6 +190,8 @@ class DuckDBEngine:
 class DuckDBSession:
     """One cursor with its temporary tables and registered Arrow readers."""
 
+    dialect = "duckdb"
+
     def __init__(self, engine: DuckDBEngine, cursor: Any) -> None:
         self._engine = engine
         self._cursor = cursor
@@ -220,7 +224,7 @@ class DuckDBSession:
             self._reader = None
 
     def query(self, sql: str, parameters: Parameters = ()) -> Any:
-        from tule.engines.duckdb.results import Rows
+        from tule.engines.results import Rows
 
         self._free()
         with self._errors():

@@ -1,4 +1,5 @@
-"""The rules that turn GoogleSQL into DuckDB's SQL: small, one file each, applied in this order.
+"""The rules that every dialect begins with: small, one file each, applied in this order. They leave GoogleSQL in which
+names are the engine's; what comes behind them is the dialect's (``bigquery.sql.dialects``).
 
 A rule takes the tree and the context and gives the tree. Its pairs of input and expected rows are in ``tests/sql`` under
 the rule's name.
@@ -21,7 +22,6 @@ from tule.bigquery.sql.rules.read_moments import read_moments
 from tule.bigquery.sql.rules.refuse import refuse
 from tule.bigquery.sql.rules.resolve_tables import resolve_tables
 from tule.bigquery.sql.rules.resolve_variables import resolve_variables
-from tule.bigquery.sql.rules.rewrite import rewrite
 
 Rule = Callable[[Any, Context], Any]
 
@@ -37,5 +37,4 @@ RULES: tuple[Rule, ...] = (
     resolve_variables,
     bind_parameters,
     preprocess,
-    rewrite,
 )

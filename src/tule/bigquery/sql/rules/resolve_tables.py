@@ -69,7 +69,7 @@ def _sample(written: Any, source: Any) -> Any:
 
 def relation(text: str) -> exp.Table:
     """A table node of a relation as the engine prints it."""
-    names = [exp.to_identifier(each.strip('"'), quoted=True) for each in text.split(".")]
+    names = [exp.to_identifier(each.strip('"`'), quoted=True) for each in text.split(".")]
     made = exp.Table(
         this=names[-1], db=names[-2] if len(names) > 1 else None, catalog=names[-3] if len(names) > 2 else None
     )

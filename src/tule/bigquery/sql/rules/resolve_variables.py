@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from tule.bigquery.sql.analysis.scopes import wrong
 from tule.bigquery.sql.context import Context, Parameter
+from tule.bigquery.sql.dialects import dialect
 from tule.bigquery.sql.free_names import Describe, free_names, leading, path
 from tule.bigquery.sql.rules.resolve_tables import RESOLVED
 from tule.bigquery.types import Field
@@ -38,7 +39,7 @@ def describer(context: Context) -> Describe:
             return None
         bare = table.copy()
         bare.set("alias", None)
-        return context.catalog.describe(bare.sql(dialect="duckdb", identify=True))
+        return context.catalog.describe(bare.sql(dialect=dialect(context.dialect).printer, identify=True))
 
     return describe
 
