@@ -55,5 +55,3 @@ def test_the_demand_is_made_and_dropped(days: BigQueryApi) -> None:
     assert days.rows("SELECT * FROM d.q") == []
     error = days.query_error("CREATE TABLE d.r (x INT64) OPTIONS(require_partition_filter = true)")
     assert "must be of a partitioned table" in error["message"]
-
-

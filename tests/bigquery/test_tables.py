@@ -355,7 +355,10 @@ def test_wildcard_tables(api: BigQueryApi) -> None:
     for year in ("2023", "2024"):
         api.query(f"CREATE TABLE wild.sales_{year} AS SELECT {year} AS y")
     api.query("CREATE TABLE wild.other AS SELECT 1 AS y")
-    assert api.rows("SELECT y, _TABLE_SUFFIX AS s FROM `wild.sales_*` ORDER BY y") == [["2023", "2023"], ["2024", "2024"]]
+    assert api.rows("SELECT y, _TABLE_SUFFIX AS s FROM `wild.sales_*` ORDER BY y") == [
+        ["2023", "2023"],
+        ["2024", "2024"],
+    ]
     assert api.rows("SELECT y FROM `wild.sales_*` WHERE _TABLE_SUFFIX = '2024'") == [["2024"]]
     error = api.query_error("SELECT * FROM `wild.none_*`")
     assert (error["code"], error["message"]) == (404, "test-project:wild.none_* does not match any table.")

@@ -43,6 +43,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "learn/neural": {"numpy", "torch"},
     "learn/forecast": {"numpy", "scipy", "orjson", "holidays"},
     "learn/explain": {"numpy", "pyarrow", "xgboost"},
+    "learn/search": {"numpy", "pyarrow", "optuna"},
     "learn/runtime": {"numpy", "pyarrow", "orjson", "xgboost", "sklearn", "onnxruntime"},
     "wire": {"uvicorn", "uvloop", "grpc", "orjson", "google", "proto"},
     "wire/intercept": {"cryptography", "certifi"},

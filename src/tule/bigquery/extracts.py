@@ -31,7 +31,7 @@ _SHARD_ROWS = 1_000_000
 _CONTENT_TYPES = {"CSV": "text/csv", "NEWLINE_DELIMITED_JSON": "application/json"}
 
 Batches = Iterable[pa.RecordBatch]
-ExportModel = Callable[[ModelReference, str, str, Callable[[], None]], int]
+ExportModel = Callable[[ModelReference, str, str, str | None, Callable[[], None]], int]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Written:
 class Extracts:
     """Runs extract jobs and EXPORT DATA.
 
-    ``export_model(reference, uri, format, check)`` writes a model; set by the warehouse.
+    ``export_model(reference, uri, format, trial, check)`` writes a model; set by the warehouse.
     """
 
     def __init__(self, sources: Sources, objects: ObjectFiles, folder: Path) -> None:
@@ -98,7 +98,8 @@ class Extracts:
         if plan.model is not None:
             if self.export_model is None:
                 raise not_implemented("The extract of a model")
-            count = self.export_model(plan.model, plan.uris[0], plan.format, job.check)
+            trial = (plan.config.get("modelExtractOptions") or {}).get("trialId")
+            count = self.export_model(plan.model, plan.uris[0], plan.format, trial, job.check)
             return Outcome({"extract": {"destinationUriFileCounts": [str(count)], "inputBytes": "0"}})
         assert plan.table is not None
         source = self._sources.open(plan.table, job.user, partition=plan.partition)

@@ -48,6 +48,7 @@ class Outcome:
 
     ``statistics`` are merged into the job's; ``private`` is kept with it and never answered; ``commit`` runs inside the
     transaction that makes the job DONE, ``after`` once that is durable; ``undo`` runs when it failed, ``release`` always.
+    ``stopped``: the error that the job ends with although what it has done is kept.
     """
 
     statistics: dict[str, Any] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class Outcome:
     after: Callable[[], None] = _nothing
     undo: Callable[[], None] = _nothing
     release: Callable[[], None] = _nothing
+    stopped: TuleError | None = None
 
 
 # Seconds between the interrupts of a cancelled job.
@@ -369,6 +371,8 @@ class Jobs:
             if not failed:
                 job.errors = outcome.errors
                 job.result = outcome.result
+                if outcome.stopped is not None:
+                    self._failed(job, outcome.stopped)
         job.ended = self._clock.now()
         job.state = "DONE"
         with job.lock:

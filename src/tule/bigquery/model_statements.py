@@ -77,8 +77,10 @@ class ModelStatements(Protocol):
     def expand(self, node: exp.Expression, context: Context, run: Run) -> exp.Expression:
         """A table function over a model as a relation or a subquery of GoogleSQL (``Context.expand``)."""
 
-    def extract(self, reference: ModelReference, uri: str, format: str, check: Callable[[], None]) -> int:
-        """Write a model for an extract job; the number of files."""
+    def extract(
+        self, reference: ModelReference, uri: str, format: str, trial: str | None, check: Callable[[], None]
+    ) -> int:
+        """Write a model, or the one of a trial, for an extract job; the number of files."""
 
     def copy(self, source: ModelReference, target: ModelReference, replace: bool) -> Outcome:
         """A copy of a model under another name, for a copy job."""

@@ -63,7 +63,6 @@ class Models:
         """The names in the folder of bundles, drafts too."""
         return {path.name for path in (self.api.app.home.root / "bundles").iterdir()}
 
-
     def deploy(self, name: str) -> str:
         """A new endpoint with the registered model of this name; its resource name."""
         place = "projects/test-project/locations/us-central1"

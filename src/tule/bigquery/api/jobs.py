@@ -94,6 +94,7 @@ _EXTRACT = (
     "destinationFormat",
     "compression",
     "useAvroLogicalTypes",
+    "modelExtractOptions.trialId",
 )
 _COPY = (
     "sourceTable.*",

@@ -182,6 +182,7 @@ _EXTRACT: Shape = {
     "destinationFormat": TEXT,
     "compression": TEXT,
     "useAvroLogicalTypes": FLAG,
+    "modelExtractOptions": {"trialId": WHOLE},
 }
 _COPY: Shape = {
     **_WRITING,

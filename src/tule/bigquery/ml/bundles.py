@@ -1,6 +1,7 @@
 """Trained models on disk: ``bundles/<id>`` in the data directory, written once, never changed.
 
     model/              what ``learn.bundle`` writes, with the TRANSFORM beside it: all that serving needs
+    trials/<id>/        of a tuned model: the same of each trial that succeeded; model/ is the optimal one's
     evaluation.arrow    the rows that evaluation functions take when a query gives them none
 
 Of a model that was not trained here, ``model/`` holds ``import.json`` and the files that it came from.
@@ -30,6 +31,7 @@ from tule.bigquery.ml.imports.files import FOLDER
 from tule.bigquery.ml.imports.ports import Endpoints, ForeignModels
 from tule.bigquery.ml.options import ModelOptions
 from tule.bigquery.ml.transform import Transform
+from tule.bigquery.ml.trials import Tuning
 from tule.kernel.errors import NotFound
 from tule.kernel.home import Home, sync_folder, write_private
 
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 _OPEN = 32
 EVALUATION, IMPORTED = "evaluation.arrow", "import.json"
+TRIALS = "trials"
+_SCRATCH = ".scratch"
 
 
 def _no_rows() -> FileBatches:
@@ -82,11 +86,29 @@ class Bundles:
 
     def _read(self, bundle: str, name: str) -> Trained:
         from tule.learn import bundle as files
-        from tule.learn.models import Cluster, FeatureStatistics, Iteration
 
         directory = self.directory(bundle)
         if (directory / IMPORTED).exists():
             return self._read_import(directory, name)
+        told = files.read(directory).provenance.get("tuning")
+        tuning = None if told is None else Tuning.from_json(told)
+        return self._opened(bundle, name, directory, tuning)
+
+    def _trial(self, bundle: str, name: str, trial: int, tuning: Tuning) -> Trained:
+        """The model of a trial that succeeded."""
+        key = f"{bundle}/{trial}"
+        with self._lock:
+            found = self._open.get(key)
+        if found is None:
+            found = self._opened(bundle, name, self._root / bundle / TRIALS / str(trial), tuning)
+            with self._lock:
+                self._open[key] = found
+        return found
+
+    def _opened(self, bundle: str, name: str, directory: Path, tuning: Tuning | None) -> Trained:
+        from tule.learn import bundle as files
+        from tule.learn.models import Cluster, FeatureStatistics, Iteration
+
         about = files.read(directory).provenance
         options = about["options"]
         values = {**options["values"]}
@@ -105,6 +127,8 @@ class Bundles:
             statistics=[FeatureStatistics(**each) for each in about["statistics"]],
             earlier_runs=runs,
             transform=transforms.read(directory),
+            tuning=tuning,
+            of_trial=None if tuning is None else lambda trial: self._trial(bundle, name, trial, tuning),
         )
 
     def _read_import(self, directory: Path, name: str) -> Trained:
@@ -131,7 +155,8 @@ class Bundles:
 
     def remove(self, bundle: str) -> None:
         with self._lock:
-            self._open.pop(bundle, None)
+            for key in [key for key in self._open if key.partition("/")[0] == bundle]:
+                del self._open[key]
         if (files := self.directory(bundle) / FOLDER).exists():
             self._foreign().forget(files)
         shutil.rmtree(self._root / bundle, ignore_errors=True)
@@ -162,6 +187,28 @@ class Draft:
         write_file(self.evaluation, schema, batches)
         return FileBatches(self.evaluation)
 
+    def scratch(self, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> FileBatches:
+        """Write rows that training reads and that are no part of the bundle."""
+        path = self.folder / f"{name}{_SCRATCH}"
+        write_file(path, schema, batches)
+        return FileBatches(path)
+
+    def keep_trial(
+        self,
+        trial: int,
+        model: Model,
+        options: ModelOptions,
+        transform: Transform | None,
+        statistics: Sequence[FeatureStatistics],
+    ) -> None:
+        """Write the model of a trial."""
+        self._write(self.folder / TRIALS / str(trial), model, options, transform, statistics)
+
+    def trial(self, trial: int) -> Model:
+        from tule.learn import bundle as files
+
+        return files.load(self.folder / TRIALS / str(trial))
+
     def publish(
         self,
         model: Model,
@@ -171,23 +218,15 @@ class Draft:
         statistics: Sequence[FeatureStatistics],
         earlier_runs: Sequence[Sequence[Iteration]],
         metrics: Mapping[str, Any],
+        tuning: Tuning | None = None,
     ) -> None:
         """Write the rest and make the bundle appear; durable when this returns."""
-        from tule.learn import bundle as files
-
-        directory = self.folder / "model"
-        about = {
-            "options": {
-                "model_type": options.model_type,
-                "values": dict(options.values),
-                "given": sorted(options.given),
-            },
-            "statistics": [asdict(each) for each in statistics],
-            "earlier_runs": [[asdict(each) for each in run] for run in earlier_runs],
-        }
-        files.save(model, directory, metrics=metrics, provenance=about)
-        if transform is not None:
-            write_private(directory / transforms.FILE, json.dumps(transform.to_json()).encode())
+        more: dict[str, Any] = {"earlier_runs": [[asdict(each) for each in run] for run in earlier_runs]}
+        if tuning is not None:
+            more["tuning"] = tuning.to_json()
+        self._write(self.folder / "model", model, options, transform, statistics, metrics, more)
+        for path in self.folder.glob(f"*{_SCRATCH}"):
+            path.unlink()
         descriptor = os.open(self.evaluation, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -201,6 +240,32 @@ class Draft:
         write_private(self.folder / "model" / IMPORTED, json.dumps(manifest).encode())
         sync_folder(self.folder / "model")
         sync_folder(self.folder)
+
+    @staticmethod
+    def _write(
+        directory: Path,
+        model: Model,
+        options: ModelOptions,
+        transform: Transform | None,
+        statistics: Sequence[FeatureStatistics],
+        metrics: Mapping[str, Any] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        from tule.learn import bundle as files
+
+        about = {
+            "options": {
+                "model_type": options.model_type,
+                "values": dict(options.values),
+                "given": sorted(options.given),
+            },
+            "statistics": [asdict(each) for each in statistics],
+            "earlier_runs": [],
+            **(more or {}),
+        }
+        files.save(model, directory, metrics=metrics, provenance=about)
+        if transform is not None:
+            write_private(directory / transforms.FILE, json.dumps(transform.to_json()).encode())
 
     def appear(self) -> None:
         """Give the bundle its name; what is in it is durable."""

@@ -32,6 +32,7 @@ from tule.bigquery.ml.functions import (
 from tule.bigquery.ml.inputs import check_types, input_items
 from tule.bigquery.ml.mistakes import users_errors
 from tule.bigquery.ml.options.model_types import GLM, REMOTE
+from tule.bigquery.ml.trials import TRIAL, trial_of
 from tule.bigquery.model_statements import Run
 from tule.bigquery.references import ModelReference
 from tule.bigquery.sql import Context, compile_query
@@ -67,8 +68,33 @@ def expand(call: exp.Expression, context: Context, run: Run, open: Open) -> exp.
     if trained.options.model_type == REMOTE:
         run.guard("bigquery.connections.use", trained.model.connection)  # type: ignore[attr-defined]
     function, arguments = _form(call, forms, trained, context, run)
+    if trained.tuning is not None and function.by_trial:
+        return _by_trial(call, function, arguments, context, run, trained)
     values = function.read_arguments(arguments.values, trained)
     expansion = _Expansion(call, context, run, trained, arguments, values)
+    return _expanded(expansion, function)
+
+
+def _by_trial(
+    call: exp.Expression, function: Function, arguments: Arguments, context: Context, run: Run, trained: Trained
+) -> exp.Expression:
+    """The answer for one trial, or of what describes the model for each, with ``trial_id`` before its columns."""
+    written = {name: value for name, value in arguments.values.items() if name.lower() != TRIAL}
+    named = next((value for name, value in arguments.values.items() if name.lower() == TRIAL), None)
+    values = function.read_arguments(written, trained)
+    if isinstance(function, TableFunction) and arguments.data is None and named is None and function.for_each_trial:
+        assert trained.tuning is not None
+        every = [trial_of(trained, number) for number in trained.tuning.usable]
+        return _Expansion(call, context, run, trained, arguments, values).tables(function, every)
+    number, chosen = trial_of(trained, named)
+    expansion = _Expansion(call, context, run, chosen, arguments, values)
+    if isinstance(function, TableFunction):
+        return expansion.tables(function, [(number, chosen)])
+    literal = predict_sql.typed(exp.Literal.number(number), "INT64")
+    return nodes.select([nodes.named(literal, TRIAL), exp.Star()], nodes.subquery(_expanded(expansion, function)))
+
+
+def _expanded(expansion: _Expansion, function: Function) -> exp.Expression:
     if isinstance(function, RowFunction):
         return expansion.beside_rows(function)
     if isinstance(function, ExpressionFunction):
@@ -163,6 +189,23 @@ class _Expansion:
             answer = function.answer(Call(self._trained, self._values, data, self._arguments.array))
             batches = () if self._run.looking else answer.batches()
         return relation_node(self._run.session.temporary(answer.schema, iter(batches)))
+
+    def tables(self, function: TableFunction, trials: Sequence[tuple[int, Trained]]) -> exp.Expression:
+        """The answers for these trials one after the other, each row with its trial's id first."""
+        data = self._given(function) if self._arguments.data is not None else None
+        with users_errors():
+            answers = [
+                (number, function.answer(Call(trained, self._values, data, self._arguments.array)))
+                for number, trained in trials
+            ]
+            schema = answers[0][1].schema.insert(0, pa.field(TRIAL, pa.int64()))
+            rows = [] if self._run.looking else [(number, answer.batches()) for number, answer in answers]
+        batches = (
+            pa.RecordBatch.from_arrays([pa.array([number] * len(batch), pa.int64()), *batch.columns], schema=schema)
+            for number, found in rows
+            for batch in found
+        )
+        return relation_node(self._run.session.temporary(schema, batches))
 
     def _given(self, function: TableFunction) -> Batches:
         """The rows of the data argument as the columns that the function reads."""

@@ -9,12 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from tule.bigquery.ml.options import ModelOptions
 from tule.bigquery.ml.options.model_types import CLASSIFIERS, GLM, SPLIT, TREES
+from tule.bigquery.ml.options.tuning import objective
+
+if TYPE_CHECKING:
+    from tule.bigquery.ml.trials import TunedTrial, Tuning
+    from tule.learn.search import Domain
 
 # SQL option -> the field of trainingOptions, where it is not the plain camelCase of the name.
 _TRAINING_OPTION = {
@@ -61,6 +66,8 @@ _INT64 = frozenset(
         "trend_smoothing_window_size",
         "min_time_series_length",
         "max_time_series_length",
+        "num_trials",
+        "max_parallel_trials",
     }
 )
 _RENAMED_VALUES = {
@@ -70,6 +77,10 @@ _RENAMED_VALUES = {
 # A resource shows at most so many series.
 _SERIES = 100
 _UNSAID = frozenset({"model_registry", "vertex_ai_model_id", "vertex_ai_model_version_aliases"})
+_OF_TUNING = frozenset(
+    {"num_trials", "max_parallel_trials", "hparam_tuning_algorithm", "hparam_tuning_objectives",
+     "data_split_test_fraction"}
+)  # fmt: skip
 
 
 def milliseconds(moment: datetime) -> str:
@@ -91,7 +102,7 @@ def training_options(options: ModelOptions, effective: Mapping[str, Any]) -> dic
     body: dict[str, Any] = {}
     for key, written in options.values.items():
         value = effective.get(key, written) if key not in ("class_weights", "input_label_cols") else written
-        if value is None or key in _UNSAID:
+        if value is None or key in _UNSAID or (key in _OF_TUNING and not options.tuned):
             continue
         if isinstance(value, str):
             value = _RENAMED_VALUES.get((key, value), value)
@@ -106,6 +117,8 @@ def training_options(options: ModelOptions, effective: Mapping[str, Any]) -> dic
         if key == "rating_col":
             value = [value]
         body[_TRAINING_OPTION.get(key, _camel(key))] = value
+    if options.tuned:
+        body["hparamTuningObjectives"] = [objective(options)]
     if options.model_type in SPLIT:
         body["lossType"] = "MEAN_LOG_LOSS" if options.model_type in CLASSIFIERS else "MEAN_SQUARED_LOSS"
     if options.model_type in GLM and "optimizationStrategy" in body:
@@ -312,6 +325,7 @@ def model_body(
     training_run: Mapping[str, Any],
     earlier_runs: Iterable[Mapping[str, Any]] = (),
     transform_columns: Iterable[Mapping[str, Any]] = (),
+    tuning: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The Model resource without the fields that the record store keeps (times, etag)."""
     body: dict[str, Any] = {
@@ -329,4 +343,70 @@ def model_body(
         body["labelColumns"] = columns([predicted])
     if written := [dict(each) for each in transform_columns]:
         body["transformColumns"] = written
-    return body
+    return {**body, **(tuning or {})}
+
+
+# -- tuning
+
+
+def tuning(options: ModelOptions, found: Tuning, classes: list[Any] | None) -> dict[str, Any]:
+    """The fields of the resource that tell of the trials."""
+    from tule.bigquery.ml.tuning import spaces
+
+    return {
+        "hparamSearchSpaces": {_camel(name): _searched(domain) for name, domain in spaces(options).items()},
+        "hparamTrials": [trial(options, each, classes, measured=True) for each in found.trials],
+        "optimalTrialIds": [str(each) for each in found.optimal],
+        "defaultTrialId": str(found.default),
+        "bestTrialId": str(found.default),
+    }
+
+
+def trial(
+    options: ModelOptions, found: TunedTrial, classes: list[Any] | None = None, *, measured: bool = False
+) -> dict[str, Any]:
+    """One of ``hparamTrials``; with its metrics on the test rows if ``measured``: jobs do not tell those."""
+    from tule.bigquery.ml.functions.evaluate import measured as kind_of
+
+    kind = kind_of(options)
+    evaluated = evaluation_metrics(kind, found.evaluated, classes)
+    body: dict[str, Any] = {
+        "trialId": str(found.id),
+        "startTimeMs": None if found.started is None else str(found.started),
+        "endTimeMs": None if found.ended is None else str(found.ended),
+        "hparams": _hparams(found.hyperparameters) or None,
+        "evaluationMetrics": (evaluation_metrics(kind, found.tested, classes) or None) if measured else None,
+        "hparamTuningEvaluationMetrics": evaluated or None,
+        "status": found.status,
+        "errorMessage": found.error,
+        "trainingLoss": found.training_loss,
+        "evalLoss": found.eval_loss,
+    }
+    return {key: value for key, value in body.items() if value is not None}
+
+
+def _hparams(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyperparameters as ``trainingOptions`` calls them."""
+    return {_TRAINING_OPTION.get(key, _camel(key)): _hparam(value) for key, value in values.items()}
+
+
+def _hparam(value: Any) -> Any:
+    """A number, or a whole one as text; the widths of layers so too."""
+    if isinstance(value, int):
+        return str(value)
+    return [str(each) for each in value] if isinstance(value, list) else value
+
+
+def _searched(domain: Domain) -> dict[str, Any]:
+    """A search space: a range, or the values to try."""
+    from tule.learn.search import Discrete, Reals, Wholes
+
+    match domain:
+        case Reals(low, high) | Wholes(low, high):
+            return {"range": {"min": _hparam(low), "max": _hparam(high)}}
+        case Discrete(points):
+            return {"candidates": {"candidates": [_hparam(each) for each in points]}}
+    choices = domain.choices
+    if isinstance(choices[0], list):
+        return {"candidates": [{"elements": _hparam(each)} for each in choices]}
+    return {"candidates": list(choices)}

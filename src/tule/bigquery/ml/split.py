@@ -29,6 +29,9 @@ AUTO_FEWEST = 500
 AUTO_MOST_SHARED = 50_000
 AUTO_SHARE = 0.2
 AUTO_HELD = 10_000
+TUNED_SHARE = 0.1
+"""Of the rows of a tuning so many evaluate, and so many test."""
+WORDS = ("TRAIN", "EVAL", "TEST")
 _KEYS = 1 << 63
 _LOOKED_AT = 1_000
 # Of the smallest keys so many must differ, else equal rows are counted apart.
@@ -44,6 +47,8 @@ class Split:
     held_out: exp.Expression | None = None
     rows: int | None = None
     """How many rows train, where that is known without reading them."""
+    test: exp.Expression | None = None
+    """Of a tuning: the rows that neither train nor choose a trial."""
 
     @property
     def columns(self) -> list[str]:
@@ -77,9 +82,14 @@ def _ascending(*keys: exp.Expression) -> exp.Order:
 
 
 class Splitter:
-    """Splits a relation as the options say. ``keep`` stores a query as a relation for the rest of the statement."""
+    """Splits a relation as the options say. ``keep`` stores a query as a relation for the rest of the statement.
 
-    def __init__(self, run: Run, options: ModelOptions, label: str, keep: Callable[[exp.Expression], Relation]) -> None:
+    A tuning splits three ways: into rows that train, evaluate and test.
+    """
+
+    def __init__(
+        self, run: Run, options: ModelOptions, label: str | None, keep: Callable[[exp.Expression], Relation]
+    ) -> None:
         self._run = run
         self._options = options
         self._label = label
@@ -87,7 +97,10 @@ class Splitter:
 
     def split(self, relation: Relation, key: exp.Expression, column: str | None) -> Split:
         """``key`` is an expression over the relation, ``column`` the one of DATA_SPLIT_COL."""
-        match self._options["data_split_method"]:
+        match self._options.get("data_split_method"):
+            case None:
+                # Of a tuned model type without the option.
+                return self._automatic(relation, key)
             case "AUTO_SPLIT":
                 return self._automatic(relation, key)
             case "RANDOM":
@@ -101,10 +114,16 @@ class Splitter:
         return Split(relation)
 
     @property
-    def _share(self) -> float:
-        return round(self._options["data_split_eval_fraction"], 2)
+    def _shares(self) -> tuple[float, float]:
+        """The shares of evaluation and test rows."""
+        if self._options.tuned and "DATA_SPLIT_EVAL_FRACTION" not in self._options.given:
+            return TUNED_SHARE, TUNED_SHARE
+        shares = self._options["data_split_eval_fraction"], self._options["data_split_test_fraction"]
+        return round(shares[0], 2), round(shares[1], 2)
 
     def _labelled(self) -> exp.Expression:
+        if self._label is None:
+            return exp.true()
         return exp.Not(this=exp.Is(this=nodes.column(self._label), expression=exp.Null()))
 
     def _one(self, query: exp.Expression) -> list[Any]:
@@ -149,18 +168,37 @@ class Splitter:
         return relation, key, smallest
 
     def _automatic(self, relation: Relation, key: exp.Expression) -> Split:
-        rows = self._count(relation, nodes.column(self._label))
+        rows = self._count(relation, nodes.column(self._label) if self._label is not None else exp.Star())
         if rows < AUTO_FEWEST:
             return Split(relation, rows=rows)
+        if self._options.tuned:
+            relation, key, _ = self._with_distinct_keys(relation, key, _LOOKED_AT)
+            return self._between(relation, key, TUNED_SHARE, TUNED_SHARE)
         held = round(AUTO_SHARE * rows) if rows <= AUTO_MOST_SHARED else AUTO_HELD
         relation, key, smallest = self._with_distinct_keys(relation, key, held + 1)
         return self._below(relation, key, smallest[held], rows - held)
 
     def _random(self, relation: Relation, key: exp.Expression) -> Split:
-        if self._share == 0.0:
+        share, tested = self._shares
+        if share + tested == 0.0:
             return Split(relation)
         relation, key, _ = self._with_distinct_keys(relation, key, _LOOKED_AT)
-        return self._below(relation, key, int(self._share * _KEYS), None)
+        if self._options.tuned:
+            return self._between(relation, key, share, tested)
+        return self._below(relation, key, int(share * _KEYS), None)
+
+    def _between(self, relation: Relation, key: exp.Expression, share: float, tested: float) -> Split:
+        """The rows of the smallest keys evaluate, those of the next test."""
+        first, last = int(share * _KEYS), min(_KEYS - 1, int((share + tested) * _KEYS))
+        below = exp.LT(this=key.copy(), expression=_whole(first))
+        beyond = exp.GTE(this=key.copy(), expression=_whole(first))
+        test = exp.And(this=beyond, expression=exp.LT(this=key.copy(), expression=_whole(last)))
+        return Split(
+            relation,
+            exp.GTE(this=key.copy(), expression=_whole(last)),
+            exp.And(this=below, expression=self._labelled()) if share else None,
+            test=exp.And(this=test, expression=self._labelled()) if tested else None,
+        )
 
     def _below(self, relation: Relation, key: exp.Expression, bound: int, rows: int | None) -> Split:
         """Rows with a label and a key below the bound are held out."""
@@ -168,7 +206,48 @@ class Splitter:
         held = exp.And(this=below, expression=self._labelled())
         return Split(relation, exp.GTE(this=key.copy(), expression=_whole(bound)), held, rows)
 
+    def _named(self, relation: Relation, column: str) -> Split:
+        """By the words TRAIN, EVAL and TEST."""
+        kind = relation.schema.field(column).type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise InvalidArgument(
+                "With NUM_TRIALS, DATA_SPLIT_COL of DATA_SPLIT_METHOD = 'CUSTOM' must be a STRING column",
+                given=f"{column} is {kind}",
+                do=f"select one of {', '.join(WORDS)} for each row",
+                location="query",
+                reason="invalidQuery",
+            )
+        self._check_words(relation, column)
+
+        def named(word: str) -> exp.Expression:
+            return exp.EQ(this=nodes.column(column), expression=exp.Literal.string(word))
+
+        train, evaluate, test = WORDS
+        return Split(
+            relation,
+            named(train),
+            exp.And(this=named(evaluate), expression=self._labelled()),
+            test=exp.And(this=named(test), expression=self._labelled()),
+        )
+
+    def _check_words(self, relation: Relation, column: str) -> None:
+        known = exp.In(this=nodes.column(column), expressions=[exp.Literal.string(word) for word in WORDS])
+        strange = exp.Not(this=exp.Coalesce(this=known, expressions=[exp.false()]))
+        query = relation.select([nodes.named(nodes.column(column), "word")], strange)
+        query.set("limit", exp.Limit(expression=_whole(1)))
+        found = self._run.batches(query).table()
+        if found.num_rows:
+            raise InvalidArgument(
+                f"With NUM_TRIALS, the values of DATA_SPLIT_COL must be {', '.join(WORDS)}",
+                given=repr(found.column(0)[0].as_py()),
+                do="say for each row what it is for",
+                location="query",
+                reason="invalidQuery",
+            )
+
     def _custom(self, relation: Relation, column: str) -> Split:
+        if self._options.tuned:
+            return self._named(relation, column)
         kind = relation.schema.field(column).type
         if not pa.types.is_boolean(kind):
             raise InvalidArgument(
@@ -193,7 +272,8 @@ class Splitter:
                 reason="invalidQuery",
             )
         # Rows that do not count come first, so that they stay with those that train.
-        first = [exp.Is(this=nodes.column(name), expression=exp.Null()) for name in (self._label, column)]
+        special = [name for name in (self._label, column) if name is not None]
+        first = [exp.Is(this=nodes.column(name), expression=exp.Null()) for name in special]
         order = [exp.Ordered(this=each, desc=True) for each in first]
         names = [name for name in relation.schema.names if name != KEY]
         order += _ascending(nodes.column(column), key_of(names)).expressions
@@ -207,10 +287,13 @@ class Splitter:
         rows, ordered = self._one(
             kept.select([nodes.named(exp.Count(this=exp.Star()), "n"), nodes.named(counted, "m")])
         )
-        last = rows - round(self._share * ordered)
-        return Split(
-            kept,
-            exp.LTE(this=nodes.column(KEY), expression=_whole(last)),
-            exp.GT(this=nodes.column(KEY), expression=_whole(last)),
-            last,
+        share, tested = self._shares
+        last = rows - round(share * ordered)
+        held = exp.GT(this=nodes.column(KEY), expression=_whole(last))
+        before = last - round(tested * ordered) if self._options.tuned else last
+        test = exp.And(
+            this=exp.GT(this=nodes.column(KEY), expression=_whole(before)),
+            expression=exp.LTE(this=nodes.column(KEY), expression=_whole(last)),
         )
+        trains = exp.LTE(this=nodes.column(KEY), expression=_whole(before))
+        return Split(kept, trains, held, before, test if before < last else None)

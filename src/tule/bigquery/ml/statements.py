@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from tule.bigquery.ml.functions import Trained
     from tule.bigquery.ml.training import Finished
+    from tule.bigquery.ml.trials import TunedTrial
     from tule.bigquery.sql import Context
     from tule.bigquery.sql.statements import AlterModelOptions, CreateModel, ExportModelTo
 
@@ -133,15 +134,18 @@ class MachineLearning:
             self._check_registration(target, options, run)
         earlier = self._earlier(target, options, existing)
         report = _Report(run.job, options)
-        training = Training(statement, options, run, self.bundles, self._clock, earlier=earlier, report=report)
+        training = Training(
+            statement, options, run, self.bundles, self._clock, earlier=earlier, report=report, told=report.trials
+        )
         done = training.train()
         body = self._body(target, options, done, existing if earlier is not None else None)
-        statistics = report.final(done.model.iterations)
+        statistics = report.final(done)
         statistics["query"]["ddlOperationPerformed"] = "CREATE" if existing is None else "REPLACE"
         return Outcome(
             statistics,
             commit=lambda: self._put(target, statement.replace, options, done, body),
             undo=lambda: self.bundles.remove(done.bundle),
+            stopped=done.tuned.stopped if done.tuned is not None else None,
         )
 
     def _foreign_model(
@@ -241,7 +245,8 @@ class MachineLearning:
         training_run = {
             "startTime": resource.timestamp(done.started),
             "trainingOptions": resource.training_options(options, done.model.options),
-            "results": resource.results(done.model),
+            # The iterations of trials are not part of the resource.
+            "results": resource.results(done.model) if done.tuned is None else [],
             "evaluationMetrics": resource.evaluation_metrics(measured(options), done.metrics, done.model.classes),
         }
         columns = []
@@ -264,6 +269,7 @@ class MachineLearning:
             training_run=training_run,
             earlier_runs=earlier.body["trainingRuns"] if earlier is not None else (),
             transform_columns=columns,
+            tuning=resource.tuning(options, done.tuned.tuning, done.model.classes) if done.tuned is not None else None,
         )
 
     def _put(
@@ -399,26 +405,31 @@ class MachineLearning:
 
     def export(self, statement: ExportModelTo, run: Run) -> Outcome:
         from tule.bigquery.ml.export import export_model
+        from tule.bigquery.ml.trials import trial_of
 
         options = {name.lower(): value for name, value in statement.options.items()}
         uri = options.pop("uri", None)
-        if "trial_id" in options:
-            raise Unimplemented(
-                "Tule does not do the option TRIAL_ID (hyperparameter tuning)",
-                do="leave it out",
-                reason="notImplemented",
-            )
+        trial = options.pop("trial_id", None)
         if options:
             raise invalid_query(f"Unsupported option {', '.join(options).upper()} of EXPORT MODEL. Next: set URI")
         if not isinstance(uri, str):
             raise invalid_query("EXPORT MODEL needs OPTIONS(URI = 'gs://bucket/directory')")
-        export_model(self.open(reference(statement.target)), uri, None, self._objects, run.check)
+        trained = self.open(reference(statement.target))
+        if trial is not None:
+            _, trained = trial_of(trained, trial)
+        export_model(trained, uri, None, self._objects, run.check)
         return Outcome()
 
-    def extract(self, reference: ModelReference, uri: str, format: str, check: Callable[[], None]) -> int:
+    def extract(
+        self, reference: ModelReference, uri: str, format: str, trial: str | None, check: Callable[[], None]
+    ) -> int:
         from tule.bigquery.ml.export import export_model
+        from tule.bigquery.ml.trials import trial_of
 
-        return export_model(self.open(reference), uri, format, self._objects, check)
+        trained = self.open(reference)
+        if trial is not None:
+            _, trained = trial_of(trained, int(trial))
+        return export_model(trained, uri, format, self._objects, check)
 
 
 class _Report:
@@ -429,8 +440,9 @@ class _Report:
         self._about = {
             "modelType": options.type.rest,
             "maxIterations": str(options.get("max_iterations") or 1),
-            "trainingType": "SINGLE_TRAINING",
+            "trainingType": "HPARAM_TUNING" if options.tuned else "SINGLE_TRAINING",
         }
+        self._options = options
         self._results: list[dict[str, Any]] = []
 
     def __call__(self, number: int, loss: float, eval_loss: float | None) -> None:
@@ -442,15 +454,30 @@ class _Report:
         if eval_loss is not None:
             result["evalLoss"] = json_number(eval_loss)
         self._results.append(result)
+        self._tell({"iterationResults": list(self._results)})
+
+    def trials(self, trials: Sequence[TunedTrial]) -> None:
+        """The trials of a tuning as they stand."""
+        from tule.bigquery.ml.resource import trial
+
+        if self._job is not None:
+            self._tell({"hparamTrials": [trial(self._options, each) for each in trials]})
+
+    def _tell(self, about: Mapping[str, Any]) -> None:
+        assert self._job is not None
         # A new object each time: whoever reads the old one is not disturbed.
         query = {**self._job.statistics.get("query", {})}
-        query["mlStatistics"] = {**self._about, "iterationResults": list(self._results)}
+        query["mlStatistics"] = {**self._about, **about}
         self._job.statistics["query"] = query
 
-    def final(self, iterations: Any) -> dict[str, Any]:
-        from tule.bigquery.ml.resource import iteration_results
+    def final(self, done: Finished) -> dict[str, Any]:
+        from tule.bigquery.ml.resource import iteration_results, trial
 
-        return {"query": {"mlStatistics": {**self._about, "iterationResults": iteration_results(iterations)}}}
+        if done.tuned is not None:
+            about = {"hparamTrials": [trial(self._options, each) for each in done.tuned.tuning.trials]}
+        else:
+            about = {"iterationResults": iteration_results(done.model.iterations)}
+        return {"query": {"mlStatistics": {**self._about, **about}}}
 
 
 def _dotted(name: str) -> str:

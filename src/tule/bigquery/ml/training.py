@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,15 +17,17 @@ from tule.bigquery.ml.describe import describe
 from tule.bigquery.ml.functions import Trained
 from tule.bigquery.ml.mistakes import users_errors, wrong
 from tule.bigquery.ml.options import STEERING, ModelOptions
-from tule.bigquery.ml.options.model_types import FORECASTING, TRANSFORM_ONLY
+from tule.bigquery.ml.options.model_types import FORECASTING, KMEANS, TRANSFORM_ONLY
 from tule.bigquery.ml.split import KEY, Split, Splitter, key_of
 from tule.bigquery.ml.transform import Transform, fit_transform
+from tule.bigquery.ml.tuning import Sets, Told, Tuned, Tuner
 from tule.kernel.clock import Clock
 
 if TYPE_CHECKING:
     from tule.bigquery.model_statements import Run
     from tule.bigquery.sql.statements import CreateModel
-    from tule.learn.models import FeatureStatistics, Model
+    from tule.learn.data import Batches
+    from tule.learn.models import FeatureStatistics, Model, Progress
 
 # Of a training that holds nothing out, at most so many rows (an even sample) are kept for evaluation, and so many bytes.
 KEPT_ROWS = 100_000
@@ -33,6 +35,30 @@ KEPT_BYTES = 64 << 20
 
 Report = Callable[[int, float, float | None], None]
 """Called after each iteration: its number, its loss and its loss on the rows held out."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a training reads: the rows of its query, and what a TRANSFORM makes of them.
+
+    ``named``: the columns that options name, by lower-case option; ``special``: those of options that name one.
+    """
+
+    rows: Relation
+    data: Relation
+    transform: Transform | None
+    raw: list[str]
+    label: str | None
+    features: list[str]
+    named: Mapping[str, list[str]]
+    special: Mapping[str, str]
+    split: Split
+
+    @property
+    def seen(self) -> list[str]:
+        """The columns of evaluation rows."""
+        label = self.special.get("input_label_cols")
+        return [*self.features, *([label] if label else [])]
 
 
 @dataclass(frozen=True)
@@ -49,6 +75,7 @@ class Finished:
     label: pa.Field | None
     transform: Transform | None
     transformed: pa.Schema
+    tuned: Tuned | None = None
 
 
 class Training:
@@ -64,8 +91,9 @@ class Training:
         *,
         earlier: Trained | None = None,
         report: Report = lambda number, loss, eval_loss: None,
+        told: Told = lambda trials: None,
     ) -> None:
-        """``earlier``: the model that a warm start goes on from."""
+        """``earlier``: the model that a warm start goes on from; ``told``: called with the trials of a tuning."""
         self._statement = statement
         self._options = options
         self._run = run
@@ -73,6 +101,7 @@ class Training:
         self._clock = clock
         self._earlier = earlier
         self._report = report
+        self._told = told
 
     def train(self) -> Finished:
         """Raises InvalidArgument (reason ``invalidQuery``) for data that cannot be learned from."""
@@ -81,56 +110,72 @@ class Training:
         started = self._clock.now()
         draft = self._bundles.draft()
         try:
-            # One snapshot for all passes over the rows.
-            with users_errors(), self._run.session.transaction():
+            with users_errors():
                 return self._train(draft, self._statement.query, started)
         except BaseException:
             draft.discard()
             raise
 
     def _train(self, draft: Draft, query: exp.Expression, started: datetime) -> Finished:
-        options, run = self._options, self._run
-        rows = scans.readable(query, run)
-        named = {key: self._named(key, rows.schema) for key in options.columns if key in STEERING}
-        special = {key: names[0] for key, names in named.items()}
-        data, key, transform = rows, key_of(rows.schema.names), None
-        if self._statement.transform is not None:
-            transform = fit_transform(self._statement.transform, rows, special.values(), run.batches)
-            data, key = self._transformed(rows, transform, key), nodes.column(KEY)
-        named |= {key: self._named(key, data.schema) for key in options.columns if key not in STEERING}
-        learned = named.get("input_label_cols") or named.get("rating_col")
-        label = learned[0] if learned else None
-        features = [name for name in data.schema.names if name != KEY and name not in special.values()]
-        split = Split(data)
-        if label is not None and options.get("data_split_method"):
-            splitter = Splitter(run, options, label, lambda tree: scans.kept(tree, run))
-            split = splitter.split(data, key, special.get("data_split_col"))
-        model, evaluation = self._fit(draft, split, features, learn_options(options, named) | self._holidays(), special)
-        raw = model.signature.input_names
-        if transform is not None:
-            raw = [each.name for each in transform.columns if each.name not in special.values()]
-        statistics: Sequence[FeatureStatistics] = model.statistics
-        if transform is not None:
-            statistics = describe(rows, raw, run.batches)
-        metrics = _evaluated(model, evaluation)
+        options = self._options
+        # One snapshot for all passes over the rows.
+        with self._run.session.transaction():
+            found = self._prepared(query)
+            statistics: Sequence[FeatureStatistics] | None = None
+            if found.transform is not None:
+                statistics = describe(found.rows, found.raw, self._run.batches)
+            if options.tuned:
+                sets = self._sets(draft, found)
+            else:
+                model, evaluation = self._fit(draft, found)
+        tuned: Tuned | None = None
+        if options.tuned:
+            tuned, model, options = self._tuned(draft, found, sets, statistics)
+            metrics = dict(tuned.tuning.trial(tuned.tuning.default).tested)
+        else:
+            metrics = _evaluated(model, evaluation)
         draft.publish(
             model,
             options,
-            transform=transform,
-            statistics=statistics,
+            transform=found.transform,
+            statistics=statistics or model.statistics,
             earlier_runs=self._earlier_runs(),
             metrics=metrics,
+            tuning=tuned.tuning if tuned is not None else None,
         )
+        raw = found.raw if found.transform is not None else model.signature.input_names
         return Finished(
             draft.bundle,
             started,
             model,
             metrics,
-            [rows.schema.field(name) for name in raw],
-            None if label is None else data.schema.field(label),
-            transform,
-            pa.schema([data.schema.field(name) for name in data.schema.names if name != KEY]),
+            [found.rows.schema.field(name) for name in raw],
+            None if found.label is None else found.data.schema.field(found.label),
+            found.transform,
+            pa.schema([found.data.schema.field(name) for name in found.data.schema.names if name != KEY]),
+            tuned,
         )
+
+    def _prepared(self, query: exp.Expression) -> _Prepared:
+        options, run = self._options, self._run
+        rows = scans.readable(query, run)
+        named = {key: self._named(key, rows.schema) for key in options.columns if key in STEERING}
+        special = {key: names[0] for key, names in named.items()}
+        data, key, transform = rows, key_of(rows.schema.names), None
+        raw: list[str] = []
+        if self._statement.transform is not None:
+            transform = fit_transform(self._statement.transform, rows, special.values(), run.batches)
+            data, key = self._transformed(rows, transform, key), nodes.column(KEY)
+            raw = [each.name for each in transform.columns if each.name not in special.values()]
+        named |= {key: self._named(key, data.schema) for key in options.columns if key not in STEERING}
+        learned = named.get("input_label_cols") or named.get("rating_col")
+        label = learned[0] if learned else None
+        features = [name for name in data.schema.names if name != KEY and name not in special.values()]
+        split = Split(data)
+        if (options.get("data_split_method") and label is not None) or (options.tuned and options.model_type != KMEANS):
+            splitter = Splitter(run, options, label, lambda tree: scans.kept(tree, run))
+            split = splitter.split(data, key, special.get("data_split_col"))
+        return _Prepared(rows, data, transform, raw, label, features, named, special, split)
 
     def _named(self, option: str, schema: pa.Schema) -> list[str]:
         """The columns of the query that an option names."""
@@ -142,42 +187,99 @@ class Training:
             columns.append(nodes.named(key, KEY))
         return scans.kept(rows.select(columns), self._run)
 
-    def _fit(
-        self, draft: Draft, split: Split, features: list[str], learned: Mapping[str, Any], special: Mapping[str, str]
-    ) -> tuple[Model, FileBatches]:
+    def _fit(self, draft: Draft, found: _Prepared) -> tuple[Model, FileBatches]:
         """The model, and the rows that are kept to evaluate it."""
-        from tule.learn.models import FAMILIES as KNOWN
-
-        run, options = self._run, self._options
-        label = special.get("input_label_cols")
-        seen = [*features, *([label] if label else [])]
-        extra = [special[key] for key in ("instance_weight_col", "kmeans_init_col") if key in special]
+        run, split = self._run, found.split
         held: FileBatches | None = None
         if split.held_out is not None:
-            held_out = QueryBatches(run.batches, split.relation, seen, split.held_out, check=run.check)
+            held_out = QueryBatches(run.batches, split.relation, found.seen, split.held_out, check=run.check)
             held = draft.keep(held_out.schema, held_out.scan())
             held = held if held.num_rows else None
-        count = split.rows if split.training is not None else split.relation.rows
-        rows = QueryBatches(run.batches, split.relation, [*seen, *extra], split.training, rows=count, check=run.check)
+        rows = self._training_rows(found)
         watched = Watched(rows, rows=KEPT_ROWS, size=KEPT_BYTES)
-        model = KNOWN[options.type.family].fit(
-            watched if held is None else rows,
-            label=label,
-            options=learned,
-            features=features,
-            evaluation=held,
-            instance_weight=special.get("instance_weight_col"),
-            initial_rows=special.get("kmeans_init_col"),
-            warm_start=self._earlier.model if self._earlier is not None else None,
-            progress=self._progress,
-            clock=self._clock,
-        )
+        model = self._learn(self._options, found, watched if held is None else rows, held, self._progress)
         if held is None:
             # A forecast is measured on rows that come later.
             unmeasured = FORECASTING | {TRANSFORM_ONLY}
-            sample = [] if options.model_type in unmeasured else [batch.select(seen) for batch in watched.sampled()]
-            held = draft.keep(pa.schema([rows.schema.field(name) for name in seen]), iter(sample))
+            sample = watched.sampled() if self._options.model_type not in unmeasured else []
+            held = self._kept(draft, found, sample)
         return model, held
+
+    def _training_rows(self, found: _Prepared) -> QueryBatches:
+        run, split = self._run, found.split
+        special = [found.special[key] for key in ("instance_weight_col", "kmeans_init_col") if key in found.special]
+        count = split.rows if split.training is not None else split.relation.rows
+        columns = [*found.seen, *special]
+        return QueryBatches(run.batches, split.relation, columns, split.training, rows=count, check=run.check)
+
+    def _kept(self, draft: Draft, found: _Prepared, sample: Iterable[pa.RecordBatch]) -> FileBatches:
+        """A sample of the training rows, kept for evaluation."""
+        schema = pa.schema([found.split.relation.schema.field(name) for name in found.seen])
+        return draft.keep(schema, (batch.select(found.seen) for batch in sample))
+
+    def _learn(
+        self, options: ModelOptions, found: _Prepared, rows: Batches, held: FileBatches | None, progress: Progress
+    ) -> Model:
+        from tule.learn.models import FAMILIES as KNOWN
+
+        return KNOWN[options.type.family].fit(
+            rows,
+            label=found.special.get("input_label_cols"),
+            options=learn_options(options, found.named) | self._holidays(),
+            features=found.features,
+            evaluation=held,
+            instance_weight=found.special.get("instance_weight_col"),
+            initial_rows=found.special.get("kmeans_init_col"),
+            warm_start=self._earlier.model if self._earlier is not None else None,
+            progress=progress,
+            clock=self._clock,
+        )
+
+    # -- tuning
+
+    def _sets(self, draft: Draft, found: _Prepared) -> Sets:
+        """The rows of a tuning as files: trials read them again and again, several at once."""
+        run, split = self._run, found.split
+        rows = self._training_rows(found)
+        training = draft.scratch("training", rows.schema, rows.scan())
+        held: list[FileBatches | None] = []
+        for name, condition in (("evaluation", split.held_out), ("test", split.test)):
+            made = None
+            if condition is not None:
+                part = QueryBatches(run.batches, split.relation, found.seen, condition, check=run.check)
+                made = draft.scratch(name, part.schema, part.scan())
+            held.append(made if made is not None and made.num_rows else None)
+        sets = Sets(training, *held)
+        if (reported := sets.test or sets.evaluation) is not None:
+            draft.keep(reported.schema, reported.scan())
+        else:
+            watched = Watched(training, rows=KEPT_ROWS, size=KEPT_BYTES)
+            self._kept(draft, found, watched.sampled())
+        return sets
+
+    def _tuned(
+        self, draft: Draft, found: _Prepared, sets: Sets, statistics: Sequence[FeatureStatistics] | None
+    ) -> tuple[Tuned, Model, ModelOptions]:
+        """All trials, and the model of the optimal one with its options."""
+
+        def fit(options: ModelOptions, sets: Sets, progress: Progress) -> Model:
+            return self._learn(options, found, sets.training, sets.evaluation, progress)
+
+        def save(number: int, model: Model, options: ModelOptions) -> None:
+            draft.keep_trial(number, model, options, found.transform, statistics or model.statistics)
+
+        def feasible(options: ModelOptions) -> None:
+            from tule.learn.models import FAMILIES as KNOWN
+
+            KNOWN[options.type.family].options.of(learn_options(options, found.named))
+
+        tuner = Tuner(
+            self._options, sets,
+            feasible=feasible, fit=fit, save=save, check=self._run.check, clock=self._clock, told=self._told,
+        )  # fmt: skip
+        tuned = tuner.tune()
+        best = tuned.tuning.trial(tuned.tuning.default)
+        return tuned, draft.trial(best.id), self._options.trial(best.hyperparameters)
 
     def _holidays(self) -> dict[str, Any]:
         """The rows of custom_holiday as an option of learning."""

@@ -331,7 +331,7 @@ def _create(tree: exp.Create, project: str, dataset: str | None, temporary: Temp
     kind = str(tree.args["kind"]).upper()
     replace, absent = bool(tree.args.get("replace")), bool(tree.args.get("exists"))
     properties = tree.args.get("properties")
-    options = options_of(properties, computed=kind in ("SCHEMA", "TABLE", "VIEW"))
+    options = options_of(properties, computed=kind in ("SCHEMA", "TABLE", "VIEW"), tuned=kind == "MODEL")
     if kind == "SCHEMA":
         written = parts(tree.this)
         return CreateSchema("CREATE_SCHEMA", tree, *_schema(written, project), absent, options)
@@ -658,15 +658,30 @@ def _interval(node: Any) -> str | None:
 
 
 @dataclass(frozen=True)
+class HparamRange:
+    """``HPARAM_RANGE(low, high)``: the value of an option of CREATE MODEL that is to be tuned."""
+
+    low: Any
+    high: Any
+
+
+@dataclass(frozen=True)
+class HparamCandidates:
+    """``HPARAM_CANDIDATES([value, ...])``"""
+
+    values: Any
+
+
+@dataclass(frozen=True)
 class Computed:
     """The value of an option that functions make: it is computed when the statement runs."""
 
     tree: exp.Expression
 
 
-def options_of(properties: Any, *, computed: bool = False) -> dict[str, Any]:
+def options_of(properties: Any, *, computed: bool = False, tuned: bool = False) -> dict[str, Any]:
     """``OPTIONS (...)`` by name as written; a name given twice is an error. Values that functions make are ``Computed``
-    where these may be."""
+    where these may be, those of HPARAM_RANGE and HPARAM_CANDIDATES are read where something is ``tuned``."""
     found: dict[str, Any] = {}
     for each in properties.expressions if properties is not None else ():
         # Not its subclasses: PARTITION BY, CLUSTER BY and LIKE are properties to sqlglot too.
@@ -674,8 +689,24 @@ def options_of(properties: Any, *, computed: bool = False) -> dict[str, Any]:
             name = each.this.name
             if name.lower() in (known.lower() for known in found):
                 raise _wrong(f"Duplicate option: {name}")
-            found[name] = _value_or_computed(each.args["value"]) if computed else value(each.args["value"])
+            written = each.args["value"]
+            if tuned and isinstance(written, exp.Anonymous):
+                found[name] = _tuned(written)
+            else:
+                found[name] = _value_or_computed(written) if computed else value(written)
     return found
+
+
+def _tuned(node: exp.Anonymous) -> Any:
+    match node.name.upper(), node.expressions:
+        case "HPARAM_RANGE", [low, high]:
+            return HparamRange(value(low), value(high))
+        case "HPARAM_CANDIDATES", [values]:
+            return HparamCandidates(value(values))
+        case ("HPARAM_RANGE" | "HPARAM_CANDIDATES") as name, given:
+            takes = "a lowest and a highest number" if name == "HPARAM_RANGE" else "an array of values"
+            raise _wrong(f"{name} takes {takes}; given: {len(given)} arguments")
+    return value(node)
 
 
 def _value_or_computed(node: Any) -> Any:
@@ -707,12 +738,6 @@ def value(node: Any) -> Any:
         case exp.Struct() | exp.Tuple():
             return tuple(
                 value(each.expression if isinstance(each, exp.PropertyEQ) else each) for each in node.expressions
-            )
-        case exp.Anonymous() if node.name.upper() in ("HPARAM_RANGE", "HPARAM_CANDIDATES"):
-            raise Unimplemented(
-                f"Tule does not do {node.name.upper()} (hyperparameter tuning)",
-                do="give one value",
-                reason="notImplemented",
             )
         case exp.Cast():
             return value(node.this)

@@ -7,7 +7,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -341,9 +342,24 @@ def feature_statistics(survey: Survey) -> list[FeatureStatistics]:
     return [FeatureStatistics(**item) for item in statistics_of(survey)]
 
 
+_LIMIT: ContextVar[int | None] = ContextVar("threads", default=None)
+
+
 def thread_count() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0))
+    """Processors that work may use here: all of the process's, or its share of them."""
+    limit = _LIMIT.get()
+    every = len(os.sched_getaffinity(0))
+    return every if limit is None else min(limit, every)
+
+
+@contextmanager
+def limited_threads(count: int) -> Iterator[None]:
+    """Within it, work takes no more processors than this: several trainings at once share them."""
+    token = _LIMIT.set(max(1, count))
+    try:
+        yield
+    finally:
+        _LIMIT.reset(token)
 
 
 def computed(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:

@@ -49,7 +49,8 @@ class TreeOptions(IterativeOptions):
     """Options of boosted trees. ``max_iterations`` is the number of rounds.
 
     ``base_score``: the prediction before the first tree (a probability for classifiers); None estimates it from the
-    labels, as current xgboost does (xgboost 0.9 began at 0.5).
+    labels, as current xgboost does (xgboost 0.9 began at 0.5). ``patience``: with evaluation rows, stop after so many
+    rounds without a better loss on them and keep the rounds up to the best, in place of ``early_stop``.
     """
 
     booster_type: str = option("GBTREE", choices=("GBTREE", "DART"))
@@ -71,6 +72,7 @@ class TreeOptions(IterativeOptions):
         "ONE_HOT_ENCODING", choices=("ONE_HOT_ENCODING", "LABEL_ENCODING", "TARGET_ENCODING")
     )
     base_score: float | None = None
+    patience: int = option(0, low=0)
 
     def check(self, given: set[str]) -> None:
         if self.booster_type != "DART":
@@ -501,7 +503,8 @@ def _boost(
         sets.append((held, "eval"))
     booster = xgboost.Booster(parameters, [data for data, _ in sets])
     iterations: list[Iteration] = []
-    before = float("inf")
+    before = best = float("inf")
+    kept = 0
     for round_number in range(options.max_iterations):
         booster.update(train, round_number)
         losses = _losses(booster.eval_set(sets, round_number), squared=classes is None)
@@ -512,9 +515,16 @@ def _boost(
             )
         )
         own = losses["train"] if held_loss is None else held_loss
-        if stalled(before, own, options):
+        if options.patience and held_loss is not None:
+            if held_loss < best:
+                best, kept = held_loss, round_number + 1
+            elif round_number + 1 - kept >= options.patience:
+                break
+        elif stalled(before, own, options):
             break
         before = own
+    if kept and kept < len(iterations):
+        booster = booster[:kept]
     return bytes(booster.save_raw("ubj")), iterations
 
 

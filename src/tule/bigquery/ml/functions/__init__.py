@@ -20,6 +20,7 @@ from tule.bigquery.ml.functions import (
     roc_curve,
     training_info,
     transform,
+    trial_info,
     weights,
 )
 from tule.bigquery.ml.functions.function import (
@@ -54,6 +55,7 @@ _FORMS: tuple[Function, ...] = tuple(
         reconstruction_loss,
         forecast,
         transform,
+        trial_info,
     )
     for each in module.FORMS
 )
@@ -64,7 +66,6 @@ FUNCTIONS: dict[str, tuple[Function, ...]] = {
 
 # Table functions of the reference that this Tule does not do: refused by name.
 REFUSED = (
-    "TRIAL_INFO",
     "GET_INSIGHTS",
     "DESCRIBE_DATA",
     "TFDV_DESCRIBE",

@@ -37,6 +37,7 @@ FORMS = (
         model_types=GLM,
         arguments={"standardize": Argument(False, bool)},
         order=(MODEL, STRUCT),
+        for_each_trial=True,
         answer=answer,
     ),
 )

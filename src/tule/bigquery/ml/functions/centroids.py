@@ -17,6 +17,7 @@ FORMS = (
         model_types=frozenset({KMEANS}),
         arguments={"standardize": Argument(False, bool)},
         order=(MODEL, STRUCT),
+        for_each_trial=True,
         answer=answer,
     ),
 )

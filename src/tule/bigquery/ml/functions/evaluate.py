@@ -79,6 +79,7 @@ FORMS = (
         model_types=LEARNED - FORECASTING,
         data="optional",
         arguments={"threshold": Argument(0.5, float, 0.0, 1.0, types=CLASSIFIERS)},
+        for_each_trial=True,
         answer=answer,
     ),
     TableFunction(

@@ -22,4 +22,8 @@ def answer(call: Call) -> Answer:
     )
 
 
-FORMS = (TableFunction(name="FEATURE_IMPORTANCE", model_types=TREES | {XGBOOST}, order=(MODEL,), answer=answer),)
+FORMS = (
+    TableFunction(
+        name="FEATURE_IMPORTANCE", model_types=TREES | {XGBOOST}, order=(MODEL,), for_each_trial=True, answer=answer
+    ),
+)

@@ -19,4 +19,4 @@ def answer(call: Call) -> Answer:
     return Answer.of(pa.table(columns))
 
 
-FORMS = (TableFunction(name="FEATURE_INFO", model_types=ALL, order=(MODEL,), answer=answer),)
+FORMS = (TableFunction(name="FEATURE_INFO", model_types=ALL, order=(MODEL,), by_trial=False, answer=answer),)

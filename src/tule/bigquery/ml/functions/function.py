@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from tule.bigquery.ml.options import ModelOptions
 from tule.bigquery.ml.options.model_types import TYPES
+from tule.bigquery.ml.options.tuning import TUNED
 from tule.kernel.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from tule.bigquery.ml.transform import Transform
+    from tule.bigquery.ml.trials import Tuning
     from tule.learn.data import Batches
     from tule.learn.models import FeatureStatistics, Iteration, Model
 
@@ -34,6 +36,10 @@ class Trained:
     earlier_runs: Sequence[Sequence[Iteration]] = ()
     """The histories of the runs that a warm start went on from."""
     transform: Transform | None = None
+    tuning: Tuning | None = None
+    """Of a model that several trials were trained for; this is one of them, the optimal one unless asked otherwise."""
+    of_trial: Callable[[int], Trained] | None = None
+    """The model of a trial that succeeded."""
 
     @property
     def label(self) -> str:
@@ -114,6 +120,8 @@ class Function:
     data: Literal["required", "optional", "none"] = "none"
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     order: tuple[str, ...] = (MODEL, DATA, STRUCT)
+    by_trial: bool = True
+    """Whether its answer differs between the trials of a tuned model."""
     fits: Callable[[Trained, Sequence[str] | None], bool] = lambda trained, columns: True
     """Whether this form is for the columns of the rows given (None: no rows)."""
 
@@ -123,6 +131,11 @@ class Function:
         values = {key: argument.default for key, argument in self.arguments.items()}
         for name, value in written.items():
             key = name.lower()
+            if key == "trial_id" and trained.tuning is None and trained.options.model_type in TUNED:
+                raise InvalidArgument(
+                    f"Argument trial_id of ML.{self.name} needs a model trained with NUM_TRIALS",
+                    given=trained.name, do="leave it out", reason="invalidQuery",
+                )  # fmt: skip
             if key not in self.arguments:
                 near = difflib.get_close_matches(key, self.arguments, n=2) or sorted(self.arguments)
                 raise InvalidArgument(
@@ -161,6 +174,8 @@ class TableFunction(Function):
     answer: Callable[[Call], Answer]
     reads: Callable[[Trained, Sequence[str]], list[str]] = _inputs_and_label
     """The columns that it reads of the rows given, whose names are the second argument."""
+    for_each_trial: bool = False
+    """Whether it tells of every trial of a tuned model where it is given no rows and no trial."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,4 +33,4 @@ def answer(call: Call) -> Answer:
     return Answer.of(pa.table(columns))
 
 
-FORMS = (TableFunction(name="TRAINING_INFO", model_types=LEARNED, order=(MODEL,), answer=answer),)
+FORMS = (TableFunction(name="TRAINING_INFO", model_types=LEARNED, order=(MODEL,), for_each_trial=True, answer=answer),)

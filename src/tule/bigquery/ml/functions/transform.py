@@ -41,5 +41,12 @@ def items(trained: Trained, rows: pa.Schema) -> tuple[list[tuple[str, Any]], Seq
 
 
 FORMS = (
-    ExpressionFunction(name="TRANSFORM", model_types=TRANSFORMED, data="required", order=(MODEL, DATA), items=items),
+    ExpressionFunction(
+        name="TRANSFORM",
+        model_types=TRANSFORMED,
+        data="required",
+        order=(MODEL, DATA),
+        by_trial=False,
+        items=items,
+    ),
 )

@@ -69,7 +69,10 @@ FORMS = (
         model_types=GLM,
         arguments={"standardize": Argument(False, bool)},
         order=(MODEL, STRUCT),
+        for_each_trial=True,
         answer=answer,
     ),
-    TableFunction(name="WEIGHTS", model_types=frozenset({FACTORIZATION}), order=(MODEL,), answer=factors),
+    TableFunction(
+        name="WEIGHTS", model_types=frozenset({FACTORIZATION}), order=(MODEL,), for_each_trial=True, answer=factors
+    ),
 )

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from tule.bigquery.ml.options.model_types import ALIASES, LINEAR, REFUSED_TYPES, REMOTE, TYPES, ModelType
 from tule.bigquery.ml.options.option import Option
 from tule.bigquery.ml.options.rules import CONTRADICTIONS
 from tule.bigquery.ml.options.table import OPTIONS, REFUSED
+from tule.bigquery.ml.options.tuning import read_range
+from tule.bigquery.sql.statements import HparamCandidates, HparamRange
 from tule.kernel.errors import InvalidArgument, Unimplemented
+
+if TYPE_CHECKING:
+    from tule.learn.search import Domain
 
 STEERING = ("input_label_cols", "data_split_col", "instance_weight_col", "kmeans_init_col")
 """Options that name columns which are no features."""
@@ -34,11 +39,15 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The options of one CREATE MODEL: ``values`` by lower-case name with defaults filled, ``given`` as written."""
+    """The options of one CREATE MODEL: ``values`` by lower-case name with defaults filled, ``given`` as written.
+
+    ``ranges``: what the options that are to be tuned are searched in, by lower-case name; ``values`` has their defaults.
+    """
 
     model_type: str
     values: Mapping[str, Any]
     given: frozenset[str] = field(default_factory=frozenset)
+    ranges: Mapping[str, Domain] = field(default_factory=dict)
 
     def __getitem__(self, key: str) -> Any:
         return self.values[key]
@@ -52,6 +61,16 @@ class ModelOptions:
             return False
         option = next(each for each in OPTIONS if each.name == name.upper() and self.model_type in each.types)
         return bool(self.values[option.key] != option.default)
+
+    @property
+    def tuned(self) -> bool:
+        """Whether several trials are trained."""
+        return self.values.get("num_trials") is not None
+
+    def trial(self, values: Mapping[str, Any]) -> ModelOptions:
+        """The options of one trial, with these values of what is tuned."""
+        given = self.given | {key.upper() for key in values}
+        return replace(self, values={**self.values, **values}, given=given, ranges={})
 
     @property
     def type(self) -> ModelType:
@@ -94,11 +113,16 @@ def read_options(written: Mapping[str, Any], *, remote: bool = False) -> ModelOp
     model_type = REMOTE if remote else _model_type(names.pop("MODEL_TYPE", None))
     table = {option.name: option for option in OPTIONS if model_type in option.types}
     values = {option.key: option.default for option in table.values()}
+    ranges: dict[str, Domain] = {}
     for name, value in names.items():
         if name not in table:
             raise _unknown(name, model_type, table)
-        values[name.lower()] = table[name].read(table[name], value)
-    options = ModelOptions(model_type, values, frozenset(names))
+        if isinstance(value, HparamRange | HparamCandidates):
+            ranges[name.lower()] = read_range(table[name], value, model_type)
+        else:
+            values[name.lower()] = table[name].read(table[name], value)
+    given = frozenset(name for name in names if name.lower() not in ranges)
+    options = ModelOptions(model_type, values, given, ranges)
     for rule in CONTRADICTIONS:
         rule(options)
     return options

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tule.bigquery.ml.options.model_types import GLM, LOGISTIC, TRANSFORM_ONLY
+from tule.bigquery.ml.options.tuning import objective, objectives, space
 from tule.kernel.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -44,8 +45,19 @@ def _split_columns(options: ModelOptions) -> None:
         raise _refuse(f"DATA_SPLIT_METHOD = '{method}' needs DATA_SPLIT_COL", "name the column")
     if column and method not in ("CUSTOM", "SEQ"):
         raise _refuse("DATA_SPLIT_COL needs DATA_SPLIT_METHOD = 'CUSTOM' or 'SEQ'", "set the method")
-    if "DATA_SPLIT_EVAL_FRACTION" in options.given and method not in ("RANDOM", "SEQ"):
-        raise _refuse("DATA_SPLIT_EVAL_FRACTION needs DATA_SPLIT_METHOD = 'RANDOM' or 'SEQ'", "set the method")
+    fractions = {"DATA_SPLIT_EVAL_FRACTION", "DATA_SPLIT_TEST_FRACTION"} & options.given
+    if fractions and method not in ("RANDOM", "SEQ"):
+        names = ", ".join(sorted(fractions))
+        raise _refuse(f"{names} needs DATA_SPLIT_METHOD = 'RANDOM' or 'SEQ'", "set the method")
+    if options.tuned and len(fractions) == 1:
+        raise _refuse(
+            "With NUM_TRIALS, DATA_SPLIT_EVAL_FRACTION and DATA_SPLIT_TEST_FRACTION are given together",
+            "give both, or neither",
+        )
+    if not options.tuned and options.changed("DATA_SPLIT_TEST_FRACTION"):
+        raise _refuse("DATA_SPLIT_TEST_FRACTION needs NUM_TRIALS", "leave it out")
+    if fractions and options["data_split_eval_fraction"] + options["data_split_test_fraction"] > 1:
+        raise _refuse("The shares of evaluation and test rows must not exceed 1 together", "make them smaller")
 
 
 def _custom_centroids(options: ModelOptions) -> None:
@@ -87,6 +99,34 @@ def _transform_is_not_registered(options: ModelOptions) -> None:
         raise _refuse("MODEL_REGISTRY is not supported for model type TRANSFORM_ONLY", "leave it out")
 
 
+def _trials(options: ModelOptions) -> None:
+    names = {"MAX_PARALLEL_TRIALS", "HPARAM_TUNING_ALGORITHM", "HPARAM_TUNING_OBJECTIVES"} & options.given
+    names |= {key.upper() for key in options.ranges}
+    if names and not options.tuned:
+        raise _refuse(f"{', '.join(sorted(names))} needs NUM_TRIALS", "set it")
+    if not options.tuned:
+        return
+    if clash := sorted(name for name in ("WARM_START", "CALCULATE_P_VALUES") if options.changed(name)):
+        raise _refuse(f"{', '.join(clash)} cannot be used with NUM_TRIALS", "leave one out")
+    known = objectives(options.model_type, options.get("feedback_type"))
+    if objective(options) not in known:
+        raise InvalidArgument(
+            f"HPARAM_TUNING_OBJECTIVES of model type {options.model_type} must be one of {', '.join(known)}",
+            given=objective(options),
+            reason="invalidQuery",
+        )
+    searched = space(options)
+    if options["hparam_tuning_algorithm"] == "GRID_SEARCH":
+        endless = [each.name.upper() for each in searched.parameters if each.domain.values() is None]
+        if endless:
+            raise InvalidArgument(
+                "HPARAM_TUNING_ALGORITHM = 'GRID_SEARCH' needs hyperparameters with finitely many values",
+                given=f"a range of {', '.join(endless)}",
+                do="list the values with HPARAM_CANDIDATES, or choose another algorithm",
+                reason="invalidQuery",
+            )
+
+
 CONTRADICTIONS: tuple[Callable[[ModelOptions], None], ...] = (
     _learn_rate_needs_constant,
     _one_kind_of_class_weights,
@@ -98,4 +138,5 @@ CONTRADICTIONS: tuple[Callable[[ModelOptions], None], ...] = (
     _registry,
     _steps_need_explanations,
     _transform_is_not_registered,
+    _trials,
 )

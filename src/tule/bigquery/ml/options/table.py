@@ -29,6 +29,7 @@ from tule.bigquery.ml.options.model_types import (
     WIDE,
 )
 from tule.bigquery.ml.options.option import Option
+from tule.bigquery.ml.options.tuning import ALGORITHMS, EVERY_OBJECTIVE, TUNED, objective_option
 
 _CLUSTERS, _COMPONENTS, _RATINGS = frozenset({KMEANS}), frozenset({PCA}), frozenset({FACTORIZATION})
 _PLAIN, _REGRESSED = frozenset({ARIMA}), frozenset({ARIMA_XREG})
@@ -48,6 +49,7 @@ OPTIONS: tuple[Option, ...] = (
         ("AUTO_SPLIT", "RANDOM", "CUSTOM", "SEQ", "NO_SPLIT"),
     ),
     Option("DATA_SPLIT_EVAL_FRACTION", read.number, SPLIT, 0.2, "share of evaluation rows", low=0, high=1),
+    Option("DATA_SPLIT_TEST_FRACTION", read.number, SPLIT, 0.0, "share of test rows, with NUM_TRIALS", low=0, high=1),
     Option("DATA_SPLIT_COL", read.text, SPLIT, None, "the column of CUSTOM and SEQ splits; never a feature"),
     Option(
         "MAX_ITERATIONS",
@@ -282,6 +284,17 @@ OPTIONS: tuple[Option, ...] = (
     Option("HIERARCHICAL_TIME_SERIES_COLS", read.text_or_texts, _PLAIN, None, "id columns that are summed up"),
     Option("MODEL_PATH", read.text, IMPORTED, None, "the files of the model: gs://bucket/directory/* or one file"),
     Option("ENDPOINT", read.text, frozenset({REMOTE}), None, "the https address of a Vertex AI endpoint"),
+    Option("NUM_TRIALS", read.integer, TUNED, None, "train so many models to tune hyperparameters", low=1, high=100),
+    Option("MAX_PARALLEL_TRIALS", read.integer, TUNED, 1, "trials that run at the same time", low=1, high=5),
+    Option("HPARAM_TUNING_ALGORITHM", read.choice, TUNED, ALGORITHMS[0], "how values are chosen", ALGORITHMS),
+    Option(
+        "HPARAM_TUNING_OBJECTIVES",
+        objective_option,
+        TUNED,
+        None,
+        "the metric that trials are compared by; by default R2_SCORE or ROC_AUC",
+        EVERY_OBJECTIVE,
+    ),
     Option("MODEL_REGISTRY", read.choice, ALL, None, "register the model", ("VERTEX_AI",)),
     Option("VERTEX_AI_MODEL_ID", read.text, ALL, None, "id in the registry; by default the name of the model"),
     Option("VERTEX_AI_MODEL_VERSION_ALIASES", read.texts, ALL, None, "aliases of the registered version"),
@@ -289,11 +302,6 @@ OPTIONS: tuple[Option, ...] = (
 
 # Known to BigQuery ML, not done here: refused by name.
 REFUSED: dict[str, str] = {
-    "NUM_TRIALS": "hyperparameter tuning",
-    "MAX_PARALLEL_TRIALS": "hyperparameter tuning",
-    "HPARAM_TUNING_ALGORITHM": "hyperparameter tuning",
-    "HPARAM_TUNING_OBJECTIVES": "hyperparameter tuning",
-    "DATA_SPLIT_TEST_FRACTION": "hyperparameter tuning",
     "KMS_KEY_NAME": "customer-managed keys",
     "APPROX_GLOBAL_FEATURE_CONTRIB": "approximate contributions; Tule's are exact",
 }
