@@ -293,7 +293,7 @@ def test_arguments_may_be_query_parameters(models: Models) -> None:
         ("ML.EVALUATE(MODEL d.mass, STRUCT(0.3 AS "
             "threshold))", "threshold of ML.EVALUATE is not supported for model type LINEAR_REG"),
         ("ML.FORECAST(MODEL d.mass, STRUCT(3 AS horizon))", "ML.FORECAST is not supported for model type LINEAR_REG"),
-        ("ML.TRIAL_INFO(MODEL d.mass)", "Tule does not do ML.TRIAL_INFO"),
+        ("ML.TRIAL_INFO(MODEL d.mass)", "ML.TRIAL_INFO needs a model trained with NUM_TRIALS"),
         ("ML.PREDICTION(MODEL d.mass, TABLE "
             "d.birds)", "Table-valued function not found: ML.PREDICTION. Next: did you mean ML.PREDICT"),
         ("AI.SEARCH(TABLE d.birds, 'x', 'y')", "Tule does not do AI.SEARCH"),
