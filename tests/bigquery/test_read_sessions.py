@@ -29,7 +29,9 @@ def _table(api: BigQueryApi, name: str, rows: int = ROWS) -> None:
 
 
 def _session(api: BigQueryApi, name: str, **options: Any) -> ReadSession:
-    return api.warehouse.read_sessions.create(PROJECT, TableReference(PROJECT, "d", name), user="", **options)
+    return api.warehouse.read_sessions.create(
+        PROJECT, TableReference(PROJECT, "d", name), user="", **{"most_streams": 8, **options}
+    )
 
 
 def _read(api: BigQueryApi, session: ReadSession, stream: int = 0, offset: int = 0) -> list[int]:

@@ -71,7 +71,7 @@ class ArrowFormat:
         return made
 
 
-def _text(data: bytes) -> str:
+def _text(data: bytes | pa.Buffer) -> str:
     return base64.b64encode(data).decode()
 
 

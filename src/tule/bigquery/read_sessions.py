@@ -36,8 +36,9 @@ KIND = "bigquery#readSession"
 KEPT = timedelta(hours=6)
 _ROWS_PER_STREAM = 100_000
 _MOST_STREAMS = 8
-# Rows of one message: a few megabytes at most.
-_MESSAGE_BYTES = 4 * 2**20
+# Rows of one message. Blocks of a megabyte and more are mappings of their own (kernel.allocator), which cost more than the
+# copying does.
+_MESSAGE_BYTES = 900_000
 
 ARROW, AVRO = "ARROW", "AVRO"
 
@@ -257,13 +258,12 @@ class ReadSessions:
 
 def _cuts(rows: int, most: int) -> list[int]:
     """Where streams begin, and the end: no stream for no rows, one for a hundred thousand rows each, at most what the
-    caller can take.
+    caller can take; where that is all the same, no more than there are cores to fill them.
 
     >>> _cuts(0, 0), _cuts(7, 0), _cuts(250_000, 2)
     ([0], [0, 7], [0, 125000, 250000])
     """
-    wanted = min(_MOST_STREAMS, -(-rows // _ROWS_PER_STREAM))
-    count = min(wanted, most) if most > 0 else wanted
+    count = min(_MOST_STREAMS, -(-rows // _ROWS_PER_STREAM), most if most > 0 else os.cpu_count() or 1)
     return [rows * index // count for index in range(count + 1)] if count else [0]
 
 

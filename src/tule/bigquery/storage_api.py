@@ -19,6 +19,8 @@ from tule.bigquery.types import fields_from_rest
 from tule.bigquery.warehouse import Warehouse
 from tule.kernel.names import Pattern
 from tule.wire.service import Call, Platform, Service, rpc
+from tule.wire.splices import spliced
+from tule.wire.surfaces import pb
 
 _TABLE = Pattern("projects/{project}/datasets/{dataset}/tables/{table}")
 _CODECS = {0: None, 1: "lz4", 2: "zstd"}
@@ -123,24 +125,20 @@ def _responses(found: StreamRows, offset: int, compression: str | None) -> Itera
     for index, batch in enumerate(found.batches):
         before = done / total
         done += batch.num_rows
-        if found.format == AVRO:
-            rows: dict[str, Any] = {
-                "avro_rows": types.AvroRows(
-                    serialized_binary_rows=avro.binary_rows(fields, batch), row_count=batch.num_rows
-                )
-            }
-        else:
-            rows = {
-                "arrow_record_batch": types.ArrowRecordBatch(
-                    serialized_record_batch=serialized(batch, compression), row_count=batch.num_rows
-                )
-            }
-        yield types.ReadRowsResponse(
-            **rows,
-            **(described if index == 0 else {}),
-            row_count=batch.num_rows,
-            stats=types.StreamStats(
-                progress=types.StreamStats.Progress(at_response_start=before, at_response_end=done / total)
-            ),
-            uncompressed_byte_size=batch.nbytes,
+        message = pb(
+            types.ReadRowsResponse(
+                **(described if index == 0 else {}),
+                row_count=batch.num_rows,
+                stats=types.StreamStats(
+                    progress=types.StreamStats.Progress(at_response_start=before, at_response_end=done / total)
+                ),
+                uncompressed_byte_size=batch.nbytes,
+            )
         )
+        if found.format == AVRO:
+            message.avro_rows.row_count = batch.num_rows
+            yield spliced(message, ("avro_rows", "serialized_binary_rows"), avro.binary_rows(fields, batch))
+        else:
+            message.arrow_record_batch.row_count = batch.num_rows
+            path = ("arrow_record_batch", "serialized_record_batch")
+            yield spliced(message, path, serialized(batch, compression))

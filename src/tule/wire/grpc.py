@@ -13,6 +13,7 @@ from tule.kernel.errors import InvalidArgument, PermissionDenied, TuleError
 from tule.wire import errors, transcode
 from tule.wire.handlers import HandlerTable
 from tule.wire.service import Handler
+from tule.wire.splices import Serialized
 from tule.wire.surfaces import BOTH_STREAM, CLIENT_STREAM, SERVER_STREAM, UNARY, pb_class
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Grpc:
     def _one_to_one(self, handler: Handler) -> Callable[[bytes, Any], Any]:
         def answer(data: bytes, context: grpc.ServicerContext) -> Any:
             with _told(context):
-                return transcode.response_message(handler.method, self._invoke(handler, data, context))
+                return _response(handler, self._invoke(handler, data, context))
 
         return answer
 
@@ -96,14 +97,14 @@ class Grpc:
         def answer(data: bytes, context: grpc.ServicerContext) -> Iterator[Any]:
             with _told(context):
                 for each in self._invoke(handler, data, context):
-                    yield transcode.response_message(handler.method, each)
+                    yield _response(handler, each)
 
         return answer
 
     def _many_to_one(self, handler: Handler) -> Callable[[Iterator[bytes], Any], Any]:
         def answer(stream: Iterator[bytes], context: grpc.ServicerContext) -> Any:
             with _told(context):
-                return transcode.response_message(handler.method, self._converse(handler, stream, context))
+                return _response(handler, self._converse(handler, stream, context))
 
         return answer
 
@@ -111,7 +112,7 @@ class Grpc:
         def answer(stream: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
             with _told(context):
                 for each in self._converse(handler, stream, context):
-                    yield transcode.response_message(handler.method, each)
+                    yield _response(handler, each)
 
         return answer
 
@@ -149,8 +150,12 @@ def _parsed(handler: Handler, data: bytes) -> Any:
         raise InvalidArgument(f"The request must be a {kind.DESCRIPTOR.full_name}", given=str(error)) from None
 
 
+def _response(handler: Handler, result: Any) -> Any:
+    return result if isinstance(result, Serialized) else transcode.response_message(handler.method, result)
+
+
 def _serialized(message: Any) -> bytes:
-    return bytes(message.SerializeToString())
+    return message.data if isinstance(message, Serialized) else bytes(message.SerializeToString())
 
 
 @contextmanager

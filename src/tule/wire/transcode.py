@@ -9,6 +9,7 @@ from tule.kernel.errors import InvalidArgument
 from tule.kernel.operations import Operation
 from tule.kernel.records.paths import camel
 from tule.wire.door import Reply, read_json
+from tule.wire.splices import Serialized
 from tule.wire.surfaces import HttpRule, Method, pb, pb_class
 
 # What every Google API knows beside the fields of a request (https://cloud.google.com/apis/docs/system-parameters).
@@ -139,6 +140,8 @@ def response_message(method: Method, result: Any) -> Any:
     kind = pb_class(method.response)
     if result is None:
         return kind()
+    if isinstance(result, Serialized):
+        return kind.FromString(result.data)
     if isinstance(result, Reply):
         # A raw answer; its headers have no place in gRPC.
         return kind(content_type=result.headers.get("Content-Type", ""), data=result.body)
