@@ -29,11 +29,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,lint]'
 	@touch $@
 
-clients: $(CLIENTS_STAMP)  ## create .venv-clients: dbt, ibis, BigQuery DataFrames and others that have pins of their own
+clients: $(CLIENTS_STAMP)  ## create .venv-clients: dbt, ibis, BigQuery DataFrames, Apache Beam and others that have pins of their own
 
 $(CLIENTS_STAMP): tests/clients/requirements.txt | $(STAMP)
 	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
-	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/clients/requirements.txt
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement tests/clients/requirements.txt
 	@touch $@
 
 demo: $(STAMP)  ## table -> model -> registry -> endpoint -> predictions, on the flights data, by Google's own clients
