@@ -64,6 +64,8 @@ def _settings(home: Path | None, **given: Any) -> Settings:
 def _settings_help() -> str:
     """The table of settings, a paragraph each."""
     lines = [f"TULE_{each.name.upper()} = {each.default}: {each.metadata['help']}" for each in fields(Settings)]
+    # Brackets are markup to what prints the help.
+    lines = [line.replace("[", "\\[") for line in lines]
     return "\n\n".join(["Settings, from the environment:", *lines])
 
 

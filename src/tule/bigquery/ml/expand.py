@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from sqlglot import exp
 
-from tule.bigquery.ml import nodes, predict_sql, series_functions, vector_search
+from tule.bigquery.ml import key_drivers, nodes, predict_sql, series_functions, vector_search
 from tule.bigquery.ml.arguments import Arguments, model_of, read_arguments
 from tule.bigquery.ml.batches import QueryBatches, Relation, actual
 from tule.bigquery.ml.functions import (
@@ -49,6 +49,7 @@ INPUT = "_tule_input_{}_"
 
 WITHOUT_MODEL: dict[str, Callable[[exp.Expression, Context, Run], exp.Expression]] = {
     vector_search.NAME: vector_search.expand,
+    key_drivers.NAME: key_drivers.expand,
     **{name: partial(series_functions.expand, name) for name in series_functions.FUNCTIONS},
 }
 """Functions that take no model: what stands in the place of a call."""

@@ -48,6 +48,8 @@ _TRAINING_OPTION = {
     "time_series_id_col": "timeSeriesIdColumns",
     "hierarchical_time_series_cols": "hierarchicalTimeSeriesColumns",
     "holiday_region": "holidayRegions",
+    "is_test_col": "isTestColumn",
+    "dimension_id_cols": "dimensionIdColumns",
 }
 _INT64 = frozenset(
     {
@@ -66,6 +68,7 @@ _INT64 = frozenset(
         "trend_smoothing_window_size",
         "min_time_series_length",
         "max_time_series_length",
+        "top_k_insights_by_apriori_support",
         "num_trials",
         "max_parallel_trials",
     }

@@ -10,21 +10,20 @@ https://cloud.google.com/bigquery/docs/reference/standard-sql/bigqueryml-syntax-
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from sqlglot import exp
 
 from tule.bigquery.ml import nodes
-from tule.bigquery.ml.arguments import constant, query_of
+from tule.bigquery.ml.arguments import query_of
 from tule.bigquery.ml.batches import QueryBatches, Relation, actual
 from tule.bigquery.ml.mistakes import users_errors, wrong
+from tule.bigquery.ml.named_arguments import FLAG, TEXT, TEXTS, Argument, NamedArguments, number, whole
 from tule.bigquery.model_statements import Run
-from tule.bigquery.sql import Context, compile_query, printed
-from tule.bigquery.sql.parse import TableRef
+from tule.bigquery.sql import Context, compile_query
 from tule.bigquery.sql.rules.resolve_tables import relation as relation_node
-from tule.kernel.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from tule.learn.models.timeseries import TimeSeriesModel
@@ -34,72 +33,45 @@ _MODELS = ("TimesFM 2.0", "TimesFM 2.5")
 _MOST_HORIZON = 10_000
 
 
-@dataclass(frozen=True)
-class _Function:
-    """``tables``: the fewest and the most tables; ``arguments``: each name with its reader and default."""
-
-    tables: tuple[int, int]
-    arguments: Mapping[str, tuple[Any, Any]]
-
-
-def _flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _texts(value: Any) -> bool:
-    return _text(value) or (isinstance(value, list) and bool(value) and all(_text(each) for each in value))
-
-
-def _count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_HORIZON
+def _horizon(value: Any) -> bool:
+    return whole(value) and 1 <= value <= _MOST_HORIZON
 
 
 def _share(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+    return number(value) and 0 <= value < 1
 
 
 def _model(value: Any) -> bool:
     return value in _MODELS
 
 
-_WORDS = {
-    _flag: "TRUE or FALSE",
-    _text: "a string",
-    _texts: "a string or an array of strings",
-    _count: f"a whole number between 1 and {_MOST_HORIZON:,}",
-    _share: "a number, at least 0 and below 1",
-    _model: f"one of {', '.join(_MODELS)}",
+_HORIZON = Argument(_horizon, f"a whole number between 1 and {_MOST_HORIZON:,}")
+_SHARE = Argument(_share, "a number, at least 0 and below 1", 0.95)
+_SHARED = {
+    "data_col": replace(TEXT, required=True),
+    "timestamp_col": replace(TEXT, required=True),
+    "model": Argument(_model, f"one of {', '.join(_MODELS)}", _MODELS[0]),
+    "id_cols": replace(TEXTS, default=[]),
+    "context_window": _HORIZON,
 }
-_SHARED: dict[str, tuple[Any, Any]] = {
-    "data_col": (_text, None),
-    "timestamp_col": (_text, None),
-    "model": (_model, _MODELS[0]),
-    "id_cols": (_texts, []),
-    "context_window": (_count, None),
-}
-FUNCTIONS: dict[str, _Function] = {
-    "AI.FORECAST": _Function(
-        (1, 1),
+FUNCTIONS: dict[str, NamedArguments] = {
+    "AI.FORECAST": NamedArguments(
+        1,
         {
             **_SHARED,
-            "horizon": (_count, 10),
-            "confidence_level": (_share, 0.95),
-            "output_historical_time_series": (_flag, False),
+            "horizon": replace(_HORIZON, default=10),
+            "confidence_level": _SHARE,
+            "output_historical_time_series": replace(FLAG, default=False),
         },
     ),
-    "AI.EVALUATE": _Function((2, 2), {**_SHARED, "horizon": (_count, 1024)}),
-    "AI.DETECT_ANOMALIES": _Function((2, 2), {**_SHARED, "anomaly_prob_threshold": (_share, 0.95)}),
+    "AI.EVALUATE": NamedArguments(2, {**_SHARED, "horizon": replace(_HORIZON, default=1024)}),
+    "AI.DETECT_ANOMALIES": NamedArguments(2, {**_SHARED, "anomaly_prob_threshold": _SHARE}),
 }
 
 
 def expand(name: str, call: exp.Expression, context: Context, run: Run) -> exp.Expression:
     """The relation that stands in the place of a call."""
-    function = FUNCTIONS[name]
-    tables, arguments = _arguments(name, call, function, context)
+    tables, arguments = FUNCTIONS[name].read(name, call, context)
     series = _Series(call, context, run, arguments)
     histories = series.rows(tables[0])
     others = series.rows(tables[1]) if len(tables) > 1 else None
@@ -111,39 +83,6 @@ def expand(name: str, call: exp.Expression, context: Context, run: Run) -> exp.E
         rows = None if others is None else series.table(others)
         answer = _ANSWERS[name](series, model, rows)
     return relation_node(run.session.temporary(schema, pa.Table.from_pylist(answer, schema).to_batches()))
-
-
-def _arguments(name: str, call: Any, function: _Function, context: Context) -> tuple[list[Any], dict[str, Any]]:
-    tables: list[Any] = []
-    found: dict[str, Any] = {}
-    for node in call.this.expressions:
-        if isinstance(node, exp.Kwarg):
-            key = node.this.name.lower()
-            if key not in function.arguments:
-                raise wrong(f"{name} has no argument {key}", do=f"use one of {', '.join(function.arguments)}")
-            fits, _ = function.arguments[key]
-            value = constant(node.expression, context, f"The argument {key} of {name}")
-            if not fits(value):
-                raise wrong(f"The argument {key} of {name} must be {_WORDS[fits]}", given=repr(value)[:100])
-            found[key] = value
-        elif isinstance(node, TableRef | exp.Subquery) and not found:
-            tables.append(node)
-        else:
-            raise _form(name, function, printed(node)[:100])
-    least, most = function.tables
-    if not least <= len(tables) <= most:
-        raise _form(name, function, f"{len(tables)} tables")
-    for key in ("data_col", "timestamp_col"):
-        if key not in found:
-            raise wrong(f"{name} needs the argument {key}", do=f"add {key} => 'column'")
-    values = {key: found.get(key, default) for key, (_, default) in function.arguments.items()}
-    values["id_cols"] = [values["id_cols"]] if isinstance(values["id_cols"], str) else values["id_cols"]
-    return tables, values
-
-
-def _form(name: str, function: _Function, given: str) -> InvalidArgument:
-    tables = ", ".join(["TABLE name or (query)"] * function.tables[1])
-    return wrong(f"{name} takes {tables}, then arguments by name (name => value)", given=given)
 
 
 class _Series:

@@ -17,7 +17,7 @@ from tule.bigquery.ml.describe import describe
 from tule.bigquery.ml.functions import Trained
 from tule.bigquery.ml.mistakes import users_errors, wrong
 from tule.bigquery.ml.options import STEERING, ModelOptions
-from tule.bigquery.ml.options.model_types import FORECASTING, KMEANS, TRANSFORM_ONLY
+from tule.bigquery.ml.options.model_types import CONTRIBUTION, FORECASTING, KMEANS, TRANSFORM_ONLY
 from tule.bigquery.ml.split import KEY, Split, Splitter, key_of
 from tule.bigquery.ml.transform import Transform, fit_transform
 from tule.bigquery.ml.tuning import Sets, Told, Tuned, Tuner
@@ -200,7 +200,7 @@ class Training:
         model = self._learn(self._options, found, watched if held is None else rows, held, self._progress)
         if held is None:
             # A forecast is measured on rows that come later.
-            unmeasured = FORECASTING | {TRANSFORM_ONLY}
+            unmeasured = FORECASTING | {TRANSFORM_ONLY, CONTRIBUTION}
             sample = watched.sampled() if self._options.model_type not in unmeasured else []
             held = self._kept(draft, found, sample)
         return model, held

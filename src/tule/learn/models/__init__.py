@@ -6,7 +6,7 @@
 Names in the table: linear_regression, logistic_regression, boosted_tree_regressor, boosted_tree_classifier,
 random_forest_regressor, random_forest_classifier, dnn_regressor, dnn_classifier, dnn_linear_combined_regressor,
 dnn_linear_combined_classifier, autoencoder, kmeans, pca, matrix_factorization, arima_plus, arima_plus_xreg,
-transform_only.
+transform_only, contribution_analysis.
 """
 
 from tule.learn.models.arima import ArimaModel, ArimaOptions, ArimaXregModel, XregOptions, fit_arima
@@ -26,6 +26,7 @@ from tule.learn.models.base import (
     Progress,
     Weight,
 )
+from tule.learn.models.contribution import ContributionModel, ContributionOptions, fit_contribution
 from tule.learn.models.expression import LinearExpression, LinearOutput, Term
 from tule.learn.models.factorization import FactorizationModel, FactorizationOptions, fit_factorization
 from tule.learn.models.glm import LinearModel, LogisticModel
@@ -89,6 +90,7 @@ FAMILIES: dict[str, Family] = {
         Family("arima_plus", "forecasting", ArimaOptions, ArimaModel, fit_arima),
         Family("transform_only", "preparation", TransformOnlyOptions, TransformOnlyModel, fit_transform_only),
         Family("arima_plus_xreg", "forecasting", XregOptions, ArimaXregModel, fit_arima),
+        Family("contribution_analysis", "insights", ContributionOptions, ContributionModel, fit_contribution),
     )
 }
 

@@ -362,8 +362,8 @@ class Family:
 
     name: str
     task: str
-    """"regression", "classification", "clustering", "reduction", "recommendation", "forecasting" or
-    "preparation"."""
+    """"regression", "classification", "clustering", "reduction", "recommendation", "forecasting",
+    "preparation" or "insights"."""
     options: type[Options]
     model: type[Model]
     train: Callable[[Any], Model]

@@ -12,6 +12,7 @@ from tule.bigquery.ml.functions import (
     feature_importance,
     feature_info,
     forecast,
+    get_insights,
     global_explain,
     predict,
     principal_components,
@@ -56,6 +57,7 @@ _FORMS: tuple[Function, ...] = tuple(
         forecast,
         transform,
         trial_info,
+        get_insights,
     )
     for each in module.FORMS
 )
@@ -66,7 +68,6 @@ FUNCTIONS: dict[str, tuple[Function, ...]] = {
 
 # Table functions of the reference that this Tule does not do: refused by name.
 REFUSED = (
-    "GET_INSIGHTS",
     "DESCRIBE_DATA",
     "TFDV_DESCRIBE",
     "TFDV_VALIDATE",

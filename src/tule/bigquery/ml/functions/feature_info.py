@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.function import MODEL, Answer, Call, TableFunction
-from tule.bigquery.ml.options.model_types import ALL
+from tule.bigquery.ml.options.model_types import ALL, CONTRIBUTION
 
 _NUMBERS = ("min", "max", "mean", "median", "stddev")
 _COUNTS = ("category_count", "null_count", "dimension")
@@ -19,4 +19,6 @@ def answer(call: Call) -> Answer:
     return Answer.of(pa.table(columns))
 
 
-FORMS = (TableFunction(name="FEATURE_INFO", model_types=ALL, order=(MODEL,), by_trial=False, answer=answer),)
+FORMS = (
+    TableFunction(name="FEATURE_INFO", model_types=ALL - {CONTRIBUTION}, order=(MODEL,), by_trial=False, answer=answer),
+)

@@ -34,6 +34,8 @@ COLUMNS = (
     "time_series_data_col",
     "time_series_id_col",
     "hierarchical_time_series_cols",
+    "is_test_col",
+    "dimension_id_cols",
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tule.bigquery.ml.options.model_types import GLM, LOGISTIC, TRANSFORM_ONLY
+from tule.bigquery.ml.options.model_types import CONTRIBUTION, GLM, LOGISTIC, TRANSFORM_ONLY
 from tule.bigquery.ml.options.tuning import objective, objectives, space
 from tule.kernel.errors import InvalidArgument
 
@@ -94,9 +94,9 @@ def _steps_need_explanations(options: ModelOptions) -> None:
         raise _refuse("INTEGRATED_GRADIENTS_NUM_STEPS needs ENABLE_GLOBAL_EXPLAIN = TRUE", "set it")
 
 
-def _transform_is_not_registered(options: ModelOptions) -> None:
-    if options.model_type == TRANSFORM_ONLY and options.get("model_registry"):
-        raise _refuse("MODEL_REGISTRY is not supported for model type TRANSFORM_ONLY", "leave it out")
+def _what_predicts_nothing_is_not_registered(options: ModelOptions) -> None:
+    if options.model_type in (TRANSFORM_ONLY, CONTRIBUTION) and options.get("model_registry"):
+        raise _refuse(f"MODEL_REGISTRY is not supported for model type {options.model_type}", "leave it out")
 
 
 def _trials(options: ModelOptions) -> None:
@@ -137,6 +137,6 @@ CONTRADICTIONS: tuple[Callable[[ModelOptions], None], ...] = (
     _dart_only,
     _registry,
     _steps_need_explanations,
-    _transform_is_not_registered,
+    _what_predicts_nothing_is_not_registered,
     _trials,
 )

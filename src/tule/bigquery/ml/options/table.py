@@ -13,6 +13,7 @@ from tule.bigquery.ml.options.model_types import (
     AUTOENCODER,
     BOOSTED,
     CLASSIFIERS,
+    CONTRIBUTION,
     DNN,
     FACTORIZATION,
     FORECASTING,
@@ -34,6 +35,7 @@ from tule.bigquery.ml.options.tuning import ALGORITHMS, EVERY_OBJECTIVE, TUNED, 
 _CLUSTERS, _COMPONENTS, _RATINGS = frozenset({KMEANS}), frozenset({PCA}), frozenset({FACTORIZATION})
 _PLAIN, _REGRESSED = frozenset({ARIMA}), frozenset({ARIMA_XREG})
 _CODES = frozenset({AUTOENCODER})
+_INSIGHTS = frozenset({CONTRIBUTION})
 _ITERATIVE = SUPERVISED | _CLUSTERS | _RATINGS | _CODES
 _OPTIMIZERS = ("ADAM", "ADAGRAD", "FTRL", "RMSPROP", "SGD")
 _ACTIVATIONS = ("RELU", "RELU6", "CRELU", "ELU", "SELU", "SIGMOID", "TANH")
@@ -282,6 +284,41 @@ OPTIONS: tuple[Option, ...] = (
     Option("FORECAST_LIMIT_LOWER_BOUND", read.number, _PLAIN, None, "the least forecast"),
     Option("FORECAST_LIMIT_UPPER_BOUND", read.number, _PLAIN, None, "the greatest forecast"),
     Option("HIERARCHICAL_TIME_SERIES_COLS", read.text_or_texts, _PLAIN, None, "id columns that are summed up"),
+    Option(
+        "CONTRIBUTION_METRIC",
+        read.text,
+        _INSIGHTS,
+        None,
+        "SUM(column), SUM(column)/SUM(column) or SUM(column)/COUNT(DISTINCT column); required",
+    ),
+    Option("IS_TEST_COL", read.text, _INSIGHTS, None, "BOOL column that marks test rows; required"),
+    Option("DIMENSION_ID_COLS", read.text_or_texts, _INSIGHTS, None, "dimensions; by default every other column"),
+    Option(
+        "MIN_APRIORI_SUPPORT",
+        read.number,
+        _INSIGHTS,
+        None,
+        "the least share of a segment that is told; by default 0.1",
+        low=0,
+        high=1,
+    ),
+    Option(
+        "TOP_K_INSIGHTS_BY_APRIORI_SUPPORT",
+        read.integer,
+        _INSIGHTS,
+        None,
+        "how many of the largest segments are told",
+        low=1,
+        high=1_000_000,
+    ),
+    Option(
+        "PRUNING_METHOD",
+        read.choice,
+        _INSIGHTS,
+        "NO_PRUNING",
+        "whether segments are left out of which a part has the same metric",
+        ("NO_PRUNING", "PRUNE_REDUNDANT_INSIGHTS"),
+    ),
     Option("MODEL_PATH", read.text, IMPORTED, None, "the files of the model: gs://bucket/directory/* or one file"),
     Option("ENDPOINT", read.text, frozenset({REMOTE}), None, "the https address of a Vertex AI endpoint"),
     Option("NUM_TRIALS", read.integer, TUNED, None, "train so many models to tune hyperparameters", low=1, high=100),

@@ -60,7 +60,7 @@ FUNCTIONS: dict[str, Function] = {
         """
         - APPENDS CHANGES: there is no history of tables
         - EXTERNAL_OBJECT_TRANSFORM EXTERNAL_QUERY: there are no connections to other services
-        - AI.SEARCH AI.KEY_DRIVERS AI.GENERATE_TABLE: not done yet
+        - AI.SEARCH AI.GENERATE_TABLE: not done yet
         """,
         role="table",
     ),
