@@ -478,7 +478,7 @@ class Queries:
                 compiled = line.compile(statement.tree)
             else:
                 compiled = self._compilations.compile(plan.text, statement.tree, line.context, quick=quick)
-            states = self.cache.states(line.catalog.read)
+            states = self.cache.states(line.catalog.read) if key is not None else {}
             self._within_budget(plan, line.catalog.bytes)
             result = line.session.query(compiled.sql, compiled.parameters)
             fields = _columns(result.schema)
