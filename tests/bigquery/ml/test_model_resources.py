@@ -124,7 +124,7 @@ def test_alter_model(models: Models) -> None:
         ("EXPORT MODEL d.kept OPTIONS(URI='gs://b/x', TRIAL_ID=1)", "The argument trial_id needs a model trained with NUM_TRIALS"),
         ("EXPORT MODEL d.kept OPTIONS(URI='gs://b/x', FORMAT='x')", "Unsupported option FORMAT of EXPORT MODEL"),
         ("EXPORT MODEL d.kept OPTIONS(URI='s3://b/x')", "A model is exported to a directory gs://BUCKET/DIRECTORY"),
-        ("EXPORT MODEL d.kept OPTIONS(URI='gs://b/x')", "a SavedModel can only be made by TensorFlow"),
+        ("EXPORT MODEL d.kept OPTIONS(URI='gs://b/x')", "The specified bucket does not exist"),
     ],
 )  # fmt: skip
 def test_statements_that_change_nothing(models: Models, sql: str, message: str) -> None:
@@ -342,10 +342,10 @@ def test_trees_are_exported_as_a_booster(models: Models, tmp_path: Any) -> None:
     )
     assert job["statistics"]["extract"]["destinationUriFileCounts"] == ["3"]
     objects = models.api.app.objects
-    for folder in ("first", "second"):
-        assert sorted(each.key for each in objects.list("out", prefix=f"{folder}/").objects) == [
-            f"{folder}/{name}" for name in ("assets/1.txt", "assets/model_metadata.json", "model.bst")
-        ]
+    booster_files = ["assets/1.txt", "assets/model_metadata.json", "model.bst"]
+    for folder, names in (("first", [*booster_files, "onnx/model.onnx"]), ("second", booster_files)):
+        found = sorted(each.key for each in objects.list("out", prefix=f"{folder}/").objects)
+        assert found == [f"{folder}/{name}" for name in names]
     assert objects.path("out", "second/assets/1.txt").read_text() == "Biscoe\nDream\nTorgersen\n"
     about = json.loads(objects.path("out", "second/assets/model_metadata.json").read_text())
     assert about["feature_names"] == ["culmen_length_mm", "island"] and about["label_col"] == "body_mass_g"
@@ -368,15 +368,19 @@ def test_exports_that_cannot_be(models: Models) -> None:
     job = models.api.job(extract=extract)
     assert "set destinationFormat to ML_XGBOOST_BOOSTER" in job["status"]["errorResult"]["message"]
     job = models.api.job(extract={**extract, "destinationFormat": "CSV"})
-    assert "must be ML_TF_SAVED_MODEL or ML_XGBOOST_BOOSTER; given: 'CSV'" in job["status"]["errorResult"]["message"]
-    job = models.api.job(extract={**extract, "destinationFormat": "ML_XGBOOST_BOOSTER"})
-    assert "nowhere" in job["status"]["errorResult"]["message"]
-    models.train(
-        "exported",
-        "MODEL_TYPE='BOOSTED_TREE_REGRESSOR', INPUT_LABEL_COLS=['y']",
-        NUMBERS,
-        transform="x + 1 AS z, y",
-        verb="CREATE OR REPLACE",
+    assert (
+        "must be ML_TF_SAVED_MODEL, ML_XGBOOST_BOOSTER or ML_ONNX; given: 'CSV'"
+        in job["status"]["errorResult"]["message"]
     )
     job = models.api.job(extract={**extract, "destinationFormat": "ML_XGBOOST_BOOSTER"})
-    assert "Tule does not export a model with a TRANSFORM" in job["status"]["errorResult"]["message"]
+    assert "nowhere" in job["status"]["errorResult"]["message"]
+
+
+def test_a_transform_is_exported_as_a_query(models: Models) -> None:
+    options = "MODEL_TYPE='BOOSTED_TREE_REGRESSOR', INPUT_LABEL_COLS=['y']"
+    models.train("prepared", options, NUMBERS, transform="ML.MIN_MAX_SCALER(x) OVER () AS z, y")
+    models.api.query("EXPORT MODEL d.prepared OPTIONS(URI='gs://out/prepared')")
+    query = models.api.app.objects.path("out", "prepared/transform/transform.sql").read_text()
+    made = models.ask(query.replace("FROM input", f"FROM ({NUMBERS})"))
+    values = [row["z"] for row in made]
+    assert (min(values), max(values)) == (0.0, 1.0)

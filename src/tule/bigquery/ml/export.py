@@ -1,11 +1,14 @@
-"""EXPORT MODEL and extract jobs of models: boosted trees as XGBoost's own file with what is needed to use it.
+"""EXPORT MODEL and extract jobs of models.
 
-    model.bst                   the booster (UBJSON), to be opened with ``xgboost.Booster(model_file=...)``
+    model.bst                   boosted trees: the booster (UBJSON), to be opened with ``xgboost.Booster(model_file=...)``
     assets/<n>.txt              the values of the n-th categorical feature, a line each, in the order of their numbers
     assets/model_metadata.json  features, classes and what each column of the booster's matrix is
+    transform/transform.sql     of a model with a TRANSFORM: the clause with what it fitted, as a query
+    onnx/model.onnx             any family with an exact form, preprocessing included: Tule's own addition
 
-The service also writes a Python program that predicts; Tule exports no code. Every other kind of model is a TensorFlow
-SavedModel there, which nothing but TensorFlow can write: it is refused.
+EXPORT MODEL writes all that a type has, an extract job the one format that it names. The service also writes a Python
+program that predicts; Tule exports no code. A TensorFlow SavedModel can only be made by TensorFlow: it is refused. A
+TensorFlow model that was imported is exported as the files that it came from.
 """
 
 from __future__ import annotations
@@ -16,29 +19,28 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tule.bigquery.ml.functions import Trained
-from tule.bigquery.ml.options.model_types import CLASSIFIERS, TREES
+from tule.bigquery.ml.options.model_types import CLASSIFIERS, EXPORTED, TENSORFLOW, TREES
 from tule.bigquery.ml.resource import label_text
 from tule.bigquery.source_files import ObjectFiles
 from tule.kernel.errors import InvalidArgument, Unimplemented
 
-BOOSTER, SAVED_MODEL = "ML_XGBOOST_BOOSTER", "ML_TF_SAVED_MODEL"
+BOOSTER, SAVED_MODEL, ONNX_GRAPH = "ML_XGBOOST_BOOSTER", "ML_TF_SAVED_MODEL", "ML_ONNX"
+FORMATS = (SAVED_MODEL, BOOSTER, ONNX_GRAPH)
 _URI = re.compile(r"gs://(?P<bucket>[^/*]+)/(?P<prefix>[^*]*)\*?")
-_ELSEWHERE = "train it with MODEL_REGISTRY = 'VERTEX_AI' and export it from the registry as Tule's own bundle"
 
 
 def export_model(
     trained: Trained, uri: str, format: str | None, objects: ObjectFiles, check: Callable[[], None]
 ) -> int:
-    """Write a model's files under ``uri``; their number. ``format`` None: the one that its type has."""
+    """Write a model's files under ``uri``; their number. ``format`` None: all that its type has."""
     found = _URI.fullmatch(uri)
     if found is None:
         raise InvalidArgument(
             "A model is exported to a directory gs://BUCKET/DIRECTORY", given=repr(uri), do="name a directory",
             reason="invalid",
         )  # fmt: skip
-    _check(trained, format)
     prefix = found["prefix"].rstrip("/")
-    files = dict(_files(trained))
+    files = _files(trained, format)
     for name, content in files.items():
         check()
         kind = "application/json" if name.endswith(".json") else "text/plain" if name.endswith(".txt") else None
@@ -51,45 +53,88 @@ def export_model(
     return len(files)
 
 
-def _check(trained: Trained, format: str | None) -> None:
+def _files(trained: Trained, format: str | None) -> dict[str, bytes]:
+    """The files of a format by name; raises where the model has none."""
     model_type = trained.options.model_type
-    wanted = format or (BOOSTER if model_type in TREES else SAVED_MODEL)
-    if wanted not in (BOOSTER, SAVED_MODEL):
+    if format is not None and format not in FORMATS:
         raise InvalidArgument(
-            "The destinationFormat of a model must be ML_TF_SAVED_MODEL or ML_XGBOOST_BOOSTER", given=repr(wanted),
+            f"The destinationFormat of a model must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}", given=repr(format),
             reason="invalid",
         )  # fmt: skip
-    if model_type not in TREES and wanted == BOOSTER:
+    if model_type == TENSORFLOW:
+        return _imported(trained, format)
+    if model_type not in EXPORTED:
+        raise InvalidArgument(
+            f"A model of type {model_type} cannot be exported", given=trained.name,
+            do=f"only {', '.join(sorted(EXPORTED))} and {TENSORFLOW} can", reason="invalid",
+        )  # fmt: skip
+    if format == SAVED_MODEL:
+        raise Unimplemented(
+            "Tule does not write ML_TF_SAVED_MODEL: a SavedModel can only be made by TensorFlow",
+            given=f"{trained.name} of type {model_type}",
+            do=f"set destinationFormat to {BOOSTER if model_type in TREES else ONNX_GRAPH}",
+            reason="notImplemented",
+        )
+    if model_type in TREES:
+        files = {} if format == ONNX_GRAPH else dict(_booster(trained))
+        try:
+            return files if format == BOOSTER else files | _graph(trained)
+        except Unimplemented:
+            # The booster is the documented form; a graph is only beside it.
+            if format == ONNX_GRAPH:
+                raise
+            return files
+    if format == BOOSTER:
         raise InvalidArgument(
             f"A model of type {model_type} cannot be exported as ML_XGBOOST_BOOSTER",
             given=trained.name,
             do=f"only {' and '.join(sorted(TREES))} can",
             reason="invalid",
         )
-    if wanted == SAVED_MODEL:
-        raise Unimplemented(
-            "Tule does not write ML_TF_SAVED_MODEL: a SavedModel can only be made by TensorFlow",
-            given=f"{trained.name} of type {model_type}",
-            do="set destinationFormat to ML_XGBOOST_BOOSTER" if model_type in TREES else _ELSEWHERE,
-            reason="notImplemented",
-        )
+    return _graph(trained)
+
+
+def _graph(trained: Trained) -> dict[str, bytes]:
+    from tule.learn.onnx.families import write
+    from tule.learn.onnx.preprocessing import no_form
+
     if trained.transform is not None:
-        raise Unimplemented(
-            "Tule does not export a model with a TRANSFORM: the service adds it as a SavedModel, which only TensorFlow "
-            "can make",
-            given=trained.name,
-            do=f"train without TRANSFORM, or {_ELSEWHERE}",
-            reason="notImplemented",
-        )
+        raise no_form("A TRANSFORM clause", trained.name)
+    return {"onnx/model.onnx": write(trained.model)}
 
 
-def _files(trained: Trained) -> Iterator[tuple[str, bytes]]:
+def _imported(trained: Trained, format: str | None) -> dict[str, bytes]:
+    """The files that a TensorFlow model came from."""
+    if format not in (None, SAVED_MODEL):
+        raise InvalidArgument(
+            f"A model of type {TENSORFLOW} cannot be exported as {format}", given=trained.name,
+            do=f"set destinationFormat to {SAVED_MODEL}", reason="invalid",
+        )  # fmt: skip
+    folder = trained.model.folder  # type: ignore[attr-defined]
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+
+
+def _booster(trained: Trained) -> Iterator[tuple[str, bytes]]:
     model: Any = trained.model
     yield "model.bst", bytes(model.file)
     for category in model.encoding.categories:
         lines = [text for text in category.texts if text is not None]
         yield f"assets/{category.feature}.txt", "".join(f"{text}\n" for text in lines).encode()
     yield "assets/model_metadata.json", json.dumps(_metadata(trained), indent=2).encode()
+    if trained.transform is not None:
+        yield "transform/transform.sql", _transform_query(trained).encode()
+
+
+def _transform_query(trained: Trained) -> str:
+    """The fitted clause as GoogleSQL over the raw columns."""
+    from tule.bigquery.sql import printed
+
+    assert trained.transform is not None
+    wanted = set(trained.model.signature.input_names)
+    items = [f"  {printed(item.node())} AS `{item.name}`" for item in trained.transform.items if item.name in wanted]
+    return "SELECT\n" + ",\n".join(items) + "\nFROM input\n"
 
 
 def _metadata(trained: Trained) -> dict[str, Any]:

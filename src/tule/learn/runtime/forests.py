@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Mapping
 from ctypes import c_float
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -23,6 +24,16 @@ from tule.learn.runtime.graphs import Tree
 _LARGEST_FILE = 20 * 2**20
 
 Finish = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The trees of a booster, the base score among them, and what becomes of their sums."""
+
+    trees: list[Tree]
+    width: int
+    targets: int
+    finish: Finish
 
 
 class Forest:
@@ -61,13 +72,32 @@ def forest_of(booster: Any) -> Forest | None:
     try:
         if len(booster.save_raw("ubj")) > _LARGEST_FILE:
             return None
-        return _compile(orjson.loads(bytes(booster.save_raw("json")))["learner"])
+        found = _compile(orjson.loads(bytes(booster.save_raw("json")))["learner"])
+        return None if found is None else Forest(found.trees, found.width, found.targets, found.finish)
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, OSError, AttributeError, ImportError):
         # Another version's file, one that somebody made up, or no ONNX Runtime: xgboost itself answers.
         return None
 
 
-def _compile(learner: Mapping[str, Any]) -> Forest | None:
+def ensemble_of(booster: Any) -> Ensemble | None:
+    """The trees of a booster, those of DART too; None for other objectives and for splits by category."""
+    learner = orjson.loads(bytes(booster.save_raw("json")))["learner"]
+    machine = learner["gradient_booster"]
+    if machine["name"] != "dart":
+        return _compile(learner)
+    found = _compile({**learner, "gradient_booster": {**machine["gbtree"], "name": "gbtree"}})
+    if found is None:
+        return None
+    # The first trees are the base score, which no dropout weighs.
+    own = len(found.trees) - len(machine["weight_drop"])
+    weights = [*([1.0] * own), *machine["weight_drop"]]
+    trees = [
+        replace(tree, value=tree.value * np.float32(weight)) for tree, weight in zip(found.trees, weights, strict=True)
+    ]
+    return replace(found, trees=trees)
+
+
+def _compile(learner: Mapping[str, Any]) -> Ensemble | None:
     parameters, machine = learner["learner_model_param"], learner["gradient_booster"]
     objective = learner["objective"]["name"]
     classes = max(1, int(parameters["num_class"]))
@@ -90,7 +120,7 @@ def _compile(learner: Mapping[str, Any]) -> Forest | None:
     starts = base if len(base) == classes else base * classes
     trees = [Tree.constant(float(start), target) for target, start in enumerate(starts)]
     trees += [_tree(each, target) for each, target in zip(found, machine["model"]["tree_info"], strict=True)]
-    return Forest(trees, int(parameters["num_feature"]), classes, finish)
+    return Ensemble(trees, int(parameters["num_feature"]), classes, finish)
 
 
 def _tree(tree: Mapping[str, Any], target: int) -> Tree:

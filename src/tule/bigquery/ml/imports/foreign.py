@@ -151,12 +151,12 @@ class GraphModel(ForeignModel):
         foreign: Callable[[], ForeignModels],
     ) -> None:  # fmt: skip
         super().__init__(inputs, outputs, path)
-        self._format, self._directory, self._file, self._foreign = format, directory, file, foreign
+        self._format, self.folder, self._file, self._foreign = format, directory, file, foreign
 
     def answer(self, batch: pa.RecordBatch) -> list[pa.Array]:
         columns = [batch.column(each.name) for each in self.reads]
         sent = pa.RecordBatch.from_arrays([_plain(each) for each in columns], names=self.features)
-        found = self._foreign().predict(self._format, self._directory, self._file, sent)
+        found = self._foreign().predict(self._format, self.folder, self._file, sent)
         return [found.column(each.name) for each in self.signature.outputs]
 
 
