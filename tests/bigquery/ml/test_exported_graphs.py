@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 # Columns of every kind that has a form: numbers, texts, booleans, dates, moments and vectors, with NULL.
 _ROWS = """
 SELECT n AS id, IF(MOD(n, 9) = 0, NULL, SIN(n) * 10) AS x, MOD(n, 7) AS k,
-  IF(MOD(n, 11) = 0, NULL, ['a', 'b', 'ü'][MOD(n, 3)]) AS c, MOD(n, 2) = 0 AS b, DATE_ADD(DATE '2024-01-01', INTERVAL MOD(n, 5) DAY) AS d,
+  IF(MOD(n, 11) = 0, NULL, ['a', 'b', 'ü'][MOD(n, 3)]) AS c, MOD(n, 2) = 0 AS b,
+  DATE_ADD(DATE '2024-01-01', INTERVAL MOD(n, 5) DAY) AS d,
   TIMESTAMP_ADD(TIMESTAMP '1999-12-28 05:00:00+00', INTERVAL n * 311 MINUTE) AS t, [COS(n), MOD(n, 4) / 2] AS v,
   n * 0.5 + MOD(n, 3) * 20 AS y, ['low', 'mid', 'top'][MOD(n, 3)] AS label, n > 60 AS big
 FROM UNNEST(GENERATE_ARRAY(1, 120)) AS n

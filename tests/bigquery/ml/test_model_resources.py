@@ -121,7 +121,7 @@ def test_alter_model(models: Models) -> None:
         ("DROP MODEL d.unknown", "Not found: Model test-project:d.unknown"),
         ("EXPORT MODEL d.unknown OPTIONS(URI='gs://b/x')", "Not found: Model test-project:d.unknown"),
         ("EXPORT MODEL d.kept", "EXPORT MODEL needs OPTIONS(URI = 'gs://bucket/directory')"),
-        ("EXPORT MODEL d.kept OPTIONS(URI='gs://b/x', TRIAL_ID=1)", "The argument trial_id needs a model trained with NUM_TRIALS"),
+        ("EXPORT MODEL d.kept OPTIONS(URI='gs://b/x', TRIAL_ID=1)", "The argument trial_id needs a model trained with"),
         ("EXPORT MODEL d.kept OPTIONS(URI='gs://b/x', FORMAT='x')", "Unsupported option FORMAT of EXPORT MODEL"),
         ("EXPORT MODEL d.kept OPTIONS(URI='s3://b/x')", "A model is exported to a directory gs://BUCKET/DIRECTORY"),
         ("EXPORT MODEL d.kept OPTIONS(URI='gs://b/x')", "The specified bucket does not exist"),
