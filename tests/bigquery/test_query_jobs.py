@@ -303,10 +303,10 @@ def test_a_dry_run_runs_nothing(api: BigQueryApi) -> None:
 
 def test_maximum_bytes_billed(api: BigQueryApi) -> None:
     api.query("CREATE TABLE d.bytes AS SELECT x FROM UNNEST(GENERATE_ARRAY(1, 100)) AS x")
-    error = api.query_error("SELECT * FROM d.bytes", maximumBytesBilled="799")
+    error = api.query_error("SELECT * FROM d.bytes", maximumBytesBilled="10485759")
     assert error["reason"] == "bytesBilledLimitExceeded"
-    assert error["message"] == "Query exceeded limit for bytes billed: 799. 800 or higher required."
-    assert len(api.rows("SELECT * FROM d.bytes", maximumBytesBilled="800")) == 100
+    assert error["message"] == "Query exceeded limit for bytes billed: 10485759. 10485760 or higher required."
+    assert len(api.rows("SELECT * FROM d.bytes", maximumBytesBilled="10485760")) == 100
 
 
 # -- jobs

@@ -22,6 +22,7 @@ from tule.bigquery.external.relations import ExternalRelations
 from tule.bigquery.history import microseconds
 from tule.bigquery.partitioning import DATE, TIME, Partitioning
 from tule.bigquery.physical import Physical
+from tule.bigquery.read_bytes import ReadBytes
 from tule.bigquery.references import DatasetReference, RoutineReference, TableReference
 from tule.bigquery.results import Rows
 from tule.bigquery.sql.catalog import Name, Relation
@@ -111,7 +112,7 @@ class SessionCatalog:
         self._resolved: dict[Name, Relation] = {}
         self._moments: dict[Name, datetime | None] = {}
         self._infos: dict[tuple[str, str | None, str], str] = {}
-        self.bytes = 0
+        self.reads = ReadBytes(physical, session, own=transaction is not None)
         self.read: list[TableReference] = []
 
     def resolve(self, name: Name, at: datetime | None = None) -> Relation:
@@ -145,11 +146,11 @@ class SessionCatalog:
         self._held.enter_context(self._physical.using([(reference.project, state.physical)]))
         self.read.append(reference)
         changes = state.body.get("_tule", {}).get("changes", -1)
-        self.bytes += self._physical.size(reference.project, state.physical, changes)
+        self.reads.add(reference.project, state.physical, changes, state.body)
         fields = fields_from_rest(state.body["schema"]["fields"])
         return Relation(
             fields, relation=self._physical.relation(reference.project, state.physical), rows=state.rows,
-            **_loading(state.body),
+            **_partitioned(state.body),
         )  # fmt: skip
 
     def _find(self, reference: TableReference) -> Relation:
@@ -173,13 +174,14 @@ class SessionCatalog:
             if self._is_still(reference, name):
                 self._held.push(using)
                 self.read.append(reference)
-                self.bytes += self._size(reference, record, name)
+                changes = record.body["_tule"].get("changes", 0)
+                self.reads.add(reference.project, name, changes, record.body)
                 condition = self.seen(reference)
                 self.limited = self.limited or condition is not None
                 relation = self._physical.relation(reference.project, name)
                 return Relation(
                     fields, relation=relation, condition=condition or "", filter_on=_filter_on(record.body),
-                    **_loading(record.body),
+                    **_partitioned(record.body),
                 )  # fmt: skip
             # It was replaced before we held it: look again.
             using.close()
@@ -197,7 +199,7 @@ class SessionCatalog:
         self.opaque = True
         external, fields = record.body["externalDataConfiguration"], record.body["schema"]["fields"]
         found = self.external.relation(reference.dotted, external, fields)
-        self.bytes += found.bytes
+        self.reads.add_files(found.bytes)
         return found
 
     def external_query(self, connection: str, sql: str, options: str, project: str) -> str:
@@ -208,13 +210,8 @@ class SessionCatalog:
         found = self.external.defined(name)
         if found is not None:
             self.opaque = True
-            self.bytes += found.bytes
+            self.reads.add_files(found.bytes)
         return found
-
-    def _size(self, reference: TableReference, record: Record, name: str) -> int:
-        if self._snapshot is not None:
-            return self._session.statistics(reference.project, name)[1]
-        return self._physical.size(reference.project, name, record.body["_tule"].get("changes", 0))
 
     def _is_still(self, reference: TableReference, name: str) -> bool:
         record = self._find_table(reference)
@@ -279,12 +276,18 @@ def _filter_on(body: Mapping[str, Any]) -> tuple[str, ...]:
     return () if partitioning is None else partitioning.filters
 
 
-def _loading(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What a relation tells of a table that is partitioned by the time of loading."""
+def _partitioned(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What a relation tells of how its table is partitioned."""
     partitioning = Partitioning.of(body)
-    if partitioning is None or not partitioning.by_loading:
+    if partitioning is None:
         return {}
-    return {"grain": partitioning.grain, "pseudo": (Field(TIME, "TIMESTAMP"), Field(DATE, "DATE"))}
+    if not partitioning.by_loading:
+        return {"partition": partitioning.field.lower()}
+    return {
+        "partition": TIME.lower(),
+        "grain": partitioning.grain,
+        "pseudo": (Field(TIME, "TIMESTAMP"), Field(DATE, "DATE")),
+    }
 
 
 def type_text(field: Field) -> str:

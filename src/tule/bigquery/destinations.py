@@ -380,7 +380,7 @@ class Destination:
             held.enter_context(session.transaction())
             if kept:
                 before[reference.name] = self._tables.history.copy(session, record)
-                session.execute(f"DELETE FROM {physical.relation(project, name)} WHERE NOT ({kept})")
+                session.execute(f"DELETE FROM {physical.relation(project, name)} WHERE NOT ({physical.said(kept)})")
             physical.move(session, project, staged, name, columns)
             session.mark(project, job.reference.name, note(statistics, [reference.name], before))
         return Outcome(

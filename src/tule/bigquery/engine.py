@@ -90,7 +90,9 @@ class Session(Protocol):
     def pin(self, project: str) -> None:
         """Inside a transaction: see the project's tables from now on as they are now."""
 
-    def statistics(self, project: str, table: str) -> tuple[int, int]:
+    def statistics(
+        self, project: str, table: str, *, columns: Sequence[str] | None = None, where: str = ""
+    ) -> tuple[int, int]:
         """(rows, bytes) of a physical table as this session sees it; see ``QueryEngine.statistics``."""
 
     def create(self, project: str, table: str, fields: Sequence[Field]) -> None:
@@ -187,8 +189,11 @@ class QueryEngine(Protocol):
     def fields(self, project: str, table: str) -> list[Field]:
         """The columns of a physical table."""
 
-    def statistics(self, project: str, table: str) -> tuple[int, int]:
-        """(rows, bytes as BigQuery counts them: 8 a number, text by its length + 2, and so on)."""
+    def statistics(
+        self, project: str, table: str, *, columns: Sequence[str] | None = None, where: str = ""
+    ) -> tuple[int, int]:
+        """(rows, bytes as BigQuery counts them: 8 a number, text by its length + 2, nothing for NULL, and so on), of all
+        columns or of some, in the rows for which ``where`` holds, a condition in the engine's SQL."""
 
     def marked(self, project: str, job: str) -> str | None:
         """The note of a job that took effect, None when it did not."""

@@ -7,7 +7,7 @@ the physical table, which the schema does not show. https://cloud.google.com/big
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -110,6 +110,44 @@ class Partitioning:
         end = following(begin, self.grain)
         upper = "" if end is None else f" AND {column} < {self._moment(_written(end))}"
         return f"({column} >= {self._moment(_written(begin))}{upper})"
+
+    def holding(self, ids: Collection[str]) -> str:
+        """The condition that a row is in one of some partitions; those that follow each other are told together."""
+        special = [each for each in ids if each in (NULL, OUTSIDE)]
+        rest = sorted(set(ids) - {*special}, key=lambda id: id if self.grain else int(id))
+        made = [self.holds(each) for each in special]
+        while rest:
+            first = last = rest.pop(0)
+            while rest and self._next(last) == rest[0]:
+                last = rest.pop(0)
+            (low, _), (_, high) = self._span(first), self._span(last)
+            made.append(f"{self.column} BETWEEN {low} AND {high}")
+        return f"({' OR '.join(made)})" if made else "FALSE"
+
+    def _next(self, id: str) -> str | None:
+        if not self.grain:
+            return str(int(id) + self.bounds[2])
+        end = following(self.start(id), self.grain)
+        return None if end is None else self.id_at(end)
+
+    def _span(self, id: str) -> tuple[str, str]:
+        """The least and the greatest value of a partition that is neither of NULLs nor outside."""
+        if not self.grain:
+            return id, str(min(int(id) + self.bounds[2], self.bounds[1]) - 1)
+        begin = self.start(id)
+        end = following(begin, self.grain) or datetime.max.replace(tzinfo=UTC)
+        last = end - timedelta(days=1) if self.kind == "DATE" else end - timedelta(microseconds=1)
+        if self.by_loading:
+            last = begin
+        return self._moment(_written(begin)), self._moment(_written(last))
+
+    def bounds_of(self, id: str) -> tuple[str, str] | None:
+        """The same as literals of the engine, NULLs for the partition of NULLs; None where there are no bounds."""
+        if id == OUTSIDE:
+            return None
+        kind = {"DATE": "DATE", "DATETIME": "TIMESTAMP", "INTEGER": "BIGINT"}.get(self.kind, "TIMESTAMP WITH TIME ZONE")
+        low, high = ("NULL", "NULL") if id == NULL else self._span(id)
+        return f"CAST({low} AS {kind})", f"CAST({high} AS {kind})"
 
     def over(self, now: datetime) -> str | None:
         """The condition that a row's partition is older than partitions are kept; None where they are kept for ever."""

@@ -18,6 +18,7 @@ import pyarrow as pa
 from tule.bigquery.engine import QueryEngine, Session
 from tule.bigquery.formats.columnar import cast, missing
 from tule.bigquery.schemas import JsonField
+from tule.bigquery.sql.dialects import said
 from tule.bigquery.types import Field, arrow_schema, fields_from_rest
 
 _NOTE_LIMIT = 60_000
@@ -36,7 +37,7 @@ class Physical:
         self._watchers: dict[tuple[str, str], dict[str, Callable[[], None]]] = {}
         self._changing: set[tuple[str, str]] = set()
         self._settled: dict[str, list[str]] = {}
-        self._sizes: OrderedDict[tuple[str, str, int], int] = OrderedDict()
+        self._told: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -49,6 +50,10 @@ class Physical:
 
     def relation(self, project: str, table: str) -> str:
         return self.engine.relation(project, table)
+
+    def said(self, text: str) -> str:
+        """A part of a statement, written in DuckDB's words, in those of the engine."""
+        return said(text, self.engine.dialect) if text else ""
 
     # -- writing
 
@@ -96,8 +101,8 @@ class Physical:
         self, session: Session, project: str, source: str, into: str, fields: Sequence[JsonField], where: str = ""
     ) -> int:
         """Add rows of one table to another, those for which a condition of the engine holds; their number."""
-        names = ", ".join('"' + each["name"].replace('"', '""') + '"' for each in fields)
-        condition = f" WHERE {where}" if where else ""
+        names = ", ".join(self.said('"' + each["name"].replace('"', '""') + '"') for each in fields)
+        condition = f" WHERE {self.said(where)}" if where else ""
         return session.execute(
             f"INSERT INTO {self.relation(project, into)} ({names}) SELECT {names} FROM {self.relation(project, source)}"
             f"{condition}"
@@ -207,30 +212,50 @@ class Physical:
         """The rows of a table in the order they were stored, of those for which the engine's condition ``where`` holds;
         none where they are not what ``settled`` tells, which is asked when nothing can change any more which come."""
         with self.using([(project, name)]), self.session() as session, session.transaction():
-            batches = session.scan(project, name, columns, start=start, count=count, where=where).batches
+            batches = session.scan(project, name, columns, start=start, count=count, where=self.said(where)).batches
             if settled():
                 yield from batches
 
     def rows(self, project: str, name: str, where: str = "") -> int:
         """How many rows a table has, of those for which a condition of the engine holds."""
-        condition = f" WHERE {where}" if where else ""
+        condition = f" WHERE {self.said(where)}" if where else ""
         with self.session() as session:
             counted = session.query(f"SELECT count(*) AS n FROM {self.relation(project, name)}{condition}").table()
         return int(counted.column(0)[0].as_py())
 
-    def size(self, project: str, name: str, changes: int) -> int:
-        """Logical bytes; measured once for each state of the table (``changes`` counts them)."""
-        key = (project, name, changes)
+    def size(self, project: str, name: str, changes: int, columns: tuple[str, ...], where: str = "") -> int:
+        """Logical bytes of some columns, in the rows for which a condition of the engine holds; measured once for each
+        state of the table (``changes`` counts them)."""
+
+        def measured() -> int:
+            return self.engine.statistics(project, name, columns=columns, where=self.said(where))[1]
+
+        return int(self._once((project, name, changes, columns, where), measured))
+
+    def distinct(self, project: str, name: str, changes: int, expression: str) -> tuple[str, ...]:
+        """The values of an expression of the engine; asked for once for each state of the table."""
+
+        def asked() -> tuple[str, ...]:
+            with self.session() as session:
+                found = session.query(
+                    f"SELECT DISTINCT {self.said(expression)} FROM {self.relation(project, name)}"
+                ).table()
+            return tuple(found.column(0).to_pylist())
+
+        made: tuple[str, ...] = self._once((project, name, changes, expression), asked)
+        return made
+
+    def _once(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         with self._lock:
-            if key in self._sizes:
-                self._sizes.move_to_end(key)
-                return self._sizes[key]
-        size = self.engine.statistics(project, name)[1]
+            if key in self._told:
+                self._told.move_to_end(key)
+                return self._told[key]
+        made = make()
         with self._lock:
-            self._sizes[key] = size
-            while len(self._sizes) > _REMEMBERED:
-                self._sizes.popitem(last=False)
-        return size
+            self._told[key] = made
+            while len(self._told) > _REMEMBERED:
+                self._told.popitem(last=False)
+        return made
 
     # -- marks
 

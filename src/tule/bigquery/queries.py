@@ -113,7 +113,14 @@ class Line:
     """What the statement calls that answers otherwise each time, once it is compiled."""
 
     def compile(self, tree: Any) -> Compiled:
-        return compile_query(tree.copy(), self.context())
+        compiled = compile_query(tree.copy(), self.context())
+        return self.noted(compiled)
+
+    def noted(self, compiled: Compiled) -> Compiled:
+        """The statement, after what it reads was measured: once it runs, the session is its alone."""
+        self.catalog.reads.note(compiled)
+        self.catalog.reads.measure()
+        return compiled
 
 
 @dataclass
@@ -241,9 +248,9 @@ class Queries:
                 compiled = line.compile(tree)
                 if isinstance(statement, Query):
                     schema = _columns(line.session.schema(compiled.sql, compiled.parameters))
-                size = line.catalog.bytes
+                size = line.catalog.reads.total
+                self._within_budget(plan, line)
                 tables = [each.json() for each in line.catalog.read]
-        self._within_budget(plan, size)
         query: dict[str, Any] = {
             "statementType": plan.type,
             "totalBytesProcessed": str(size),
@@ -456,8 +463,8 @@ class Queries:
             transaction=plan.transaction, external=plan.config.get("tableDefinitions"),
         )  # fmt: skip
 
-    def _within_budget(self, plan: QueryPlan, size: int) -> None:
-        if plan.maximum_bytes is not None and size > plan.maximum_bytes:
+    def _within_budget(self, plan: QueryPlan, line: Line) -> None:
+        if plan.maximum_bytes is not None and (size := line.catalog.reads.billed) > plan.maximum_bytes:
             raise invalid_budget(plan.maximum_bytes, size)
 
     def _select(self, job: Job, plan: QueryPlan, statement: Query) -> Outcome:
@@ -477,9 +484,9 @@ class Queries:
             if plan.config.get("tableDefinitions"):
                 compiled = line.compile(statement.tree)
             else:
-                compiled = self._compilations.compile(plan.text, statement.tree, line.context, quick=quick)
+                compiled = line.noted(self._compilations.compile(plan.text, statement.tree, line.context, quick=quick))
             states = self.cache.states(line.catalog.read) if key is not None else {}
-            self._within_budget(plan, line.catalog.bytes)
+            self._within_budget(plan, line)
             result = line.session.query(compiled.sql, compiled.parameters)
             fields = _columns(result.schema)
             about = self._about(line, fields)
@@ -517,7 +524,12 @@ class Queries:
 
     @staticmethod
     def _about(line: Line, fields: Sequence[JsonField] | None = None) -> dict[str, Any]:
-        about: dict[str, Any] = {"totalBytesProcessed": str(line.catalog.bytes)}
+        about: dict[str, Any] = {
+            "totalBytesProcessed": str(line.catalog.reads.total),
+            "totalBytesBilled": str(line.catalog.reads.billed),
+        }
+        if partitions := line.catalog.reads.partitions:
+            about["totalPartitionsProcessed"] = str(partitions)
         if line.catalog.used:
             about["referencedRoutines"] = [each.json() for each in line.catalog.used]
         if line.catalog.read:
@@ -557,7 +569,7 @@ class Queries:
     def _export(self, job: Job, plan: QueryPlan, statement: ExportQuery) -> Outcome:
         with self._line(job, plan) as line:
             compiled = line.compile(statement.query)
-            self._within_budget(plan, line.catalog.bytes)
+            self._within_budget(plan, line)
             result = line.session.query(compiled.sql, compiled.parameters)
             _columns(result.schema)
             return Outcome({"query": {**self._about(line), **self.data.export(job, statement, result, result.batches)}})
@@ -579,7 +591,7 @@ class Queries:
             before: dict[str, str | None] = {}
             with self._line(job, plan) as line:
                 compiled = line.compile(statement.tree)
-                self._within_budget(plan, line.catalog.bytes)
+                self._within_budget(plan, line)
                 about = self._about(line)
                 if statement.kind != "INSERT":
                     line.held.enter_context(self._physical.changing(target.project, physical))
@@ -609,7 +621,9 @@ class Queries:
             return
         reference = TableReference.of(record.name)
         relation = self._physical.relation(reference.project, writable(record))
-        found = session.query(f"SELECT count(*) FROM {relation} WHERE {partitioning.misplaced}").table()
+        found = session.query(
+            f"SELECT count(*) FROM {relation} WHERE {self._physical.said(partitioning.misplaced)}"
+        ).table()
         if found.column(0)[0].as_py():
             raise invalid_query(
                 f"Values of {TIME} must be the beginning of a partition of {reference}, which is partitioned by "
@@ -634,7 +648,7 @@ class Queries:
                 return skipped
             with self._line(job, plan) as line:
                 compiled = line.compile(statement.query)
-                self._within_budget(plan, line.catalog.bytes)
+                self._within_budget(plan, line)
                 result = line.session.query(compiled.sql, compiled.parameters)
                 fields, batches = _shaped(statement, result, job)
                 if is_by_loading(layout_of(statement)):
@@ -690,7 +704,7 @@ class Queries:
         record = transaction.write(target, changes_rows=statement.kind != "INSERT")
         with self._line(job, plan) as line:
             compiled = line.compile(statement.tree)
-            self._within_budget(plan, line.catalog.bytes)
+            self._within_budget(plan, line)
             about = self._about(line)
             rows = transaction.do(
                 lambda session: session.execute(compiled.sql, compiled.parameters), exact=compiled.exact
@@ -714,7 +728,7 @@ class Queries:
         else:
             with self._line(job, plan) as line:
                 compiled = line.compile(statement.query)
-                self._within_budget(plan, line.catalog.bytes)
+                self._within_budget(plan, line)
                 result = line.session.query(compiled.sql, compiled.parameters)
                 fields, batches = _shaped(statement, result, job)
                 kept = self._results.keep(arrow_schema(fields_from_rest(fields)), batches)

@@ -360,8 +360,8 @@ def storage(records: Sequence[Record], tables: Tables) -> View:
                     "total_rows": count,
                     "total_partitions": len(partition_rows(record, tables)),
                     "total_logical_bytes": size,
-                    "active_logical_bytes": size,
-                    "long_term_logical_bytes": 0,
+                    "active_logical_bytes": 0 if tables.is_long_term(record) else size,
+                    "long_term_logical_bytes": size if tables.is_long_term(record) else 0,
                     "storage_last_modified_time": record.update_time,
                     "deleted": False,
                     "table_type": table_type(record.body),
@@ -393,7 +393,7 @@ def partitions(records: Sequence[Record], tables: Tables) -> View:
                     "total_logical_bytes": share,
                     "total_billable_bytes": share,
                     "last_modified_time": record.update_time,
-                    "storage_tier": "ACTIVE",
+                    "storage_tier": "LONG_TERM" if tables.is_long_term(record) else "ACTIVE",
                 }
             )
     return fields, rows

@@ -7,7 +7,7 @@ rows writes a new physical table first and then flips the record; the old one is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tule.bigquery import schemas
@@ -16,7 +16,7 @@ from tule.bigquery.errors import already_exists, invalid, not_found, stale
 from tule.bigquery.history import TABLE_KIND as KIND
 from tule.bigquery.history import History, State
 from tule.bigquery.labels import checked_labels
-from tule.bigquery.partitioning import cut, partitioning_of, stored_fields
+from tule.bigquery.partitioning import Partitioning, cut, partitioning_of, stored_fields
 from tule.bigquery.physical import Physical
 from tule.bigquery.references import DatasetReference, ModelReference, TableReference
 from tule.bigquery.schemas import JsonField
@@ -31,8 +31,11 @@ _OWN_ROWS = (TABLE, SNAPSHOT, MATERIALIZED_VIEW)
 OUTPUT_FIELDS = (
     "kind", "etag", "id", "selfLink", "creationTime", "lastModifiedTime", "type", "location", "numBytes", "numRows",
     "numLongTermBytes", "numTotalLogicalBytes", "numActiveLogicalBytes", "numLongTermLogicalBytes",
+    "numPartitions",
 )  # fmt: skip
 _LONGEST_TEXT = 16_384
+_LONG_TERM = timedelta(days=90)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DEFINITIONS = ("snapshotDefinition", "cloneDefinition")
 
 Views = Callable[[TableReference, str], list[JsonField]]
@@ -165,14 +168,17 @@ class Tables:
         }
         if body["type"] in _OWN_ROWS and statistics:
             rows, size = self.measure(record)
+            old = size if self.is_long_term(record) else 0
             made |= {
                 "numRows": str(rows),
                 "numBytes": str(size),
-                "numLongTermBytes": "0",
+                "numLongTermBytes": str(old),
                 "numTotalLogicalBytes": str(size),
-                "numActiveLogicalBytes": str(size),
-                "numLongTermLogicalBytes": "0",
+                "numActiveLogicalBytes": str(size - old),
+                "numLongTermLogicalBytes": str(old),
             }
+            if (partitioning := Partitioning.of(body)) is not None:
+                made["numPartitions"] = str(len(self.distinct(record, partitioning.id)))
         elif statistics:
             made |= {"numRows": "0", "numBytes": "0", "numLongTermBytes": "0"}
         return made
@@ -187,16 +193,28 @@ class Tables:
         named = {**reference.json(), "tableId": f"{reference.table}${id}"}
         return {"id": f"{reference}${id}", "tableReference": named, "numRows": str(rows), **made}
 
+    def is_long_term(self, record: Record) -> bool:
+        """Whether the rows of a table have not changed for ninety days: their storage then counts as long-term."""
+        points = record.body["_tule"].get("points")
+        changed = _EPOCH + timedelta(microseconds=points[-1][0]) if points else record.update_time
+        return self._clock.now() - changed >= _LONG_TERM
+
+    def distinct(self, record: Record, expression: str) -> Sequence[Any]:
+        """The values of an expression of the engine over the rows of a table."""
+        changes = record.body["_tule"].get("changes", 0)
+        return self._physical.distinct(TableReference.of(record.name).project, physical_of(record), changes, expression)
+
     def measure(self, record: Record) -> tuple[int, int]:
         """Rows and logical bytes of a table as it is now."""
         project, name = TableReference.of(record.name).project, physical_of(record)
         changes = record.body["_tule"].get("changes", 0)
-        return self._physical.rows(project, name), self._physical.size(project, name, changes)
+        columns = tuple(str(each["name"]) for each in record.body["schema"]["fields"])
+        return self._physical.rows(project, name), self._physical.size(project, name, changes, columns)
 
     def counted(self, record: Record, physical: str, expression: str) -> Sequence[tuple[str | None, int]]:
         """How many rows of a table have each value of an expression of the engine, in its order."""
         relation = self._physical.relation(TableReference.of(record.name).project, physical)
-        sql = f"SELECT {expression} AS id, count(*) AS n FROM {relation} GROUP BY 1 ORDER BY 1"
+        sql = f"SELECT {self._physical.said(expression)} AS id, count(*) AS n FROM {relation} GROUP BY 1 ORDER BY 1"
         with self._physical.session() as session:
             found = session.query(sql).table()
         return list(zip(found.column(0).to_pylist(), found.column(1).to_pylist(), strict=True))
@@ -205,7 +223,12 @@ class Tables:
         """An aggregate of the engine over all rows, which is a DATETIME, as a moment of UTC."""
         relation = self._physical.relation(TableReference.of(record.name).project, physical_of(record))
         with self._physical.session() as session:
-            found = session.query(f"SELECT {expression} AS least FROM {relation}").table().column(0)[0].as_py()
+            found = (
+                session.query(f"SELECT {self._physical.said(expression)} AS least FROM {relation}")
+                .table()
+                .column(0)[0]
+                .as_py()
+            )
         return None if found is None else found.replace(tzinfo=UTC)
 
     # -- writing

@@ -91,6 +91,7 @@ class Interpreter:
         self.system = SystemVariables(self)
         self.children = 0
         self.bytes = 0
+        self.billed = 0
         self._seal = hashlib.md5(job.reference.name.encode(), usedforsecurity=False).hexdigest()
         self._child: Job | None = None
         self._last: Job | None = None
@@ -122,6 +123,7 @@ class Interpreter:
     def _statistics(self) -> dict[str, Any]:
         """What the script has done until now."""
         query = {"statementType": self.plan.type, "totalBytesProcessed": str(self.bytes)}
+        query["totalBytesBilled"] = str(self.billed)
         return {"numChildJobs": str(self.children), "totalBytesProcessed": str(self.bytes), "query": query}
 
     def _outcome(self) -> Outcome:
@@ -250,6 +252,7 @@ class Interpreter:
             self._child = None
         self.state.last_job = child.reference.job
         self.bytes += int(child.statistics.get("totalBytesProcessed", "0"))
+        self.billed += int((child.statistics.get("query") or {}).get("totalBytesBilled", "0"))
         if child.failure is not None:
             if self.job.cancelled is not None:
                 raise self.job.cancelled

@@ -135,7 +135,7 @@ class SystemVariables:
             "creation_time": ("TIMESTAMP", script.job.created),
             "num_child_jobs": ("INT64", script.children),
             "bytes_processed": ("INT64", script.bytes),
-            "bytes_billed": ("INT64", script.bytes),
+            "bytes_billed": ("INT64", script.billed),
         }
         if field == "slot_ms":
             raise not_implemented("@@script.slot_ms", do="there are no slots here; leave it out")

@@ -40,6 +40,8 @@ class Relation:
     column."""
     bytes: int = 0
     """The size of what ``read`` reads."""
+    partition: str = ""
+    """The column that the table is partitioned by, in lower case."""
     filter_on: Sequence[str] = ()
     """Columns of which a query must filter by one."""
     condition: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -13,6 +14,7 @@ from sqlglot import exp
 from tule.bigquery.sql.catalog import Name, Temporary
 from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.dialects import dialect
+from tule.bigquery.sql.reads import Read, reads
 from tule.bigquery.sql.routine_statements import RoutineDefinition
 from tule.bigquery.sql.script import Script, Sql, parse_script
 from tule.bigquery.sql.statements import Statement, statement
@@ -40,6 +42,7 @@ class Compiled:
     tables: tuple[Name, ...]
     sources: dict[str, str] = field(default_factory=dict)
     repeatable: bool = True
+    reads: tuple[Read, ...] = ()
 
     @property
     def exact(self) -> bool:
@@ -112,17 +115,18 @@ def compile_query(tree: Any, context: Context) -> Compiled:
         ) from None
     return Compiled(
         sql,
-        _used(sql, context),
+        used(sql, context.bound),
         tuple(dict.fromkeys(context.tables)),
         dict(context.sources),
         not context.called and not context.moments,
+        reads(made, kind.printer),
     )
 
 
-def _used(sql: str, context: Context) -> dict[str, Any]:
+def used(sql: str, bound: Mapping[str, Any]) -> dict[str, Any]:
     """The bound values that the SQL mentions: a constant of a function may have been read while compiling."""
     names = set(_BOUND.findall(sql))
-    return {name: value for name, value in context.bound.items() if name in names}
+    return {name: value for name, value in bound.items() if name in names}
 
 
 def comparison(left: str, right: str) -> exp.Expression:

@@ -13,6 +13,7 @@ from sqlglot import exp
 from tule.bigquery.sql.analysis.scopes import wrong
 from tule.bigquery.sql.catalog import Relation
 from tule.bigquery.sql.free_names import COLUMNS
+from tule.bigquery.sql.reads import PARTITION
 from tule.bigquery.types import Field
 
 TIME, DATE = "_PARTITIONTIME", "_PARTITIONDATE"
@@ -46,6 +47,7 @@ def target(found: Relation, table: Any) -> Any:
         _write_dates_as_times(holder, (table.alias or table.name).lower())
     made = relation(found.relation)
     now = f"TIMESTAMP_TRUNC(CURRENT_TIMESTAMP(), {found.grain})"
+    made.meta[PARTITION] = found.partition
     made.meta[COLUMNS] = [*found.fields, Field(TIME, "TIMESTAMP", default=now)]
     return made
 

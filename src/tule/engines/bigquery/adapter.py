@@ -120,9 +120,18 @@ class BigQueryEngine:
         except (InvalidArgument, NotFound) as error:
             raise FailedPrecondition("The physical table must exist", given=table) from error
 
-    def statistics(self, project: str, table: str) -> tuple[int, int]:
+    def statistics(
+        self, project: str, table: str, *, columns: Sequence[str] | None = None, where: str = ""
+    ) -> tuple[int, int]:
         found = self.described(project, table)
-        return int(found.num_rows), int(found.num_bytes)
+        names = {each.name.lower() for each in found.schema}
+        if not where and (columns is None or names <= {each.lower() for each in columns}):
+            return int(found.num_rows), int(found.num_bytes)
+        session = self.session()
+        try:
+            return session.measured(project, table, columns, where)
+        finally:
+            session.close()
 
     # -- marks
 

@@ -175,11 +175,20 @@ class BigQuerySession:
 
     # -- tables
 
-    def statistics(self, project: str, table: str) -> tuple[int, int]:
+    def statistics(
+        self, project: str, table: str, *, columns: Sequence[str] | None = None, where: str = ""
+    ) -> tuple[int, int]:
         if self._begun is None:
-            return self._engine.statistics(project, table)
-        sizes = " + ".join(f"IFNULL(SUM({size(each)}), 0)" for each in self._engine.fields(project, table)) or "0"
-        found = self.query(f"SELECT COUNT(*), {sizes} FROM {self._engine.relation(project, table)}").table()
+            return self._engine.statistics(project, table, columns=columns, where=where)
+        return self.measured(project, table, columns, where)
+
+    def measured(self, project: str, table: str, columns: Sequence[str] | None, where: str) -> tuple[int, int]:
+        """Rows and bytes as this session sees them, by a query."""
+        wanted = None if columns is None else {each.lower() for each in columns}
+        fields = [each for each in self._engine.fields(project, table) if wanted is None or each.name.lower() in wanted]
+        sizes = " + ".join(f"IFNULL(SUM({size(each)}), 0)" for each in fields) or "0"
+        condition = f" WHERE {where}" if where else ""
+        found = self.query(f"SELECT COUNT(*), {sizes} FROM {self._engine.relation(project, table)}{condition}").table()
         return int(found.column(0)[0].as_py()), int(found.column(1)[0].as_py())
 
     def create(self, project: str, table: str, fields: Sequence[Any]) -> None:
@@ -237,6 +246,7 @@ class BigQuerySession:
         *,
         start: int = 0,
         count: int | None = None,
+        where: str = "",
     ) -> Any:
         fields = self._engine.fields(project, table)
         if columns is not None:
@@ -245,10 +255,12 @@ class BigQuerySession:
         schema = pa.schema([each.arrow for each in fields])
         if count == 0:
             return Rows(schema, iter(()))
-        if self._begun is not None:
+        if self._begun is not None or where:
             names = ", ".join(f"`{each.name}`" for each in fields)
             window = "" if count is None and not start else f" LIMIT {2**62 if count is None else count} OFFSET {start}"
-            return self.query(f"SELECT {names} FROM {self._engine.relation(project, table)}{window}")
+            return self.query(
+                f"SELECT {names} FROM {self._engine.relation(project, table)}{' WHERE ' * bool(where)}{where}{window}"
+            )
         with self._errors():
             whole = not start and count is None
             rows = self._engine.client.list_rows(

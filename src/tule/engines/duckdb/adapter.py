@@ -23,6 +23,7 @@ from tule.engines.capabilities import Capabilities
 from tule.engines.duckdb.constraints import constraints
 from tule.engines.duckdb.errors import translated
 from tule.engines.duckdb.functions import register
+from tule.engines.duckdb.sizes import column_bytes
 from tule.engines.duckdb.streams import Stream
 from tule.engines.duckdb.types import arrow_field, column_type, quoted
 from tule.engines.duckdb.values import check_moments, differs, given, taken, taken_schema
@@ -132,17 +133,20 @@ class DuckDBEngine:
             raise FailedPrecondition("The physical table must exist", given=table)
         return [self._field.from_rest(each) for each in json.loads(rows[0][0])]
 
-    def statistics(self, project: str, table: str) -> tuple[int, int]:
-        return self._measured(self._one, project, table)
+    def statistics(
+        self, project: str, table: str, *, columns: Sequence[str] | None = None, where: str = ""
+    ) -> tuple[int, int]:
+        return self._measured(self._one, project, table, columns, where)
 
-    def _measured(self, run: Run, project: str, table: str) -> tuple[int, int]:
-        relation = self.relation(project, table)
-        sizes = [_size(each) for each in self._fields(run, project, table)]
-        fixed = sum(size for size in sizes if isinstance(size, int))
-        texts = [size for size in sizes if isinstance(size, str)]
-        total = " + ".join(f"coalesce(sum({each}), 0)" for each in texts) or "0"
-        ((rows, size),) = run(f"SELECT count(*), {total} FROM {relation}", [])
-        return int(rows), int(rows) * fixed + int(size)
+    def _measured(
+        self, run: Run, project: str, table: str, columns: Sequence[str] | None, where: str
+    ) -> tuple[int, int]:
+        wanted = None if columns is None else {each.lower() for each in columns}
+        fields = [each for each in self._fields(run, project, table) if wanted is None or each.name.lower() in wanted]
+        total = " + ".join(["0", *map(column_bytes, fields)])
+        condition = f" WHERE {where}" if where else ""
+        ((rows, size),) = run(f"SELECT count(*), {total} FROM {self.relation(project, table)}{condition}", [])
+        return int(rows), int(size)
 
     def marked(self, project: str, job: str) -> str | None:
         rows = self._one(f"SELECT note FROM {self._database(project)}.main.{_MARKS} WHERE job = ?", [job])
@@ -289,8 +293,10 @@ class DuckDBSession:
         # A database is seen as it was when a transaction first reads of it.
         self.execute(f"SELECT id FROM {self._engine._database(project)}.main._project")
 
-    def statistics(self, project: str, table: str) -> tuple[int, int]:
-        return self._engine._measured(self._rows, project, table)
+    def statistics(
+        self, project: str, table: str, *, columns: Sequence[str] | None = None, where: str = ""
+    ) -> tuple[int, int]:
+        return self._engine._measured(self._rows, project, table, columns, where)
 
     def _rows(self, sql: str, parameters: Parameters) -> list[Any]:
         self._free()
@@ -531,32 +537,3 @@ def _physical(table: str) -> str:
 
 def _text(path: Path) -> str:
     return str(path).replace("'", "''")
-
-
-_FIXED = {
-    "INT64": 8,
-    "FLOAT64": 8,
-    "BOOL": 1,
-    "DATE": 8,
-    "TIME": 8,
-    "DATETIME": 8,
-    "TIMESTAMP": 8,
-    "NUMERIC": 16,
-    "BIGNUMERIC": 32,
-    "INTERVAL": 16,
-    "RANGE": 16,
-}
-
-
-def _size(field: Any) -> int | str:
-    """Bytes of one value as BigQuery counts them: a number, or SQL that measures a value."""
-    name = quoted(field.name)
-    if field.mode != "REPEATED":
-        if field.type in _FIXED:
-            return _FIXED[field.type]
-        if field.type == "BYTES":
-            return f"octet_length({name}) + 2"
-        if field.type != "STRUCT":
-            return f"strlen({name}::VARCHAR) + 2"
-    # Nested values: their text is close to what they hold.
-    return f"strlen({name}::VARCHAR)"

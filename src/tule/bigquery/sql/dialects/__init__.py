@@ -43,4 +43,13 @@ def dialect(name: str) -> Dialect:
     return made
 
 
-__all__ = ["Dialect", "Rule", "dialect"]
+def said(text: str, name: str) -> str:
+    """SQL of the room itself, which is written in DuckDB's words, in those of another dialect."""
+    if name == "duckdb":
+        return text
+    from sqlglot import transpile
+
+    return str(transpile(text, read="duckdb", write=name)[0])
+
+
+__all__ = ["Dialect", "Rule", "dialect", "said"]

@@ -18,6 +18,7 @@ from tule.bigquery.sql.catalog import Name, Relation
 from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.free_names import COLUMNS
 from tule.bigquery.sql.names import full_name, parts
+from tule.bigquery.sql.reads import PARTITION
 from tule.bigquery.sql.rules.read_moments import AT
 from tule.bigquery.types import Field
 from tule.kernel.errors import InvalidArgument, NotFound
@@ -130,7 +131,9 @@ def _seen(found: Relation, name: Name, context: Context, wanted: _Wanted) -> Any
     from tule.bigquery.sql.parse import parse_expression
 
     pseudo = wanted.pseudo(found)
-    source = loading.source(relation(found.relation), found.fields, pseudo)
+    rows = relation(found.relation)
+    rows.meta[PARTITION] = found.partition
+    source = loading.source(rows, found.fields, pseudo, hides=bool(found.grain))
     source.set("alias", exp.TableAlias(this=exp.to_identifier(name.table, quoted=True)))
     condition = parse_expression(found.condition).expressions[0].unalias()
     query = (
@@ -149,6 +152,7 @@ def _wrong(message: str) -> InvalidArgument:
 def _relation(found: Relation, name: Name, context: Context, moment: datetime | None, wanted: _Wanted) -> Any:
     if not found.query:
         rows: Any = relation(found.relation)
+        rows.meta[PARTITION] = found.partition
         if found.rows is not None:
             rows = exp.Subquery(this=exp.select(exp.Star()).from_(rows).limit(found.rows))
         return loading.source(rows, found.fields, wanted.pseudo(found), hides=bool(found.grain))
