@@ -93,10 +93,13 @@ def test_the_access_list_lets_others_in(api: BigQueryApi) -> None:
         ({"role": "READER"}, 400, "a role and one of userByEmail"),
         ({"role": "KING", "userByEmail": "a@b.c"}, 400, "must be READER, WRITER, OWNER or roles/NAME; given: 'KING'"),
         ({"role": "READER", "specialGroup": "all"}, 400, "specialGroup must be one of"),
-        ({"view": {"projectId": "p", "datasetId": "d", "tableId": "t"}}, 501, "access.view"),
+        ({"view": {"projectId": "p", "datasetId": "d"}}, 400, "access.view must name projectId, datasetId, tableId"),
+        ({"role": "READER", "view": {"projectId": "p", "datasetId": "d", "tableId": "t"}}, 400, "no role either"),
+        ({"dataset": {"dataset": {"projectId": "p", "datasetId": "d"}}}, 400, "targetTypes must be of VIEWS, ROUTINES"),
+        ({"condition": {"expression": "true"}}, 501, "access.condition"),
         ({"role": "READER", "userByEmail": 7}, 400, "as texts"),
     ],
-    ids=["nobody", "role", "group", "view", "number"],
+    ids=["nobody", "role", "group", "view", "role of a view", "dataset", "condition", "number"],
 )
 def test_access_that_cannot_be(api: BigQueryApi, entry: dict[str, Any], code: int, message: str) -> None:
     error = api.error("PATCH", "datasets/d", {"access": [entry]})

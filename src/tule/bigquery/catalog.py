@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from tule.bigquery import dataset_access
 from tule.bigquery.connections.federation import ExternalQueries
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.engine import Session
@@ -25,11 +26,12 @@ from tule.bigquery.physical import Physical
 from tule.bigquery.read_bytes import ReadBytes
 from tule.bigquery.references import DatasetReference, RoutineReference, TableReference
 from tule.bigquery.results import Rows
-from tule.bigquery.sql.catalog import Name, Relation
+from tule.bigquery.sql.catalog import Name, Relation, Through
 from tule.bigquery.sql.routine_statements import RoutineDefinition
 from tule.bigquery.tables import EXTERNAL, MATERIALIZED_VIEW, VIEW, Tables, physical_of
 from tule.bigquery.tables import KIND as TABLE_KIND
 from tule.bigquery.types import SCALARS, Field, arrow_schema, fields_from_rest, fields_of
+from tule.kernel.errors import PermissionDenied
 from tule.kernel.records import Record, Records
 
 _BARE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -115,17 +117,29 @@ class SessionCatalog:
         self.reads = ReadBytes(physical, session, own=transaction is not None)
         self.read: list[TableReference] = []
 
-    def resolve(self, name: Name, at: datetime | None = None) -> Relation:
+    def resolve(self, name: Name, at: datetime | None = None, through: Sequence[Through] = ()) -> Relation:
         """The table or view of a name; the same rows each time it is asked for."""
+        reference = TableReference(name.project, name.dataset, name.table).checked()
+        self._check(reference, through)
         found = self._resolved.get(name)
         if found is None:
-            reference = TableReference(name.project, name.dataset, name.table).checked()
-            self._guard("bigquery.tables.getData", reference.name)
             found = self._resolved[name] = self._find(reference) if at is None else self._find_at(reference, at)
             self._moments[name] = at
         elif self._moments[name] != at:
             raise invalid_query(f"Table {name} must not be read at more than one point in time by one statement")
         return found
+
+    def _check(self, reference: TableReference, through: Sequence[Through]) -> None:
+        """Raise where the caller may not read a table, nor the view or routine that names it."""
+        try:
+            self._guard("bigquery.tables.getData", reference.name)
+        except PermissionDenied as error:
+            dataset = self._datasets.find(reference.parent)
+            entries = dataset.body.get("access", ()) if dataset is not None else ()
+            if not any(dataset_access.authorizes(entries, each) for each in through):
+                raise denied(reference) from error
+            # The answer is this caller's, as long as the dataset says so: nobody keeps it.
+            self.limited = True
 
     def constant(self, sql: str, parameters: Mapping[str, Any]) -> Any:
         return self._session.query(sql, parameters).table().column(0)[0].as_py()
@@ -189,8 +203,9 @@ class SessionCatalog:
     def _holds(self, record: Record) -> bool:
         """Whether a materialized view is answered by its own rows: they are current, and the caller may read all of what
         they were made of."""
+        own = TableReference.of(record.name)
         for name in record.body["_tule"]["base"]:
-            self._guard("bigquery.tables.getData", name)
+            self._check(TableReference.of(name), [("view", own.project, own.dataset, own.table)])
             if self.seen(TableReference.of(name)) is not None:
                 return False
         return self.is_current(record)
@@ -268,6 +283,15 @@ class SessionCatalog:
             batch = pa.RecordBatch.from_pylist(rows, schema=schema)
             self._infos[key] = self._session.temporary(schema, iter([batch]))
         return self._infos[key]
+
+
+def denied(reference: TableReference) -> PermissionDenied:
+    """The error of who may not read a table."""
+    return PermissionDenied(
+        f"Access Denied: Table {reference}: User does not have permission to query table {reference}, or perhaps it does "
+        "not exist.",
+        reason="accessDenied",
+    )
 
 
 def _filter_on(body: Mapping[str, Any]) -> tuple[str, ...]:

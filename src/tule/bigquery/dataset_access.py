@@ -25,7 +25,10 @@ _ROLES = {
 }
 _GROUPS = {"projectOwners": "projectOwner:", "projectWriters": "projectEditor:", "projectReaders": "projectViewer:"}
 _WHO = ("userByEmail", "groupByEmail", "domain", "specialGroup", "iamMember")
-_LATER = ("view", "routine", "dataset", "condition")
+_LATER = ("condition",)
+# What reads a dataset's tables for whoever may use it itself, and how each is named.
+_AUTHORIZED = {"view": "tableId", "routine": "routineId", "dataset": "datasetId"}
+_TARGETS = ("VIEWS", "ROUTINES")
 
 
 def checked(given: Any) -> list[Entry]:
@@ -39,6 +42,8 @@ def _entry(given: Any) -> Entry:
     if not isinstance(given, Mapping):
         raise invalid(f"An entry of access must be an object; given: {given!r}")
     entry = {key: value for key, value in given.items() if value is not None}
+    if kind := next((each for each in _AUTHORIZED if each in entry), None):
+        return _authorized(entry, kind)
     for key in entry:
         if key in _LATER:
             raise not_implemented(f"access.{key}", do="grant a role to a user, a group or a domain")
@@ -55,6 +60,48 @@ def _entry(given: Any) -> Entry:
     return entry
 
 
+def _authorized(entry: Entry, kind: str) -> Entry:
+    """An authorized view, routine or dataset."""
+    if len(entry) != 1:
+        raise invalid(
+            f"An entry of access that authorizes a {kind} must have nothing else, no role either; given: {entry}"
+        )
+    given = entry[kind]
+    named = given.get("dataset") if kind == "dataset" and isinstance(given, Mapping) else given
+    keys = ("projectId", "datasetId") if kind == "dataset" else ("projectId", "datasetId", _AUTHORIZED[kind])
+    if not isinstance(named, Mapping) or any(not isinstance(named.get(key), str) or not named[key] for key in keys):
+        raise invalid(f"access.{kind} must name {', '.join(keys)}; given: {given!r}")
+    made = {key: named[key] for key in keys}
+    if kind != "dataset":
+        return {kind: made}
+    targets = [str(each).upper() for each in given.get("targetTypes") or ()]
+    if not targets or not set(targets) <= set(_TARGETS):
+        raise invalid(
+            f"access.dataset.targetTypes must be of {', '.join(_TARGETS)}; given: {given.get('targetTypes')!r}"
+        )
+    return {"dataset": {"dataset": made, "targetTypes": targets}}
+
+
+def authorizes(entries: Sequence[Entry], through: tuple[str, str, str, str]) -> bool:
+    """Whether a dataset lets a view or a routine (kind, project, dataset, name) read its tables for others.
+
+    >>> entry = {"view": {"projectId": "p", "datasetId": "d", "tableId": "v"}}
+    >>> authorizes([entry], ("view", "p", "d", "v")), authorizes([entry], ("routine", "p", "d", "v"))
+    (True, False)
+    """
+    kind, project, dataset, name = through
+    own = {"projectId": project, "datasetId": dataset}
+    return any(
+        each.get(kind) == {**own, _AUTHORIZED[kind]: name}
+        or (
+            "dataset" in each
+            and each["dataset"]["dataset"] == own
+            and f"{kind.upper()}S" in each["dataset"]["targetTypes"]
+        )
+        for each in entries
+    )
+
+
 def policy(entries: Sequence[Entry], project: str) -> dict[str, Any]:
     """The entries as a policy of IAM.
 
@@ -62,7 +109,9 @@ def policy(entries: Sequence[Entry], project: str) -> dict[str, Any]:
     {'bindings': [{'role': 'roles/bigquery.dataViewer', 'members': ['user:a@b.c']}]}
     """
     bindings = [
-        {"role": _ROLES.get(each["role"], each["role"]), "members": [_member(each, project)]} for each in entries
+        {"role": _ROLES.get(each["role"], each["role"]), "members": [_member(each, project)]}
+        for each in entries
+        if "role" in each
     ]
     return {"bindings": bindings}
 

@@ -243,7 +243,7 @@ def test_permissions_are_looked_at_statement_by_statement(api: BigQueryApi) -> N
         )
     assert job["status"]["errorResult"]["reason"] == "accessDenied"
     assert (
-        "bigquery.tables.getData; given: projects/test-project/datasets/d/tables/closed"
+        "Access Denied: Table test-project:d.closed: User does not have permission to query table test-project:d.closed"
         in (job["status"]["errorResult"]["message"])
     )
     assert job["statistics"]["numChildJobs"] == "3"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tule.bigquery.engine import QueryEngine, Session
     from tule.bigquery.sql import Name, Relation
+    from tule.bigquery.sql.catalog import Through
     from tule.learn.schema import Field, Signature
 
 Instance = Any
@@ -187,7 +188,7 @@ class Replay:
 class _NoTables:
     """The catalog of a query without tables."""
 
-    def resolve(self, name: Name, at: datetime.datetime | None = None) -> Relation:
+    def resolve(self, name: Name, at: datetime.datetime | None = None, through: Sequence[Through] = ()) -> Relation:
         raise NotFound(f"Not found: Table {name}", reason="notFound")
 
     def external_query(self, connection: str, sql: str, options: str, project: str) -> str:

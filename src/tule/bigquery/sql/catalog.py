@@ -67,11 +67,16 @@ class Temporary:
         return name if self.exists(name) else None
 
 
+Through = tuple[str, str, str, str]
+"""``view`` or ``routine``, its project, its dataset and its own name: in its query or body a table is named."""
+
+
 class Catalog(Protocol):
     """Names to relations. Each raises NotFound in BigQuery's words (``Not found: Table p:d.t was not found ...``)."""
 
-    def resolve(self, name: Name, at: datetime | None = None) -> Relation:
-        """The table or view of a name, as it was ``at`` a moment. Raises where a statement asks for two moments."""
+    def resolve(self, name: Name, at: datetime | None = None, through: Sequence[Through] = ()) -> Relation:
+        """The table or view of a name, as it was ``at`` a moment. Raises where a statement asks for two moments, and where
+        neither the caller may read it nor what names it, ``through`` which it is read."""
 
     def constant(self, sql: str, parameters: Mapping[str, Any]) -> Any:
         """The value of a query of the engine's dialect that reads no tables."""

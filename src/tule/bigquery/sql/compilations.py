@@ -7,7 +7,7 @@ the tables that a wildcard stands for) is noted on the way, and then the query i
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
@@ -16,7 +16,7 @@ from typing import Any
 from sqlglot import exp
 
 from tule.bigquery.sql.analysis.doubtful_sums import Detached
-from tule.bigquery.sql.catalog import Catalog, Name, Relation
+from tule.bigquery.sql.catalog import Catalog, Name, Relation, Through
 from tule.bigquery.sql.compile import LONGEST_KEPT, Compiled, compile_query
 from tule.bigquery.sql.context import Context, Expand, Scope
 from tule.kernel.errors import TuleError
@@ -105,8 +105,8 @@ class _Noting:
 
         return noted
 
-    def resolve(self, name: Name, at: datetime | None = None) -> Relation:
-        found = self._catalog.resolve(name, at)
+    def resolve(self, name: Name, at: datetime | None = None, through: Sequence[Through] = ()) -> Relation:
+        found = self._catalog.resolve(name, at, through)
         self.names[name] = found
         self.asked = self.asked or at is not None
         return found

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.catalog import Catalog, Name, Temporary
+from tule.bigquery.sql.catalog import Catalog, Name, Temporary, Through
 from tule.bigquery.sql.routine_statements import RoutineDefinition
 
 BOUND = "tule_bound"
@@ -80,6 +80,13 @@ class Context:
     """The routines whose bodies are around, to find one that calls itself."""
     dialect: str = "duckdb"
     """Of the engine that the statement is for."""
+
+    @property
+    def through(self) -> tuple[Through, ...]:
+        """The view and the routine that are around, the innermost of each."""
+        views: tuple[Through, ...] = tuple(("view", each.project, each.dataset, each.table) for each in self.views[-1:])
+        routines: tuple[Through, ...] = tuple(("routine", *each) for each in self.routines[-1:] if len(each) == 3)  # type: ignore[misc]
+        return (*views, *routines)
 
     @property
     def now(self) -> datetime | None:

@@ -100,7 +100,7 @@ def _meaning(table: exp.Table, context: Context, wanted: _Wanted) -> Any:
         if moment is not None:
             raise _wrong("FOR SYSTEM_TIME AS OF expression is not supported for wildcard tables")
         return _wildcard(name, context, wanted)
-    found = context.catalog.resolve(name, moment)
+    found = context.catalog.resolve(name, moment, context.through)
     context.tables.append(name)
     if found.read is not None:
         return _read(found, str(name), table, wanted)
@@ -247,7 +247,7 @@ def _wildcard(name: Name, context: Context, wanted: _Wanted) -> Any:
         one = Name(name.project, name.dataset, each)
         context.tables.append(one)
         suffix = exp.alias_(exp.Literal.string(each[len(prefix) :]), "_TABLE_SUFFIX", quoted=True)
-        found = context.catalog.resolve(one)
+        found = context.catalog.resolve(one, None, context.through)
         if found.read is not None:
             raise InvalidArgument(
                 f"External tables cannot be queried through prefix: {one}", reason="invalidQuery", location="query"
