@@ -192,7 +192,7 @@ assert [tuple(row) for row in client.list_rows(table)] == [(9,)]
 
 # Dry runs and budgets
 job = client.query("SELECT a FROM c_queries.t", bigquery.QueryJobConfig(dry_run=True))
-assert (job.state, job.total_bytes_processed, [each.name for each in job.schema]) == ("DONE", 22, ["a"])
+assert (job.state, job.total_bytes_processed, [each.name for each in job.schema]) == ("DONE", 16, ["a"])
 assert [each.table_id for each in job.referenced_tables] == ["t"]
 raises(exceptions.BadRequest, lambda: client.query_and_wait("SELECT a FROM c_queries.t",
        job_config=bigquery.QueryJobConfig(maximum_bytes_billed=1)), "Query exceeded limit for bytes billed: 1.")
