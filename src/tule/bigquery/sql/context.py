@@ -85,7 +85,7 @@ class Context:
     def through(self) -> tuple[Through, ...]:
         """The view and the routine that are around, the innermost of each."""
         views: tuple[Through, ...] = tuple(("view", each.project, each.dataset, each.table) for each in self.views[-1:])
-        routines: tuple[Through, ...] = tuple(("routine", *each) for each in self.routines[-1:] if len(each) == 3)  # type: ignore[misc]
+        routines: tuple[Through, ...] = tuple(("routine", *each) for each in self.routines[-1:] if len(each) == 3)
         return (*views, *routines)
 
     @property
