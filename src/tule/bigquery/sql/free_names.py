@@ -290,8 +290,13 @@ class _Finder:
             names.append(node.args["offset"].name.lower())
         elif node.args.get("offset"):
             names.append("offset")
+        arrays = [each for each in node.expressions if not isinstance(each, exp.Kwarg)]
+        for each in arrays:
+            if isinstance(each, exp.Alias):
+                names.append(each.alias.lower())
         columns: Columns = dict.fromkeys(names)
-        columns |= self._element(node.expressions[0], inside)
+        if len(arrays) == 1:
+            columns |= self._element(arrays[0].unalias(), inside)
         if names:
             columns[names[0]] = Field(names[0], "STRUCT", fields=tuple(each for each in columns.values() if each))
         inside.sources[names[0] if names else f"\x00{len(inside.sources)}"] = columns

@@ -7,6 +7,7 @@ with ``ModelRef``, ``TableRef``, ``Subquery`` and ``Struct`` arguments and whose
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from sqlglot.errors import ParseError, TokenError
 
 from tule.bigquery.sql.byte_literals import RAW_PREFIXES, byte_literal, printed_bytes, raw_literal
 from tule.bigquery.sql.data_statements import STATEMENTS, is_data_statement, parse_data_statement
+from tule.bigquery.sql.forms import FormParser, WithExpression
 from tule.bigquery.sql.pipes import PipeParser
 from tule.bigquery.sql.routine_statements import (
     CreateRoutine,
@@ -86,7 +88,7 @@ class GoogleSQL(BigQuery):
             *((prefix + quote, quote) for quote in ("'", '"', '"""', "'''") for prefix in RAW_PREFIXES),
         ]
 
-    class Parser(PipeParser, BigQuery.Parser):  # type: ignore[valid-type, misc]
+    class Parser(FormParser, PipeParser, BigQuery.Parser):  # type: ignore[valid-type, misc]
         # ``FROM t, t.items`` is told from UNNEST, which gives no name, where tables are resolved.
         SUPPORTS_IMPLICIT_UNNEST: ClassVar[bool] = False
         # Functions stay as they are written (``Anonymous``): what each means is said in ``sql.functions`` alone.
@@ -109,7 +111,7 @@ class GoogleSQL(BigQuery):
             tokens.TokenType.RAW_STRING: lambda self, token: raw_literal(token, self.sql[token.start : token.end + 1]),
         }
         PLACEHOLDER_PARSERS: ClassVar[dict[Any, Any]] = {
-            **BigQuery.Parser.PLACEHOLDER_PARSERS,
+            **FormParser.PLACEHOLDER_PARSERS,
             tokens.TokenType.PLACEHOLDER: lambda self: self._parse_positional(),
         }
 
@@ -176,6 +178,7 @@ class GoogleSQL(BigQuery):
             NamedQueries: lambda self, node: f"({self.expressions(node)})",
             exp.ByteString: lambda self, node: printed_bytes(node),
             TableRef: lambda self, node: f"TABLE {self.sql(node, 'this')}",
+            WithExpression: lambda self, node: f"WITH({self.expressions(node, flat=True)}, {self.sql(node, 'this')})",
             CreateRoutine: lambda self, node: node.args["text"],
             DropRoutine: lambda self, node: node.args["text"],
             TableStatement: lambda self, node: node.args["text"],
@@ -268,6 +271,7 @@ def parse(text: str) -> exp.Expression:
         )
     if words[0] not in _STARTERS:
         token = _tokens(text)[0]
+        _refuse_hints(text)
         raise _invalid(f"Syntax error: Unexpected {_shown(token.text)} at [{token.line}:{_column(text, token)}]")
     if words[:2] in (["EXPORT", "MODEL"], ["ALTER", "MODEL"]):
         return _model_statement(text, words[0])
@@ -279,6 +283,7 @@ def parse(text: str) -> exp.Expression:
                 f"Tule does not do SELECT WITH {clause[1].upper()}", do="aggregate without the clause",
                 reason="notImplemented", location="query",
             ) from None  # fmt: skip
+        _refuse_hints(text)
         raise _syntax_error(text, str(error), error.errors) from None
     except RecursionError:
         raise _invalid("The query is nested too deeply") from None
@@ -300,6 +305,14 @@ def parse(text: str) -> exp.Expression:
         _rotate(literal)
     _number(found)
     return found
+
+
+def _refuse_hints(text: str) -> None:
+    """Raise for ``@{...}`` in a text that is not understood."""
+    kinds = [token.token_type for token in _tokens(text)]
+    if (tokens.TokenType.PARAMETER, tokens.TokenType.L_BRACE) in itertools.pairwise(kinds):
+        raise Unimplemented("Tule does not do hints (@{...})", do="leave them out: they change no answer",
+                            reason="notImplemented", location="query")  # fmt: skip
 
 
 ENDS = "Syntax error: Unexpected end of script"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from tule.bigquery.sql.analysis import having
 from tule.bigquery.sql.analysis.scopes import Scope, wrong
 from tule.bigquery.sql.functions.signatures import Function, Match, Signature
 from tule.bigquery.sql.kinds import BIGNUMERIC, FLOAT64, INT64, INTERVAL, NUMERIC, Kind, engine_type, shown
@@ -81,8 +82,11 @@ class Call:
         return default if node is None else constant(node, f"{name} of {self.function.name}", self.node)
 
     def aggregate(self, name: str, *arguments: Any, order: bool = True, condition: Any = None) -> Any:
-        """An aggregate of the engine with DISTINCT, ORDER BY and OVER of this call."""
+        """An aggregate of the engine with DISTINCT, HAVING, ORDER BY and OVER of this call."""
         inner = list(arguments)
+        if self.having is not None:
+            ordered = [each.copy() for each in self.order] if order else []
+            return having.restricted(self, name, inner[0], inner[1:], condition, ordered)
         if self.distinct:
             inner = [exp.Distinct(expressions=inner)]
         if self.order and order:
@@ -407,8 +411,6 @@ def _made(call: Call) -> Any:
 
 
 def _plain_aggregate(call: Call) -> Any:
-    if call.having is not None:
-        raise call.refuse(f"HAVING MAX and HAVING MIN in {call.function.name}", do="use MAX_BY or a window function")
     if call.limit is not None:
         raise call.wrong(f"Aggregate function {call.function.name} does not support LIMIT in arguments")
     if call.function.role == "aggregate" and call.order:

@@ -645,10 +645,6 @@ def _adjacent(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None
     return call_of_class(walk, node, scope, aliases)
 
 
-def _with_expression(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
-    raise wrong("Tule does not do this expression", node)
-
-
 def _extract(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     from tule.bigquery.sql.functions.times import extract
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import bignumerics, floats
+from tule.bigquery.sql.analysis import bignumerics, floats, likes
 from tule.bigquery.sql.analysis.scopes import Scope, wrong
 from tule.bigquery.sql.kinds import (
     BIGNUMERIC,
@@ -415,62 +415,6 @@ def _is(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     return BOOL
 
 
-def _like(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
-    from tule.bigquery.sql.analysis.expressions import visit
-
-    quantified = node.expression
-    if isinstance(quantified, exp.Any | exp.All):
-        return _like_some(walk, node, quantified, scope, aliases)
-    negate = bool(node.args.get("negate"))
-    node.set("negate", None)
-    left = visit(walk, node.this, scope, aliases)
-    right = visit(walk, node.expression, scope, aliases)
-    if BYTES in (left, right) and {left, right} <= {BYTES, NULL}:
-        from tule.bigquery.sql.functions.builders import characters
-
-        # A byte is a character.
-        for key, kind in (("this", left), ("expression", right)):
-            if kind == BYTES:
-                node.set(key, characters(node.args[key]))
-    elif any(kind not in (None, NULL, STRING) for kind in (left, right)):
-        raise no_match("LIKE", [left, right], node)
-    pattern = node.expression
-    if not isinstance(pattern, exp.Literal) or "\\" in pattern.this:
-        escape = exp.Literal.string("\\")
-        made: Any = exp.Escape(this=exp.Like(this=node.this, expression=pattern), expression=escape)
-        made.meta["tule_done"] = True
-    else:
-        made = exp.Like(this=node.this, expression=pattern)
-    if negate:
-        made = exp.Not(this=exp.Paren(this=made))
-    _replace(node, made)
-    return BOOL
-
-
-def _like_some(walk: Walk, node: Any, quantified: Any, scope: Scope, aliases: bool) -> Kind | None:
-    """LIKE ANY and LIKE ALL, written out."""
-    from tule.bigquery.sql.analysis.expressions import visit
-
-    patterns = quantified.this
-    while isinstance(patterns, exp.Paren):
-        patterns = exp.Tuple(expressions=[patterns.this])
-    if not isinstance(patterns, exp.Tuple):
-        raise wrong("Tule does not do LIKE with a quantified array or subquery", node)
-    negate = bool(node.args.get("negate"))
-    parts = [exp.Paren(this=exp.Like(this=node.this.copy(), expression=each)) for each in patterns.expressions]
-    for part in parts:
-        if negate:
-            part.this.set("negate", True)
-    join = exp.or_ if isinstance(quantified, exp.Any) else exp.and_
-    made = exp.Paren(this=join(*parts, copy=False))
-    node.replace(made)
-    return visit(walk, made, scope, aliases)
-
-
-def _escape(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
-    raise wrong("Tule does not do LIKE ... ESCAPE, which is not GoogleSQL", node)
-
-
 def _at_time_zone(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     raise wrong("AT TIME ZONE belongs into EXTRACT, CAST or STRING", node)
 
@@ -494,7 +438,6 @@ HANDLERS: dict[type[Any], Any] = {
     exp.Between: _between,
     exp.In: _in,
     exp.Is: _is,
-    exp.Like: _like,
-    exp.Escape: _escape,
+    **likes.HANDLERS,
     exp.AtTimeZone: _at_time_zone,
 }

@@ -6,14 +6,14 @@ from typing import Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import set_operations, writes
+from tule.bigquery.sql.analysis import set_operations, unnests, writes
 from tule.bigquery.sql.analysis.doubtful_sums import DoubtfulSums
 from tule.bigquery.sql.analysis.ordering import groups, orders
 from tule.bigquery.sql.analysis.scopes import Columns, Scope, Source, unrecognized, wrong
 from tule.bigquery.sql.analysis.windows import random_windows, split
 from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.free_names import COLUMNS
-from tule.bigquery.sql.kinds import INT64, NULL, STRING, Kind, NoSupertype, common, kind_of_field
+from tule.bigquery.sql.kinds import NULL, STRING, Kind, NoSupertype, common, kind_of_field
 from tule.bigquery.types import Field
 
 RESOLVED = "tule_resolved"
@@ -170,18 +170,21 @@ class Walk:
 
     def _group(self, group: Any, scope: Scope) -> None:
         for each in list(group.expressions):
-            if isinstance(each, exp.Rollup | exp.Cube | exp.GroupingSets):
-                for inner in list(each.expressions):
-                    self._grouping(inner, scope)
-            else:
-                self._grouping(each, scope)
+            self._grouping(each, scope)
         for key in ("rollup", "cube", "grouping_sets"):
-            for inner in list(group.args.get(key) or []):
-                for part in list(getattr(inner, "expressions", ())):
-                    self._grouping(part, scope)
+            for each in list(group.args.get(key) or []):
+                self._grouping(each, scope)
 
     def _grouping(self, node: Any, scope: Scope) -> None:
-        if not isinstance(node, exp.Literal):
+        """What rows are grouped by; sets of several, and sets of sets."""
+        if isinstance(node, exp.Rollup | exp.Cube | exp.GroupingSets):
+            for each in list(node.expressions):
+                if isinstance(each, exp.Tuple):
+                    for part in list(each.expressions):
+                        self._grouping(part, scope)
+                else:
+                    self._grouping(each, scope)
+        elif not isinstance(node, exp.Literal):
             groups(self.expr(node, scope, aliases=True), node)
 
     def _order(self, node: Any, scope: Scope) -> None:
@@ -460,45 +463,10 @@ class Walk:
         return Source(name, None)
 
     def _unnest(self, node: Any, scope: Scope) -> None:
-        """UNNEST becomes a lateral query whose offset counts from 0 and whose rows keep their order."""
-        from tule.bigquery.sql.analysis.calls import engine_call
-
-        if len(node.expressions) != 1:
-            raise wrong("Tule does not do UNNEST of several arrays", node)
-        with scope.qualified():
-            # The engine would take an unqualified name for that of the element itself: UNNEST(z) AS z.
-            kind = self.expr(node.expressions[0], scope)
-        if kind is not None and kind.name not in ("ARRAY", "NULL"):
-            raise wrong(f"Values referenced in UNNEST must be arrays. UNNEST contains expression of type {kind}", node)
-        element = kind.element if kind is not None else None
-        alias, offset = node.args.get("alias"), node.args.get("offset")
-        given = ""
-        if alias is not None:
-            given = alias.columns[0].name if alias.columns else alias.name
-        name = given or "_tule_element"
-        items = [exp.alias_(engine_call("unnest", node.expressions[0].copy()), name, quoted=True)]
-        columns: Columns = [(name, element)]
-        if offset:
-            offset_name = offset.name if isinstance(offset, exp.Identifier) else "offset"
-            places = engine_call("range", engine_call("len", node.expressions[0].copy()))
-            items.append(exp.alias_(engine_call("unnest", places), offset_name, quoted=True))
-            columns.append((offset_name, INT64))
-        elements = frozenset(each.lower() for each, _ in columns if each != "_tule_element")
-        source = Source(given, columns, value=name, elements=elements)
         self._unnested = getattr(self, "_unnested", 0) + 1
-        table = f"_tule_unnest_{self._unnested}"
-        source.name = table
-        if not given:
-            # Without a name the elements are f0_, or their fields.
-            source.value = name
-        made = exp.Subquery(this=exp.select(*items), alias=exp.TableAlias(this=exp.to_identifier(table, quoted=True)))
-        made.meta["tule_lateral"] = True
-        joins = node.args.get("joins")
-        if joins:
-            made.set("joins", joins)
-        node.replace(made)
-        scope.sources.append(source)
-        for join in made.args.get("joins") or []:
+        joins = node.args.get("joins") or []
+        unnests.unnested(self, node, scope, self._unnested)
+        for join in joins:
             self._join(join, scope)
 
     def _pivot(self, pivot: Any, source: Source, scope: Scope) -> Source:
@@ -710,8 +678,12 @@ def _columns_of(source: Source) -> list[tuple[str, Kind | None, Any]] | None:
                 dotted = exp.Dot(this=exp.Paren(this=node.copy()), expression=exp.to_identifier(field, quoted=True))
                 found.append((field, inner, dotted))
             continue
-        found.append(("f0_" if name == "_tule_element" else name, kind, node))
+        found.append((_shown_name(name, len(found)), kind, node))
     return found
+
+
+def _shown_name(name: str, place: int) -> str:
+    return f"f{place}_" if name.startswith(unnests.UNNAMED) else name
 
 
 def _renamed(columns: list[tuple[str, Kind | None, Any]], pair: Any) -> list[tuple[str, Kind | None, Any]]:

@@ -78,8 +78,8 @@ def characters(node: Any) -> Any:
 
 def _any_value(it: Call) -> Any:
     if it.having is not None:
-        name = "arg_max_null" if it.having.args.get("max") else "arg_min_null"
-        return it.aggregate(name, it.argument(0), it.having.expression)
+        best, it.having = it.having, None
+        return it.aggregate("arg_max_null" if best.args.get("max") else "arg_min_null", it.argument(0), best.expression)
     return it.aggregate("any_value", it.argument(0))
 
 
@@ -87,9 +87,7 @@ def _extreme(it: Call) -> Any:
     kind, name = it.kind(0), it.function.name
     if kind is not None and kind.name in ("ARRAY", "STRUCT", "JSON", "GEOGRAPHY"):
         raise it.wrong(f"{name} is not defined for arguments of type {kind}")
-    if it.having is not None:
-        raise it.refuse(f"HAVING MAX and HAVING MIN in {name}", do=f"use {name}_BY or a window function")
-    if kind == FLOAT64 and name == "MIN":
+    if kind == FLOAT64 and name == "MIN" and it.having is None:
         # NaN is the answer as soon as there is one; to the engine it is the largest number.
         nan = call("isnan", it.aggregate("max", it.argument(0).copy(), order=False))
         plain = it.aggregate("min", it.argument(0))
@@ -110,10 +108,10 @@ def _array_agg(it: Call) -> Any:
 
 
 def _array_concat_agg(it: Call) -> Any:
-    made = call("flatten", it.aggregate("list", it.argument(0), condition=not_null(it.argument(0))))
+    arrays = it.aggregate("list", it.argument(0), condition=not_null(it.argument(0)))
     if it.limit is not None:
-        raise it.refuse("LIMIT in ARRAY_CONCAT_AGG")
-    return made
+        arrays = call("list_slice", arrays, number(1), it.limit)
+    return call("flatten", arrays)
 
 
 def _avg_numeric(it: Call) -> Any:
@@ -123,8 +121,6 @@ def _avg_numeric(it: Call) -> Any:
 
 
 def _countif(it: Call) -> Any:
-    if it.distinct:
-        raise it.refuse("COUNTIF(DISTINCT ...)")
     condition = it.argument(0)
     return it.aggregate("count", exp.Case().when(condition, number(1)))
 

@@ -14,7 +14,7 @@ from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.rules.bind_parameters import bind_parameters
 from tule.bigquery.sql.rules.expand_external_queries import expand_external_queries
 from tule.bigquery.sql.rules.expand_model_functions import expand_model_functions
-from tule.bigquery.sql.rules.expand_routines import expand_routines
+from tule.bigquery.sql.rules.expand_routines import expand_names, expand_routines
 from tule.bigquery.sql.rules.find_volatile import find_volatile
 from tule.bigquery.sql.rules.name_columns import name_columns
 from tule.bigquery.sql.rules.preprocess import preprocess
@@ -34,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     find_volatile,
     expand_model_functions,
     resolve_tables,
+    expand_names,
     resolve_variables,
     bind_parameters,
     preprocess,

@@ -23,6 +23,7 @@ from sqlglot import exp
 from tule.bigquery.sql.analysis.calls import engine_call as call
 from tule.bigquery.sql.analysis.scopes import wrong
 from tule.bigquery.sql.context import Context, Scope
+from tule.bigquery.sql.forms import WithExpression
 from tule.bigquery.sql.free_names import free_names, leading, path
 from tule.bigquery.sql.functions import FUNCTIONS, aggregate_in, is_aggregate
 from tule.bigquery.sql.parse import TableRef, parse, parse_expression
@@ -61,6 +62,20 @@ def expand_routines(tree: Any, context: Context) -> Any:
             tree = made
         else:
             node.replace(made)
+    return tree
+
+
+def expand_names(tree: Any, context: Context) -> Any:
+    """``WITH(a AS x, value)`` is the body ``value`` of a function of ``a`` that is called with ``x``."""
+    for node in reversed(list(tree.find_all(WithExpression))):
+        value = node.this
+        for each in reversed(node.expressions):
+            argument = RoutineArgument(each.alias, ANY_TYPE)
+            definition = RoutineDefinition(SCALAR, ("with", each.alias.lower()), (argument,), "")
+            holder = exp.Paren(this=value.copy())
+            _mark(holder, definition, context)
+            value = _bound(holder.this, [each.this.copy()], definition)
+        node.replace(exp.Paren(this=value))
     return tree
 
 
@@ -195,7 +210,7 @@ def _body(definition: RoutineDefinition, context: Context) -> Any:
                 "alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name, quoted=True))
             )
             table.replace(marker)
-    tree = resolve_tables(tree, inside)
+    tree = expand_names(resolve_tables(tree, inside), inside)
     _mark(tree, definition, inside)
     tree = expand_routines(tree, inside)
     _recognized(tree, inside)
@@ -534,4 +549,4 @@ def _shown(definition: RoutineDefinition) -> str:
     return ".".join(definition.path)
 
 
-__all__ = ["COERCIONS", "LITERALS", "SCALAR", "expand_routines", "is_volatile"]
+__all__ = ["COERCIONS", "LITERALS", "SCALAR", "expand_names", "expand_routines", "is_volatile"]

@@ -218,3 +218,18 @@ tule_edit_distance(a, b) AS
 
 tule_edit_distance(a, b, most) AS
     tule_smaller(tule_distance_of_texts(a, b), most);
+
+tule_equally_long(a, lengths) AS
+    CASE WHEN tule_check(list_min(lengths) < list_max(lengths), 'Unnested arrays under STRICT mode must have equal '
+    || 'lengths') THEN a END;
+
+-- FALSE where one is, else NULL where one is unknown.
+tule_every(a) AS
+    CASE WHEN list_contains(a, FALSE) THEN FALSE WHEN list_count(a) < len(a) THEN NULL ELSE TRUE END;
+
+-- The rows {v, k} of a group of which k is the largest, or the smallest.
+tule_of_largest(a) AS
+    list_filter(a, LAMBDA e: e.k IS NOT DISTINCT FROM list_max(list_transform(a, LAMBDA x: x.k)));
+
+tule_of_smallest(a) AS
+    list_filter(a, LAMBDA e: e.k IS NOT DISTINCT FROM list_min(list_transform(a, LAMBDA x: x.k)));
