@@ -117,6 +117,9 @@ def _out_of_numeric(value: str, precision: int, scale: int) -> TuleError:
 
 def _division(what: str) -> TuleError:
     """Whole numbers are written as such: the engine has made doubles of them."""
+    if re.search(r"#\d|_tule_", what):
+        # Names that the engine or Tule made.
+        return InvalidArgument("division by zero", reason="invalidQuery")
     text = re.sub(r"(\d)\.0\b", r"\1", what).replace("//", "/")
     return InvalidArgument(f"division by zero: {text}", reason="invalidQuery")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import bignumerics, casts, operators, ranges
+from tule.bigquery.sql.analysis import bignumerics, casts, floats, operators, ranges
 from tule.bigquery.sql.analysis.scopes import Scope, Source, parts_of, unrecognized, wrong
 from tule.bigquery.sql.byte_literals import octets
 from tule.bigquery.sql.kinds import (
@@ -158,8 +158,11 @@ def struct_as(node: Any, given: Kind, wanted: Kind) -> Any:
         return node if target is None else cast(node, wanted)
     else:
         values = [
-            exp.Dot(this=exp.Paren(this=node.copy()), expression=exp.to_identifier(name, quoted=True))
-            for name, _ in given.fields
+            exp.Dot(
+                this=exp.Paren(this=node.copy()),
+                expression=exp.to_identifier(name or f"_field_{index + 1}", quoted=True),
+            )
+            for index, (name, _) in enumerate(given.fields)
         ]
     made = exp.Struct(
         expressions=[
@@ -426,8 +429,6 @@ def _exists(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
 
 
 def _tuple(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
-    if isinstance(node.parent, exp.In):
-        return Kind("STRUCT", None, tuple(("", visit(walk, each, scope, aliases)) for each in list(node.expressions)))
     made = exp.Struct(expressions=[exp.Paren(this=each) for each in node.expressions])
     replace(node, made)
     kind = _struct(walk, made, scope, aliases)
@@ -515,7 +516,17 @@ def _case(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     if node.args.get("default") is not None:
         literal = is_literal(node.args["default"])
         branches.append((visit(walk, node.args["default"], scope, aliases), literal, node, "default"))
+    if operand is not None:
+        _compare_operand(node, operand[0])
     return unified(branches, "CASE", node)
+
+
+def _compare_operand(node: Any, kind: Kind | None) -> None:
+    """The operand of a CASE as BigQuery compares it with the values."""
+    if floats.maybe_nan(node.this, kind):
+        node.set("this", floats.without_nan(node.this))
+    elif kind is not None and kind.name == "STRUCT":
+        raise wrong(f"Tule does not do CASE value WHEN with a value of type {kind}: write CASE WHEN a = b", node)
 
 
 def _if(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:

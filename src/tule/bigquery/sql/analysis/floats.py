@@ -63,19 +63,53 @@ def compared(node: Any, left: Kind | None, right: Kind | None) -> Any:
         both = exp.And(this=_is_nan(a), expression=_is_nan(b))
         return exp.Paren(this=exp.Or(this=node.copy(), expression=exp.Paren(this=both)))
     if isinstance(node, exp.EQ):
-        guarded = a if nan_a and nan_b else None
+        guarded, other = (a if nan_a and nan_b else None), b
     elif isinstance(node, exp.GT | exp.GTE):
-        guarded = a if nan_a else None
+        guarded, other = (a if nan_a else None), b
     else:
-        guarded = b if nan_b else None
+        guarded, other = (b if nan_b else None), a
     if guarded is None:
         return node
-    return exp.Paren(this=exp.And(this=node.copy(), expression=_is_number(guarded)))
+    guard = _is_number(guarded) if _number(other) or _filters(node) else _number_or_unknown(guarded, [other])
+    return exp.Paren(this=exp.And(this=node.copy(), expression=guard))
 
 
-def found_in(node: Any, value: Any) -> Any:
-    """An IN or BETWEEN that no NaN passes."""
-    return exp.Paren(this=exp.And(this=node.copy(), expression=_is_number(value)))
+def _filters(node: Any) -> bool:
+    """Whether FALSE does for NULL where a condition stands: it only chooses."""
+    while True:
+        parent = node.parent
+        if isinstance(parent, exp.And | exp.Or | exp.Paren):
+            node = parent
+            continue
+        if isinstance(parent, exp.If):
+            case = parent.parent
+            return node.arg_key == "this" and not (isinstance(case, exp.Case) and case.this is not None)
+        return isinstance(parent, exp.Where | exp.Having | exp.Qualify) or (
+            isinstance(parent, exp.Join) and node.arg_key == "on"
+        )
+
+
+def _number_or_unknown(node: Any, others: list[Any]) -> Any:
+    """Whether a node is not NaN; NULL, not FALSE, beside an operand that is NULL."""
+    made = _is_number(node)
+    for each in others:
+        unknown = exp.Is(this=exp.Paren(this=each.copy()), expression=exp.Null())
+        made = exp.Or(this=made, expression=exp.Paren(this=exp.And(this=unknown, expression=exp.Null())))
+    return exp.Paren(this=made)
+
+
+def without_nan(node: Any) -> Any:
+    """NULL for NaN: what is compared with the values of a CASE is then equal to none."""
+    nan = exp.Cast(this=exp.Literal.string("nan"), to=exp.DataType(this=exp.DataType.Type.DOUBLE))
+    nan.meta["tule_done"] = True
+    return _call("nullif", node, nan)
+
+
+def found_in(node: Any, value: Any, others: list[Any] | None = None) -> Any:
+    """An IN that no NaN passes; ``others``: the values of its list."""
+    unknown = [each for each in others or () if not _number(each)]
+    guard = _is_number(value) if not unknown or _filters(node) else _number_or_unknown(value, unknown)
+    return exp.Paren(this=exp.And(this=node.copy(), expression=guard))
 
 
 def checked(node: Any) -> Any:
@@ -205,4 +239,4 @@ def _handed_on(node: Any, large: list[Any]) -> Any:
     return _call("list_extract", _call("list_transform", handed, body), exp.Literal.number(1))
 
 
-__all__ = ["IEEE", "checked", "compared", "found_in", "maybe_nan"]
+__all__ = ["IEEE", "checked", "compared", "found_in", "maybe_nan", "without_nan"]

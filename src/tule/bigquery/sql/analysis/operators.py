@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import bignumerics, floats, likes
+from tule.bigquery.sql.analysis import bignumerics, floats, likes, structs
 from tule.bigquery.sql.analysis.scopes import Scope, wrong
 from tule.bigquery.sql.kinds import (
     BIGNUMERIC,
@@ -101,9 +101,13 @@ def _call(name: str, *arguments: Any) -> Any:
 
 
 def _comparison(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    if structs.written_out(walk, node, scope, aliases):
+        return BOOL
     a, b = _sides(walk, node, scope, aliases)
     kind = comparable(_SYMBOLS[type(node)], a, b, node)
     _coerce_sides(node, a, b, kind)
+    if kind is not None and kind.name == "STRUCT" and kind.fields:
+        _replace(node, structs.compared(node, kind, kind))
     if kind == FLOAT64 and not isinstance(node, exp.NullSafeEQ | exp.NullSafeNEQ):
         _replace(node, floats.compared(node, a[0], b[0]))
     return BOOL
@@ -331,16 +335,19 @@ def _between(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
 
     literal = is_literal(node.this)
     kind = visit(walk, node.this, scope, aliases)
+    bounds: dict[str, Kind | None] = {}
     for key in ("low", "high"):
         other_literal = is_literal(node.args[key])
-        other = visit(walk, node.args[key], scope, aliases)
+        other = bounds[key] = visit(walk, node.args[key], scope, aliases)
         together = comparable("BETWEEN", (kind, literal), (other, other_literal), node)
         if BIGNUMERIC in (kind, other) and kind != other:
             raise wrong("Tule does BETWEEN with a BIGNUMERIC only where all three are: cast the others", node)
         if other is not None and other_literal and other.name not in _NUMBERS:
             node.set(key, coerced(node.args[key], other, together))
-    if floats.maybe_nan(node.args["high"], other):
-        _replace(node, floats.found_in(node, node.args["high"]))
+    if floats.maybe_nan(node.args["high"], bounds["high"]) or floats.maybe_nan(node.args["low"], bounds["low"]):
+        low = floats.compared(exp.GTE(this=node.this.copy(), expression=node.args["low"]), kind, bounds["low"])
+        high = floats.compared(exp.LTE(this=node.this.copy(), expression=node.args["high"]), kind, bounds["high"])
+        _replace(node, exp.Paren(this=exp.And(this=low, expression=high)))
     return BOOL
 
 
@@ -380,6 +387,8 @@ def _in(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
                 _replace(node, floats.found_in(node, node.this))
         return BOOL
     nan = False
+    if node.expressions and structs.listed(walk, node, kind, scope, aliases):
+        return BOOL
     for each in list(node.expressions):
         index = each.index
         other_literal = is_literal(each)
@@ -397,7 +406,7 @@ def _in(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
             if made is not current:
                 current.replace(made)
     if nan and floats.maybe_nan(node.this, kind):
-        _replace(node, floats.found_in(node, node.this))
+        _replace(node, floats.found_in(node, node.this, node.expressions))
     return BOOL
 
 

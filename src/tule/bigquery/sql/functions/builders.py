@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import bignumerics, floats
+from tule.bigquery.sql.analysis import bignumerics, floats, operators, structs
 from tule.bigquery.sql.analysis.calls import engine_call as call
 from tule.bigquery.sql.functions import (
     decimals,
@@ -279,9 +279,49 @@ def _sparse_distance(it: Call) -> Any:
 
 
 def _coalesce(it: Call) -> Any:
-    if len(it.arguments) == 1:
-        return it.argument(0)
-    return call("coalesce", *it.arguments)
+    return _first_of(it.arguments)
+
+
+_FAIL = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg, exp.Cast, exp.Anonymous, exp.Subquery)
+
+
+def _first_of(values: list[Any]) -> Any:
+    """The first that is not NULL. What may fail is computed only where it is asked for: the engine takes a part of COALESCE
+    that it finds twice out of it, but none of a CASE."""
+    if len(values) == 1:
+        return values[0]
+    if not any(_may_fail(each) for each in values[1:]):
+        return call("coalesce", *values)
+    first = values[0]
+    rest = exp.Case().when(exp.Is(this=exp.Paren(this=first.copy()), expression=exp.Null()), _first_of(values[1:]))
+    return call("coalesce", first, exp.Paren(this=rest))
+
+
+def _may_fail(node: Any) -> bool:
+    return any(not _is_constant(each) for each in node.find_all(*_FAIL))
+
+
+def _is_constant(node: Any) -> bool:
+    inner = node
+    while isinstance(inner, exp.Cast | exp.Neg | exp.Paren):
+        inner = inner.this
+    return isinstance(inner, exp.Literal | exp.Null | exp.Parameter)
+
+
+def _nullif(it: Call) -> Any:
+    """NULL where both are equal as ``=`` says: NaN is equal to nothing."""
+    value, other = it.arguments
+    a, b = it.kind(0), it.kind(1)
+    kind = operators.comparable("=", it.kinds[0], it.kinds[1], it.node)
+    if kind is not None and kind.name == "STRUCT" and a is not None and b is not None:
+        same = structs.equal(value, other, kind, kind)
+        if same is not None:
+            return exp.Paren(this=exp.Case(default=value.copy()).when(same, exp.Null()))
+    if floats.maybe_nan(value, a):
+        return exp.Paren(
+            this=exp.Case(default=call("nullif", value, other)).when(call("isnan", value.copy()), value.copy())
+        )
+    return call("nullif", value, other)
 
 
 def _typeof(it: Call) -> Any:
@@ -474,6 +514,7 @@ BUILDERS: dict[str, Builder] = {
     "safe_negate": _safe_negate,
     "sparse_distance": _sparse_distance,
     "coalesce": _coalesce,
+    "nullif": _nullif,
     "typeof": _typeof,
     "array_concat": _array_concat,
     "array_to_string": _array_to_string,

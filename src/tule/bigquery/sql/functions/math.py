@@ -129,7 +129,7 @@ FUNCTIONS: dict[str, Function] = {
         """
         COALESCE(T...) T = @coalesce
         IFNULL(T, T) T = @coalesce
-        NULLIF(T, T) T = nullif
+        NULLIF(T, T) T = @nullif
         """,
     ),
     **read(

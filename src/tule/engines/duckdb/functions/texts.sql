@@ -41,7 +41,7 @@ tule_repeat(s, n) AS
     END;
 
 tule_replace(s, part, new) AS
-    CASE WHEN part = '' THEN s ELSE replace(s, part, new) END;
+    CASE WHEN part = '' AND new IS NOT NULL THEN s ELSE replace(s, part, new) END;
 
 tule_lpad(s, n, pattern) AS
     CASE WHEN tule_check(n < 0 OR pattern = '', 'LPAD needs a length of 0 or more and a pattern that is not empty')
