@@ -27,6 +27,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "engines/bigquery": {"pyarrow", "google"},
     "engines/spark": {"pyarrow", "pyspark", "sqlglot"},
     "engines/duckdb": {"duckdb", "pyarrow", "numpy", "farmhash", "publicsuffixlist"},
+    "engines/duckdb/functions/keysets.py": {"cryptography"},
     "engines/duckdb/geography": {"pyarrow", "numpy", "spherely", "s2geometry"},
     "engines/federation": {"pyarrow"},
     "engines/federation/postgresql.py": {"pyarrow", "psycopg"},

@@ -463,7 +463,8 @@ def dotted_call(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | No
     from tule.bigquery.sql.analysis.expressions import replace
 
     replace(node, made)
-    return named_call(walk, made, f"{prefix}.{name}".upper(), scope, aliases)
+    whole = f"{prefix}.{name}".upper()
+    return named_call(walk, made, whole.removeprefix("SAFE."), scope, aliases, safe=whole.startswith("SAFE."))
 
 
 def window_call(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:

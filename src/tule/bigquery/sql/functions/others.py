@@ -20,12 +20,22 @@ FUNCTIONS: dict[str, Function] = {
     **read(
         "AEAD encryption functions",
         """
-        - AEAD.DECRYPT_BYTES AEAD.DECRYPT_STRING AEAD.ENCRYPT \
-            DETERMINISTIC_DECRYPT_BYTES DETERMINISTIC_DECRYPT_STRING: no keysets
-        - DETERMINISTIC_ENCRYPT KEYS.ADD_KEY_FROM_RAW_BYTES KEYS.KEYSET_CHAIN KEYS.KEYSET_FROM_JSON \
-            KEYS.KEYSET_LENGTH: no keysets
-        - KEYS.KEYSET_TO_JSON KEYS.NEW_KEYSET KEYS.NEW_WRAPPED_KEYSET KEYS.REWRAP_KEYSET KEYS.ROTATE_KEYSET: no keysets
-        - KEYS.ROTATE_WRAPPED_KEYSET: no keysets
+        AEAD.DECRYPT_BYTES(BYTES, BYTES, BYTES) BYTES
+        AEAD.DECRYPT_STRING(BYTES, BYTES, STRING) STRING
+        AEAD.ENCRYPT(BYTES, STRING, STRING) BYTES = @keys_encrypt
+        AEAD.ENCRYPT(BYTES, BYTES, BYTES) BYTES = @keys_encrypt
+        DETERMINISTIC_DECRYPT_BYTES(BYTES, BYTES, BYTES) BYTES
+        DETERMINISTIC_DECRYPT_STRING(BYTES, BYTES, STRING) STRING
+        DETERMINISTIC_ENCRYPT(BYTES, STRING, STRING) BYTES = @keys_encrypt
+        DETERMINISTIC_ENCRYPT(BYTES, BYTES, BYTES) BYTES = @keys_encrypt
+        KEYS.ADD_KEY_FROM_RAW_BYTES(BYTES, STRING, BYTES) BYTES = @keys_random
+        KEYS.KEYSET_FROM_JSON(STRING) BYTES
+        KEYS.KEYSET_LENGTH(BYTES) INT64
+        KEYS.KEYSET_TO_JSON(BYTES) STRING
+        KEYS.NEW_KEYSET(STRING) BYTES = @keys_random
+        KEYS.ROTATE_KEYSET(BYTES, STRING) BYTES = @keys_random
+        - KEYS.KEYSET_CHAIN KEYS.NEW_WRAPPED_KEYSET KEYS.REWRAP_KEYSET: there is no key management service in Tule
+        - KEYS.ROTATE_WRAPPED_KEYSET: there is no key management service in Tule
         """,
     ),
     **read(
@@ -34,7 +44,7 @@ FUNCTIONS: dict[str, Function] = {
         BAG_OF_WORDS(ARRAY<STRING>) ARRAY<STRUCT<term STRING, count INT64>>
         SEARCH(ANY, STRING, [json_scope => STRING], [analyzer => STRING], [analyzer_options => STRING]) BOOL = @search
         TEXT_ANALYZE(STRING, [analyzer => STRING], [analyzer_options => STRING]) ARRAY<STRING> = @text_analyze
-        - TF_IDF: use ML.TF_IDF
+        - TF_IDF: how it weighs terms outside of its dictionary is not published
         """,
     ),
     **read(

@@ -26,6 +26,7 @@ from tule.bigquery.sql.context import Context, Scope
 from tule.bigquery.sql.forms import WithExpression
 from tule.bigquery.sql.free_names import free_names, leading, path
 from tule.bigquery.sql.functions import FUNCTIONS, aggregate_in, is_aggregate
+from tule.bigquery.sql.functions.keysets import VOLATILE
 from tule.bigquery.sql.parse import TableRef, parse, parse_expression
 from tule.bigquery.sql.routine_statements import (
     AGGREGATE,
@@ -532,7 +533,11 @@ def _type_of(value: Any) -> tuple[str, bool]:
 
 def is_volatile(value: Any) -> bool:
     """Whether an expression gives another value each time."""
-    return any(each.name.upper() in ("RAND", "GENERATE_UUID") for each in value.find_all(exp.Anonymous))
+    return any(
+        each.name.upper() in ("RAND", "GENERATE_UUID")
+        or (isinstance(each.parent, exp.Dot) and f"{each.parent.this.name.upper()}.{each.name.upper()}" in VOLATILE)
+        for each in value.find_all(exp.Anonymous)
+    )
 
 
 def _has_window(value: Any) -> bool:

@@ -160,7 +160,7 @@ Row = tuple[str, Callable[..., Any], str, str]
 def register(connection: Any) -> None:
     """Make the functions known to a DuckDB instance."""
     from tule.engines.duckdb import geography
-    from tule.engines.duckdb.functions import domains, formats, jsons, octets, searches, sketches
+    from tule.engines.duckdb.functions import domains, formats, jsons, keysets, octets, searches, sketches
 
     by_row = (
         *FUNCTIONS,
@@ -170,6 +170,7 @@ def register(connection: Any) -> None:
         *jsons.FUNCTIONS,
         *sketches.FUNCTIONS,
         *searches.FUNCTIONS,
+        *keysets.FUNCTIONS,
         *geography.ROWS,
     )
     for made, entries in ((rows, by_row), (columns, geography.COLUMNS), (arrays, sketches.ARRAYS)):
