@@ -177,5 +177,5 @@ SELECT LENGTH(GENERATE_UUID());
 SELECT AI.GENERATE('x');
 --> error: Function not supported in Tule: AI.GENERATE; given: there is no language model in Tule. Next: see docs/bigquery-sql.md for the functions it has
 
-SELECT KEYS.NEW_KEYSET('AEAD_AES_GCM_256');
---> error: Function not supported in Tule: KEYS.NEW_KEYSET; given: no keysets. Next: see docs/bigquery-sql.md for the functions it has
+SELECT DLP_KEY_CHAIN('x');
+--> error: Function not supported in Tule: DLP_KEY_CHAIN; given: there are no key services. Next: see docs/bigquery-sql.md for the functions it has
