@@ -227,6 +227,7 @@ class App:
             foreign=lambda: self.foreign_models,
             endpoints=lambda: self.endpoints.router,
             connections=connections,
+            states=warehouse.states,
         )
         warehouse.use_models(learning)
         if QuickJs.installed():

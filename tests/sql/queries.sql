@@ -524,8 +524,8 @@ SELECT * FROM queries.INFORMATION_SCHEMA.NOTHING;
 
 -- What other statements would lose
 
-CREATE VECTOR INDEX i ON d.people(id) OPTIONS (index_type = 'IVF');
---> error: CREATE VECTOR INDEX is not executed by Tule. Next: wait for vector search, or compare with ML.DISTANCE
+CREATE VECTOR INDEX i ON d.people(id, name) OPTIONS (index_type = 'IVF');
+--> error: A vector index is of one column; given: id, name. Next: name the column with the vectors
 
 CREATE EXTERNAL TABLE d.ext OPTIONS (format = 'CSV');
 --> error: The option uris must be set in CREATE EXTERNAL TABLE

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from tule.bigquery import job_views, routine_views, table_views
+from tule.bigquery import job_views, routine_views, table_views, vector_index_views
 from tule.bigquery.datasets import KIND as DATASET_KIND
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.errors import not_found, not_implemented
@@ -27,7 +27,7 @@ REGION = "region-"
 _ELSEWHERE = (
     "JOBS_BY_ORGANIZATION", "JOBS_BY_FOLDER", "RESERVATIONS", "RESERVATION_CHANGES", "ASSIGNMENTS", "ASSIGNMENT_CHANGES",
     "CAPACITY_COMMITMENTS", "CAPACITY_COMMITMENT_CHANGES", "BI_CAPACITIES", "BI_CAPACITY_CHANGES", "JOBS_TIMELINE",
-    "STREAMING_TIMELINE", "WRITE_API_TIMELINE", "VECTOR_INDEXES", "SEARCH_INDEXES", "SHARED_DATASET_USAGE",
+    "STREAMING_TIMELINE", "WRITE_API_TIMELINE", "SEARCH_INDEXES", "SHARED_DATASET_USAGE",
 )  # fmt: skip
 
 
@@ -70,9 +70,15 @@ class InformationSchema:
             "PARAMETERS": routine_views.parameters,
             "ROUTINE_OPTIONS": routine_views.options,
         }
+        by_index: dict[str, Callable[[list[Record]], View]] = {
+            "VECTOR_INDEXES": vector_index_views.indexes,
+            "VECTOR_INDEX_COLUMNS": vector_index_views.columns,
+            "VECTOR_INDEX_OPTIONS": vector_index_views.options,
+        }
         self._views: dict[str, Callable[[Asked], View]] = {
             **{name: self._over(self._records_of, make) for name, make in by_table.items()},
             **{name: self._over(self._routines_of, make) for name, make in by_routine.items()},
+            **{name: self._over(self._indexes_of, make) for name, make in by_index.items()},
             "SCHEMATA": lambda asked: table_views.schemata(self._datasets_of(asked)),
             "SCHEMATA_OPTIONS": lambda asked: table_views.schemata_options(self._datasets_of(asked)),
             "OBJECT_PRIVILEGES": self._privileges,
@@ -83,7 +89,7 @@ class InformationSchema:
             "SESSIONS_BY_PROJECT": lambda asked: self._session_rows(asked, own=False),
             "SESSIONS_BY_USER": lambda asked: self._session_rows(asked, own=True),
         }
-        self._of_dataset = frozenset(by_table) | frozenset(by_routine)
+        self._of_dataset = frozenset(by_table) | frozenset(by_routine) | frozenset(by_index)
 
     def view(self, name: str, asked: Asked) -> View:
         """The columns and rows of a view; raises in BigQuery's words for one there is not."""
@@ -120,6 +126,15 @@ class InformationSchema:
             asked.guard("bigquery.tables.list", reference.name)
             listed = self._records.list(TABLE_KIND, reference.name).records
             found += [self._tables.settled(record) for record in listed if not self._tables.expired(record)]
+        return found
+
+    def _indexes_of(self, asked: Asked) -> list[Record]:
+        """The vector indexes of tables as they are: one of a table that is gone, or another now, is none."""
+        tables = {record.name: record.uid for record in self._records_of(asked)}
+        found: list[Record] = []
+        for name, uid in tables.items():
+            listed = self._records.list(vector_index_views.KIND, name).records
+            found += [record for record in listed if record.body["table"] == uid]
         return found
 
     def _routines_of(self, asked: Asked) -> list[Record]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tule.bigquery.sql import Compiled, Context
     from tule.bigquery.sql.statements import AlterModelOptions, CreateModel, ExportModelTo
+    from tule.bigquery.sql.table_definitions import CreateVectorIndex, DropVectorIndex
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Run:
     """``guard(permission, record name)`` raises where the caller lacks the permission."""
     looking: bool = False
     """Whether only the schema of the query is asked for: nothing is computed."""
+    transaction: bool = False
+    """Whether it sees what its transaction wrote, and others do not yet."""
 
     def compile(self, tree: exp.Expression) -> Compiled:
         """A copy of a GoogleSQL tree as SQL of the engine, with the values to bind."""
@@ -73,6 +76,12 @@ class ModelStatements(Protocol):
 
     def export(self, statement: ExportModelTo, run: Run) -> Outcome:
         """EXPORT MODEL."""
+
+    def create_index(self, statement: CreateVectorIndex, run: Run) -> Outcome:
+        """CREATE VECTOR INDEX."""
+
+    def drop_index(self, statement: DropVectorIndex) -> Outcome:
+        """DROP VECTOR INDEX."""
 
     def expand(self, node: exp.Expression, context: Context, run: Run) -> exp.Expression:
         """A table function over a model as a relation or a subquery of GoogleSQL (``Context.expand``)."""

@@ -84,7 +84,9 @@ from tule.bigquery.sql.table_definitions import (
     CopyTable,
     CreateMaterializedView,
     CreateRowAccessPolicy,
+    CreateVectorIndex,
     DropRowAccessPolicy,
+    DropVectorIndex,
     UndropSchema,
 )
 from tule.bigquery.table_statements import TableStatements
@@ -224,7 +226,10 @@ class Queries:
                 )  # fmt: skip
                 made.volatile = volatile
                 if self.models is not None:
-                    models, run = self.models, Run(job, project, session, context, check, guard, looking)
+                    models, run = (
+                        self.models,
+                        Run(job, project, session, context, check, guard, looking, transaction is not None),
+                    )
                     made.expand = lambda node, inner: models.expand(node, inner, run)
                 return made
 
@@ -430,6 +435,8 @@ class Queries:
                 outcome = about.copy(statement, lambda node: self._moment(job, plan, node))
                 outcome.configuration = _writes(target, "WRITE_EMPTY")
                 return outcome
+            case CreateVectorIndex() | DropVectorIndex():
+                return self._vector_index(job, plan, statement)
             case CreateMaterializedView():
                 plan.guard("bigquery.tables.create", _table(statement.target).name)
                 self.view_schema(plan.project, statement.query, plan.guard)
@@ -693,6 +700,19 @@ class Queries:
                 {"projectId": target.project, "datasetId": target.dataset, "tableId": target.model},
             )
         return outcome
+
+    def _vector_index(self, job: Job, plan: QueryPlan, statement: CreateVectorIndex | DropVectorIndex) -> Outcome:
+        if self.models is None:
+            raise not_implemented(statement.kind.replace("_", " "), do="start a server with machine learning")
+        target = _table(statement.target)
+        verb = "createIndex" if isinstance(statement, CreateVectorIndex) else "deleteIndex"
+        plan.guard(f"bigquery.tables.{verb}", target.name)
+        self._datasets.check(target.parent)
+        if isinstance(statement, DropVectorIndex):
+            return self.models.drop_index(statement)
+        with self._line(job, plan) as line:
+            run = Run(job, plan.project, line.session, line.context, job.check, plan.guard)
+            return self.models.create_index(statement, run)
 
     # -- inside a transaction
 

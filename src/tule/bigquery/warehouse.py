@@ -153,6 +153,7 @@ class Warehouse:
         self.row_policies = RowPolicies(records, self.tables, policies)
         self.deleted_datasets = DeletedDatasets(records, self.datasets, self.tables, clock)
         cache = QueryCache(self.tables, clock)
+        self.states = cache.states
         self.materialized_views = MaterializedViews(records, self.tables, self.physical, locks, cache, clock)
         self.copies = Copies(
             self.tables, self.models, self.sources, self.physical, locks, self.snapshots, self.row_policies, clock

@@ -33,6 +33,7 @@ from tule.bigquery.ml.inputs import check_types, input_items
 from tule.bigquery.ml.mistakes import users_errors
 from tule.bigquery.ml.options.model_types import GLM, REMOTE
 from tule.bigquery.ml.trials import TRIAL, trial_of
+from tule.bigquery.ml.vectors.indexes import VectorIndexes
 from tule.bigquery.model_statements import Run
 from tule.bigquery.references import ModelReference
 from tule.bigquery.sql import Context, compile_query
@@ -48,7 +49,6 @@ ANSWER = "_tule_answer_"
 INPUT = "_tule_input_{}_"
 
 WITHOUT_MODEL: dict[str, Callable[[exp.Expression, Context, Run], exp.Expression]] = {
-    vector_search.NAME: vector_search.expand,
     key_drivers.NAME: key_drivers.expand,
     **{name: partial(series_functions.expand, name) for name in series_functions.FUNCTIONS},
 }
@@ -57,9 +57,11 @@ WITHOUT_MODEL: dict[str, Callable[[exp.Expression, Context, Run], exp.Expression
 Open = Callable[[ModelReference], Trained]
 
 
-def expand(call: exp.Expression, context: Context, run: Run, open: Open) -> exp.Expression:
+def expand(call: exp.Expression, context: Context, run: Run, open: Open, indexes: VectorIndexes) -> exp.Expression:
     """What stands in the place of a table function. ``open`` gives the model of a name, or raises NotFound."""
     name = function_name(call)  # type: ignore[arg-type]
+    if name == vector_search.NAME:
+        return vector_search.expand(call, context, run, indexes)
     if name in WITHOUT_MODEL:
         return WITHOUT_MODEL[name](call, context, run)
     forms = _function(name)

@@ -18,6 +18,7 @@ from tule.bigquery.ml.imports.ports import Endpoints, ForeignModels
 from tule.bigquery.ml.options import ModelOptions, read_options
 from tule.bigquery.ml.options.model_types import ANSWERING, REMOTE, TRANSFORM_ONLY, TRANSFORMED
 from tule.bigquery.ml.registration import Registry, evaluation, is_model_id, region, registered_id
+from tule.bigquery.ml.vectors.indexes import States, VectorIndexes
 from tule.bigquery.model_statements import Run, reference
 from tule.bigquery.models import KIND, Models
 from tule.bigquery.references import ModelReference, TableReference
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tule.bigquery.ml.trials import TunedTrial
     from tule.bigquery.sql import Context
     from tule.bigquery.sql.statements import AlterModelOptions, CreateModel, ExportModelTo
+    from tule.bigquery.sql.table_definitions import CreateVectorIndex, DropVectorIndex
 
 _LOG = logging.getLogger(__name__)
 _PRIVATE = "_tule"
@@ -59,6 +61,7 @@ class MachineLearning:
         foreign: Callable[[], ForeignModels],
         endpoints: Callable[[], Endpoints],
         connections: Connections,
+        states: States,
     ) -> None:
         """``location``: the server's own region, where models of the multi-region US are registered. ``foreign``,
         ``endpoints`` and ``connections``: what models that were not trained here are answered by and reached through."""
@@ -73,9 +76,11 @@ class MachineLearning:
         self._endpoints = endpoints
         self._connections = connections
         self.bundles = Bundles(home, foreign, endpoints)
+        self.indexes = VectorIndexes(records, home, clock, states)
 
     def sweep(self) -> None:
-        """Remove bundles that no model names; called once at start."""
+        """Remove bundles that no model names, and indexes of tables that are gone; called once at start."""
+        self.indexes.sweep()
         used = {record.body[_PRIVATE]["bundle"] for record in self._records.list(KIND).records}
         if gone := self.bundles.sweep(used):
             _LOG.info("%d bundles that no model named were removed", gone)
@@ -102,7 +107,15 @@ class MachineLearning:
     def expand(self, node: exp.Expression, context: Context, run: Run) -> exp.Expression:
         from tule.bigquery.ml.expand import expand
 
-        return expand(node, context, run, self.open)
+        return expand(node, context, run, self.open, self.indexes)
+
+    # -- vector indexes
+
+    def create_index(self, statement: CreateVectorIndex, run: Run) -> Outcome:
+        return self.indexes.create(statement, run)
+
+    def drop_index(self, statement: DropVectorIndex) -> Outcome:
+        return self.indexes.drop(statement)
 
     # -- CREATE MODEL
 

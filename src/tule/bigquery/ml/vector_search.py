@@ -1,7 +1,7 @@
-"""VECTOR_SEARCH: the nearest vectors of a table, found by looking at all of them.
+"""VECTOR_SEARCH: the nearest vectors of a table, among all of them or those of the lists of an index.
 
-The service answers so too where a table has no index; with one it answers about the same. The call becomes a query, so
-it may stand wherever a table may, and rows stream through the engine.
+The call becomes a query, so it may stand wherever a table may, and rows stream through the engine. With an index of the
+base table for this distance, the query is over the rows of the lists nearest to what is asked, which may miss some.
 
 https://cloud.google.com/bigquery/docs/reference/standard-sql/search_functions#vector_search
 """
@@ -9,6 +9,7 @@ https://cloud.google.com/bigquery/docs/reference/standard-sql/search_functions#v
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +21,11 @@ from tule.bigquery.ml.arguments import constant, query_of
 from tule.bigquery.ml.batches import actual
 from tule.bigquery.ml.mistakes import wrong
 from tule.bigquery.ml.predict_sql import typed
+from tule.bigquery.ml.vectors.indexes import VectorIndexes, matrix
 from tule.bigquery.model_statements import Run
+from tule.bigquery.references import TableReference
 from tule.bigquery.sql import Context, compile_query, printed
+from tule.bigquery.sql.names import full_name, parts
 from tule.bigquery.sql.parse import TableRef, parse
 
 NAME = "VECTOR_SEARCH"
@@ -44,14 +48,14 @@ class _Call:
     named: dict[str, Any] = field(default_factory=dict)
 
 
-def expand(call: exp.Expression, context: Context, run: Run) -> exp.Expression:
+def expand(call: exp.Expression, context: Context, run: Run, indexes: VectorIndexes) -> exp.Expression:
     """The query that stands in the place of a call."""
     read = _read(call)
     base = _schema(read.tables[0], call, context, run)
     column = _column(base, _text(read.texts[0], context, "column_to_search"), "column_to_search")
     top = _whole(read, context)
     kind = _choice(read, context)
-    _check_options(read, context)
+    options = _search_options(read, context)
     base_vector = nodes.column(column, of="b")
     if "query_value" in read.named:
         made = parse(
@@ -59,6 +63,7 @@ def expand(call: exp.Expression, context: Context, run: Run) -> exp.Expression:
             "FROM _base_ AS b WHERE _v_ IS NOT NULL) WHERE place <= _k_"
         )
         asked = read.named["query_value"]
+        queries_of = nodes.select([nodes.named(asked.copy(), "v")], None)
     else:
         queries = _schema(read.tables[1], call, context, run)
         made = parse(
@@ -68,6 +73,8 @@ def expand(call: exp.Expression, context: Context, run: Run) -> exp.Expression:
         )
         name = _query_column(read, context, queries, column)
         asked = nodes.field(nodes.column("query", of="t"), name)
+        given = nodes.subquery(nodes.standalone(query_of(read.tables[1]), call))
+        queries_of = nodes.select([nodes.named(nodes.column(name), "v")], given)
     parts = {
         "_d_": _distance(kind, asked, base_vector),
         "_v_": base_vector,
@@ -77,11 +84,43 @@ def expand(call: exp.Expression, context: Context, run: Run) -> exp.Expression:
     for node in list(made.find_all(exp.Column)):
         if not node.table and node.name in parts:
             node.replace(parts[node.name].copy())
+    found = None
+    if not run.looking and top < _ALL and not options.get("use_brute_force"):
+        found = _candidates(read.tables[0], column, kind, queries_of, options, context, run, indexes)
     tables = {"_base_": read.tables[0], "_queries_": read.tables[-1]}
     for table in list(made.find_all(exp.Table)):
-        if table.name in tables:
+        if table.name == "_base_" and found is not None:
+            table.replace(nodes.subquery(nodes.select([exp.Star()], nodes.relation(found)), table.alias))
+        elif table.name in tables:
             table.replace(nodes.subquery(query_of(tables[table.name]).copy(), table.alias))
     return made
+
+
+def _candidates(
+    base: Any,
+    column: str,
+    kind: str,
+    queries: exp.Expression,
+    options: Mapping[str, Any],
+    context: Context,
+    run: Run,
+    indexes: VectorIndexes,
+) -> str | None:
+    """The rows that an index of the base table gives, as a relation; None without one."""
+    table = base.this if isinstance(base, TableRef) else None
+    if not isinstance(table, exp.Table) or len(parts(table)) < 2 or set(_given(table)) - {"this", "db", "catalog"}:
+        return None
+    name = full_name(table, context.project, context.dataset, context.scope.temporary)
+    target = TableReference(name.project, name.dataset, name.table)
+    if not indexes.may_have(target):
+        return None
+    made = compile_query(queries, context.beside())
+    vectors, _ = matrix(run.session.query(made.sql, made.parameters).table().column(0), "the queries")
+    return indexes.candidates(target, column, kind, vectors, options.get("fraction_lists_to_search"), run)
+
+
+def _given(node: exp.Expression) -> list[str]:
+    return [key for key, value in node.args.items() if value]
 
 
 def _read(call: Any) -> _Call:
@@ -169,10 +208,10 @@ def _choice(read: _Call, context: Context) -> str:
     return value.upper()
 
 
-def _check_options(read: _Call, context: Context) -> None:
-    """Options choose how an index is searched; every vector is looked at whatever they say."""
+def _search_options(read: _Call, context: Context) -> dict[str, Any]:
+    """How an index is searched."""
     if "options" not in read.named:
-        return
+        return {}
     text = constant(read.named["options"], context, "The argument options of VECTOR_SEARCH")
     try:
         options = json.loads(text)
@@ -183,6 +222,10 @@ def _check_options(read: _Call, context: Context) -> None:
         raise wrong(f"The options of VECTOR_SEARCH must be of {', '.join(_OPTIONS)}", given=unknown[0])
     if options.get("use_brute_force") and "fraction_lists_to_search" in options:
         raise wrong("fraction_lists_to_search cannot be used with use_brute_force", do="leave one out")
+    share = options.get("fraction_lists_to_search")
+    if share is not None and (isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1):
+        raise wrong("fraction_lists_to_search must be a number above 0 and at most 1", given=repr(share))
+    return dict(options)
 
 
 def _distance(kind: str, asked: Any, vector: Any) -> exp.Expression:

@@ -49,6 +49,29 @@ class CreateRowAccessPolicy(Statement):
 
 
 @dataclass(frozen=True)
+class CreateVectorIndex(Statement):
+    """``stored``: the columns of STORING; ``text``: the statement as written."""
+
+    target: Name
+    index: str
+    column: str
+    replace: bool
+    if_not_exists: bool
+    stored: tuple[str, ...]
+    options: Mapping[str, Any]
+    text: str
+
+
+@dataclass(frozen=True)
+class DropVectorIndex(Statement):
+    """DROP VECTOR INDEX."""
+
+    target: Name
+    index: str
+    if_exists: bool
+
+
+@dataclass(frozen=True)
 class DropRowAccessPolicy(Statement):
     """``policy`` empty: all of the table."""
 

@@ -25,7 +25,6 @@ class TableStatement(exp.Expression):
 
 
 _INDEXES = {
-    "VECTOR": "wait for vector search, or compare with ML.DISTANCE",
     "SEARCH": "leave it out: SEARCH and LIKE answer the same without an index",
 }
 _CAPACITY = ("CAPACITY", "RESERVATION", "ASSIGNMENT", "BI_CAPACITY", "PROJECT", "ORGANIZATION")
@@ -103,6 +102,8 @@ def _statement(cursor: Cursor) -> Make:
             raise _refused(f"{verb} {word}", "leave it out: queries take what the machine has")
     if cursor.at("INDEX"):
         raise _refused(f"{verb} INDEX", "leave it out")
+    if cursor.skip("VECTOR", "INDEX"):
+        return _create_index(cursor, replace) if verb == "CREATE" else _drop_index(cursor)
     if cursor.skip("ROW", "ACCESS", "POLICY"):
         return _create_policy(cursor, replace) if verb == "CREATE" else _drop_policy(cursor)
     if cursor.skip("ALL", "ROW", "ACCESS", "POLICIES"):
@@ -238,6 +239,49 @@ def _create_policy(cursor: Cursor, replace: bool) -> Make:
         "CreateRowAccessPolicy", "CREATE_ROW_ACCESS_POLICY", path, policy=policy, replace=replace, if_not_exists=absent,
         grantees=tuple(grantees), filter=condition.strip(),
     )  # fmt: skip
+
+
+def _create_index(cursor: Cursor, replace: bool) -> Make:
+    absent = cursor.skip("IF", "NOT", "EXISTS")
+    if replace and absent:
+        raise InvalidArgument("CREATE OR REPLACE and IF NOT EXISTS cannot be used together", reason="invalidQuery")
+    index = cursor.name()
+    cursor.expect("ON")
+    path = tuple(cursor.path())
+    columns = _bracketed_names(cursor)
+    if len(columns) != 1:
+        raise InvalidArgument(
+            "A vector index is of one column", given=", ".join(columns), do="name the column with the vectors",
+            reason="invalidQuery", location="query",
+        )  # fmt: skip
+    stored = _bracketed_names(cursor) if cursor.skip("STORING") else ()
+    if cursor.at("PARTITION", "BY"):
+        raise _refused("PARTITION BY of a vector index", "leave it out")
+    options = options_clause(cursor) if cursor.at("OPTIONS") else {}
+    text = cursor.text.text.strip()
+    return _named(
+        "CreateVectorIndex", "CREATE_VECTOR_INDEX", path, index=index, column=columns[0], replace=replace,
+        if_not_exists=absent, stored=tuple(stored), options=options, text=text,
+    )  # fmt: skip
+
+
+def _drop_index(cursor: Cursor) -> Make:
+    exists = cursor.skip("IF", "EXISTS")
+    index = cursor.name()
+    cursor.expect("ON")
+    return _named(
+        "DropVectorIndex", "DROP_VECTOR_INDEX", tuple(cursor.path()), index=index, if_exists=exists
+    )  # fmt: skip
+
+
+def _bracketed_names(cursor: Cursor) -> tuple[str, ...]:
+    """``(name, ...)``"""
+    cursor.expect_symbol("(")
+    found = [cursor.name()]
+    while cursor.skip_symbol(","):
+        found.append(cursor.name())
+    cursor.expect_symbol(")")
+    return tuple(found)
 
 
 def _drop_policy(cursor: Cursor) -> Make:
