@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 A = {"fields": [{"name": "a", "type": "INTEGER"}]}
 BEFORE = [["1"], ["2"]]
+TABLES = "/projects/test-project/datasets/d/tables"
 
 
 def _load(api: BigQueryApi, **load: Any) -> None:
@@ -84,6 +85,19 @@ CHANGES: dict[str, tuple[Callable[[BigQueryApi], Any], list[list[str]] | None]] 
         ),
         BEFORE,
     ),
+    "partition-truncate": (_to("t$0", "WRITE_TRUNCATE"), [["3"]]),
+    "partition-append": (_to("t$0", "WRITE_APPEND"), [*BEFORE, ["3"]]),
+    "delete-partition": (lambda api: api.request("DELETE", f"{TABLES}/t$0"), []),
+    "clone": (_sql("CREATE OR REPLACE TABLE d.t CLONE d.other"), [["7"]]),
+    "restore": (
+        lambda api: api.job(
+            copy={
+                "sourceTable": api.reference("kept"), "destinationTable": api.reference("t"),
+                "operationType": "RESTORE", "writeDisposition": "WRITE_TRUNCATE",
+            }
+        ),
+        [["7"]],
+    ),
     "delete-dataset": (lambda api: api.request("DELETE", "/projects/test-project/datasets/d?deleteContents=true"), None),
 }  # fmt: skip
 
@@ -143,8 +157,11 @@ def prepared(tmp_path: Path) -> Iterator[BigQueryApi]:
 
     with opened(tmp_path / "home") as api:
         api.dataset("d")
-        api.query("CREATE TABLE d.t AS SELECT a FROM UNNEST([1, 2]) AS a")
+        api.query(
+            "CREATE TABLE d.t PARTITION BY RANGE_BUCKET(a, GENERATE_ARRAY(0, 100, 10)) AS SELECT a FROM UNNEST([1, 2]) AS a"
+        )
         api.query("CREATE TABLE d.other AS SELECT 7 AS a")
+        api.query("CREATE SNAPSHOT TABLE d.kept CLONE d.other")
         yield api
 
 
@@ -203,6 +220,51 @@ def test_a_power_cut_at_each_step(
 
 def _columns(api: BigQueryApi) -> set[str]:
     return {each["name"] for each in api.ok("GET", "datasets/d/tables/t")["schema"]["fields"]}
+
+
+def test_a_schema_that_is_had_back(prepared: BigQueryApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.bigquery.conftest import opened
+
+    prepared.query("DROP SCHEMA d CASCADE")
+    photographer = Photographer(prepared, tmp_path, monkeypatch)
+    prepared.done(query={"query": "UNDROP SCHEMA d", "useLegacySql": False})
+    photographer.stop()
+    monkeypatch.undo()
+    seen = []
+    for copy in photographer.taken:
+        with opened(copy) as api:
+            check_tidy(api)
+            found = [rows(api), rows(api, "other"), rows(api, "kept")]
+            seen.append(found[0] is not None)
+            assert found in ([None, None, None], [BEFORE, [["7"]], [["7"]]]), copy.name
+            if not seen[-1]:
+                api.query("UNDROP SCHEMA d")
+                assert rows(api) == BEFORE
+    assert seen == sorted(seen) and seen[-1]
+
+
+def test_a_materialized_view_that_is_refreshed(
+    prepared: BigQueryApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.bigquery.conftest import opened
+
+    prepared.query("CREATE MATERIALIZED VIEW d.m AS SELECT SUM(a) AS a FROM d.t")
+    prepared.query("INSERT INTO d.t VALUES (10)")
+    old = prepared.ok("GET", "datasets/d/tables/m")["materializedView"]["lastRefreshTime"]
+    photographer = Photographer(prepared, tmp_path, monkeypatch)
+    prepared.done(query={"query": "CALL BQ.REFRESH_MATERIALIZED_VIEW('test-project.d.m')", "useLegacySql": False})
+    photographer.stop()
+    monkeypatch.undo()
+    seen = []
+    for copy in photographer.taken:
+        with opened(copy) as api:
+            check_tidy(api)
+            kept = api.cells(api.ok("GET", "datasets/d/tables/m/data"))
+            seen.append(api.ok("GET", "datasets/d/tables/m")["materializedView"]["lastRefreshTime"] != old)
+            assert kept == ([["13"]] if seen[-1] else [["3"]]), copy.name
+            # Whatever it keeps, it answers as its tables are.
+            assert rows(api, "m") == [["13"]]
+    assert seen == sorted(seen) and seen[-1]
 
 
 def test_a_script_is_told_how_far_it_came(
