@@ -358,3 +358,28 @@ def test_a_filter_on_the_time_of_loading_can_be_demanded(still: BigQueryApi) -> 
     )
     assert "'x'" in still.query_error("SELECT * FROM d.r")["message"]
     assert still.rows("SELECT * FROM d.r WHERE x < 3") == []
+
+
+def test_a_table_as_it_was_is_listed_and_extracted(timed: BigQueryApi, clock: VirtualClock) -> None:
+    timed.query("CREATE TABLE d.t AS SELECT 1 AS x")
+    was = int(clock.now().timestamp() * 1000)
+    clock.advance(DAY)
+    timed.query("UPDATE d.t SET x = 2 WHERE TRUE")
+    assert timed.cells(timed.ok("GET", f"datasets/d/tables/t@{was}/data")) == [["1"]]
+    assert timed.cells(timed.ok("GET", "datasets/d/tables/t@-3600000/data")) == [["1"]]
+    assert timed.cells(timed.ok("GET", "datasets/d/tables/t/data")) == [["2"]]
+    error = timed.error("GET", "datasets/d/tables/t@1000/data")
+    assert "Invalid snapshot time" in error["message"]
+    assert "only be the source of a copy" in timed.error("DELETE", f"datasets/d/tables/t@{was}")["message"]
+    timed.query("CREATE ROW ACCESS POLICY p ON d.t GRANT TO ('user:a@b.c') FILTER USING (TRUE)")
+    assert timed.error("GET", f"datasets/d/tables/t@{was}/data")["code"] == 403
+
+
+def test_a_transaction_goes_on_without_rows_of_no_partition(still: BigQueryApi) -> None:
+    made(still, "t")
+    still.query(
+        "BEGIN BEGIN TRANSACTION; INSERT INTO d.t (x) VALUES (1); "
+        "INSERT INTO d.t (_PARTITIONTIME, x) VALUES ('2026-01-01 10:00:00', 2); COMMIT TRANSACTION; "
+        "EXCEPTION WHEN ERROR THEN COMMIT TRANSACTION; END"
+    )
+    assert still.rows("SELECT x, _PARTITIONDATE AS d FROM d.t") == [["1", "2026-11-24"]]

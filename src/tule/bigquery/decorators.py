@@ -58,5 +58,7 @@ def partition(body: Any, project: str, what: str) -> Decorated:
     """The same of a table of which there can be one partition, and no moment."""
     found = decorated(body, project, what)
     if found.moment is not None:
-        raise invalid(f"A table at a moment can only be the source of a copy; given: {what}: {found}@{found.moment}")
+        raise invalid(
+            f"A table at a moment can only be the source of a copy, an extract or a list; given: {what}: {found}@{found.moment}"
+        )
     return found

@@ -17,11 +17,12 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from tule.bigquery import decorators
+from tule.bigquery.decorators import Decorated
 from tule.bigquery.errors import invalid, invalid_query, not_implemented
 from tule.bigquery.formats import writers
 from tule.bigquery.jobs import Job, Outcome
 from tule.bigquery.readable import Sources
-from tule.bigquery.references import ModelReference, TableReference
+from tule.bigquery.references import ModelReference
 from tule.bigquery.source_files import ObjectFiles
 from tule.bigquery.types import Field
 
@@ -38,13 +39,12 @@ ExportModel = Callable[[ModelReference, str, str, str | None, Callable[[], None]
 class ExtractPlan:
     """An extract job, checked."""
 
-    table: TableReference | None
+    table: Decorated | None
     model: ModelReference | None
     uris: tuple[str, ...]
     format: str
     compression: str
     config: Mapping[str, Any]
-    partition: str = ""
 
 
 @dataclass
@@ -87,11 +87,11 @@ class Extracts:
             reference = ModelReference(str(model.get("projectId") or project), model["datasetId"], model["modelId"])
             format = str(config.get("destinationFormat") or "ML_TF_SAVED_MODEL")
             return ExtractPlan(None, reference, uris, format, "NONE", config)
-        table = decorators.partition(config.get("sourceTable"), project, "configuration.extract.sourceTable")
+        table = decorators.decorated(config.get("sourceTable"), project, "configuration.extract.sourceTable")
         format = str(config.get("destinationFormat") or "CSV").upper()
         compression = str(config.get("compression") or "NONE").upper()
         _delimiter(config)
-        return ExtractPlan(table.reference, None, uris, format, compression, config, table.partition)
+        return ExtractPlan(table, None, uris, format, compression, config)
 
     def run(self, job: Job, plan: ExtractPlan) -> Outcome:
         """Write the files; each appears whole or not at all."""
@@ -102,7 +102,7 @@ class Extracts:
             count = self.export_model(plan.model, plan.uris[0], plan.format, trial, job.check)
             return Outcome({"extract": {"destinationUriFileCounts": [str(count)], "inputBytes": "0"}})
         assert plan.table is not None
-        source = self._sources.open(plan.table, job.user, partition=plan.partition)
+        source = self._sources.of(plan.table, job.user, job.started or job.created)
         written = self.write(job, plan, source.columns, source.scan())
         counts = [str(count) for count in written.files]
         return Outcome({"extract": {"destinationUriFileCounts": counts, "inputBytes": str(written.bytes)}})

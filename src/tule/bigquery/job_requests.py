@@ -134,7 +134,7 @@ class JobRequests:
             return lambda running: self._copies.run(running, copy), True
         extract = self._extracts.plan(project, config)
         if extract.table is not None:
-            guard("bigquery.tables.getData", extract.table.name)
+            guard("bigquery.tables.getData", extract.table.reference.name)
         if extract.model is not None:
             guard("bigquery.models.export", extract.model.name)
         return lambda running: self._extracts.run(running, extract), True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from tule.bigquery.destinations import WriteLocks
@@ -112,3 +112,14 @@ def partition_rows(record: Record, tables: Tables) -> Sequence[tuple[str | None,
     if partitioning is None:
         return [(None, tables.measure(record)[0])]
     return tables.counted(record, physical_of(record), partitioning.id)
+
+
+def partition_sizes(record: Record, tables: Tables) -> Iterator[tuple[str | None, int, int]]:
+    """(id, rows, bytes) of each partition that has rows; one with the id None for a table that is not partitioned."""
+    partitioning = Partitioning.of(record.body)
+    if partitioning is None:
+        yield None, *tables.measure(record)
+        return
+    for id, rows in partition_rows(record, tables):
+        assert id is not None
+        yield id, rows, tables.measure(record, partitioning.holds(id))[1]

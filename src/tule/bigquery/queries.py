@@ -632,6 +632,8 @@ class Queries:
             f"SELECT count(*) FROM {relation} WHERE {self._physical.said(partitioning.misplaced)}"
         ).table()
         if found.column(0)[0].as_py():
+            # What the statement did is undone with the rest of the transaction, of which the rest is done again.
+            session.aborted = True
             raise invalid_query(
                 f"Values of {TIME} must be the beginning of a partition of {reference}, which is partitioned by "
                 f"{partitioning.grain}; given: {found.column(0)[0].as_py()} rows with others. Next: write "
@@ -726,10 +728,13 @@ class Queries:
             compiled = line.compile(statement.tree)
             self._within_budget(plan, line)
             about = self._about(line)
-            rows = transaction.do(
-                lambda session: session.execute(compiled.sql, compiled.parameters), exact=compiled.exact
-            )
-            self._check_loading(line.session, plan, record)
+
+            def change(session: Session) -> int:
+                rows = session.execute(compiled.sql, compiled.parameters)
+                self._check_loading(session, plan, record)
+                return rows
+
+            rows = transaction.do(change, exact=compiled.exact)
         transaction.wrote(target)
         about |= _counted(statement, rows)
         return Outcome({"query": about}, configuration=_writes(target, "WRITE_APPEND"))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
+from tule.bigquery.decorators import Decorated
 from tule.bigquery.errors import not_implemented
 from tule.bigquery.partitioning import partitioning_of, stored_fields
 from tule.bigquery.physical import Physical, fit
@@ -100,6 +102,18 @@ class Sources:
         if partition:
             return Readable(fields, rows, f"{name}-{partition}", read, layout=_layout(record.body))
         return Readable(fields, rows, name, read, physical=(project, name), layout=_layout(record.body))
+
+    def of(self, table: Decorated, user: str, now: datetime) -> Readable:
+        """The rows that a name with decorators means, of those that a user sees."""
+        moment = table.at(now)
+        if moment is None:
+            return self.open(table.reference, user, partition=table.partition)
+        if self.seen(table.reference, user) is not None:
+            raise PermissionDenied(
+                f"Access Denied: Table {table.reference}: its history is for those who see all of its rows",
+                reason="accessDenied",
+            )
+        return self.at(table.reference, moment, partition=table.partition)
 
     def at(self, reference: TableReference, moment: int, *, partition: str = "") -> Readable:
         """The rows that a table had at a moment (microseconds since 1970); raises where that is not remembered."""

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from tule.bigquery import cells, default_values, paging, schemas
+from tule.bigquery.decorators import Decorated
 from tule.bigquery.destinations import WriteLocks
 from tule.bigquery.errors import invalid, not_implemented
 from tule.bigquery.formats.columnar import cast
@@ -111,7 +112,7 @@ class TableRows:
 
     def list(
         self,
-        reference: TableReference,
+        table: Decorated,
         *,
         start: int | None,
         count: int | None,
@@ -119,10 +120,9 @@ class TableRows:
         selected: str,
         format: RowFormat,
         user: str,
-        partition: str = "",
     ) -> dict[str, Any]:
-        """A page of a table's rows, or of those of one partition."""
-        source = self._sources.open(reference, user, partition=partition)
+        """A page of a table's rows, of those of one partition, or of those that it had."""
+        source = self._sources.of(table, user, self._clock.now())
         begin = paging.position(source.owner, page_token) if page_token else (start or 0)
         fields = schemas.selected(source.fields, selected) if selected else None
         found = page(source, format, start=begin, count=count, fields=fields)

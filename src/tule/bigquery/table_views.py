@@ -13,7 +13,7 @@ from typing import Any
 
 from tule.bigquery.catalog import type_text
 from tule.bigquery.partitioning import TIME, is_by_loading
-from tule.bigquery.partitions import partition_rows
+from tule.bigquery.partitions import partition_rows, partition_sizes
 from tule.bigquery.references import TableReference
 from tule.bigquery.tables import Tables
 from tule.bigquery.types import Field, fields_from_rest
@@ -371,7 +371,7 @@ def storage(records: Sequence[Record], tables: Tables) -> View:
 
 
 def partitions(records: Sequence[Record], tables: Tables) -> View:
-    """One row a partition, one for a table that has none. Bytes are the table's, by the share of its rows."""
+    """One row a partition, one for a table that has none."""
     fields = [
         *_text("table_catalog", "table_schema", "table_name", "partition_id"),
         *(Field(name, "INT64") for name in ("total_rows", "total_logical_bytes", "total_billable_bytes")),
@@ -382,16 +382,14 @@ def partitions(records: Sequence[Record], tables: Tables) -> View:
     for record in records:
         if "physical" not in record.body.get("_tule", {}):
             continue
-        count, size = tables.measure(record)
-        for partition, own in partition_rows(record, tables):
-            share = size * own // count if count else 0
+        for partition, own, size in partition_sizes(record, tables):
             rows.append(
                 {
                     **_name(record),
                     "partition_id": partition,
                     "total_rows": own,
-                    "total_logical_bytes": share,
-                    "total_billable_bytes": share,
+                    "total_logical_bytes": size,
+                    "total_billable_bytes": size,
                     "last_modified_time": record.update_time,
                     "storage_tier": "LONG_TERM" if tables.is_long_term(record) else "ACTIVE",
                 }

@@ -126,7 +126,7 @@ class Tables:
             return anonymous
         made = self.resource(record, statistics=statistics)
         if partition:
-            made |= self._of_partition(record, partition, made) if statistics else {}
+            made |= self._of_partition(record, partition) if statistics else {}
         if selected and "schema" in made:
             made["schema"] = {"fields": schemas.selected(made["schema"]["fields"], selected)}
         return made
@@ -183,12 +183,10 @@ class Tables:
             made |= {"numRows": "0", "numBytes": "0", "numLongTermBytes": "0"}
         return made
 
-    def _of_partition(self, record: Record, id: str, whole: Mapping[str, Any]) -> dict[str, Any]:
+    def _of_partition(self, record: Record, id: str) -> dict[str, Any]:
         reference = TableReference.of(record.name)
         partitioning = partitioning_of(record.body, reference)
-        where = partitioning.holds(partitioning.checked(id, reference))
-        rows = self._physical.rows(reference.project, physical_of(record), where)
-        size = int(whole["numBytes"]) * rows // max(int(whole["numRows"]), 1)
+        rows, size = self.measure(record, partitioning.holds(partitioning.checked(id, reference)))
         made = {key: str(size) for key in ("numBytes", "numTotalLogicalBytes", "numActiveLogicalBytes")}
         named = {**reference.json(), "tableId": f"{reference.table}${id}"}
         return {"id": f"{reference}${id}", "tableReference": named, "numRows": str(rows), **made}
@@ -204,12 +202,12 @@ class Tables:
         changes = record.body["_tule"].get("changes", 0)
         return self._physical.distinct(TableReference.of(record.name).project, physical_of(record), changes, expression)
 
-    def measure(self, record: Record) -> tuple[int, int]:
-        """Rows and logical bytes of a table as it is now."""
+    def measure(self, record: Record, where: str = "") -> tuple[int, int]:
+        """Rows and logical bytes of a table as it is now, of the rows for which a condition of the engine holds."""
         project, name = TableReference.of(record.name).project, physical_of(record)
         changes = record.body["_tule"].get("changes", 0)
         columns = tuple(str(each["name"]) for each in record.body["schema"]["fields"])
-        return self._physical.rows(project, name), self._physical.size(project, name, changes, columns)
+        return self._physical.rows(project, name, where), self._physical.size(project, name, changes, columns, where)
 
     def counted(self, record: Record, physical: str, expression: str) -> Sequence[tuple[str | None, int]]:
         """How many rows of a table have each value of an expression of the engine, in its order."""

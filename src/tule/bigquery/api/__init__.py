@@ -31,8 +31,8 @@ class BigQuery(DatasetRoutes, TableRoutes, RowPolicyRoutes, ModelRoutes, Routine
         if "project" in named:
             named["project"] = self.warehouse.projects.id_of(named["project"])
         if "table" in named:
-            # A partition is of its table.
-            named["table"] = named["table"].partition("$")[0]
+            # A partition, and what a table was, are of the table.
+            named["table"] = named["table"].partition("$")[0].partition("@")[0]
         parts = [f"{kind}s/{named[kind]}" for kind in _KINDS if kind in named]
         if action := request.params.get("table_action"):
             parts.append(f"tables/{action.rpartition(':')[0]}")

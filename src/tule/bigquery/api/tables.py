@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tule.bigquery import decorators
 from tule.bigquery.api.routes import etag, flag, number, page, served
 from tule.bigquery.api.shapes import INSERT_ALL, POLICY_ACTION, TABLE
 from tule.bigquery.decorators import Decorated, partition
@@ -117,10 +118,9 @@ class TableRoutes:
         executes=("maxResults", "pageToken", "startIndex", "selectedFields", *_FORMAT),
     )
     def list_rows(self, request: Request) -> dict[str, Any]:
-        table = decorated(request)
+        named = {"datasetId": request.params["dataset"], "tableId": request.params["table"]}
         return self.warehouse.rows.list(
-            table.reference,
-            partition=table.partition,
+            decorators.decorated(named, request.params["project"], "tableId"),
             start=number(request, "startIndex"),
             count=number(request, "maxResults"),
             page_token=request.query.get("pageToken", ""),
