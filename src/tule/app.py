@@ -224,6 +224,7 @@ class App:
             objects=self.objects,
             registry=lambda: self.registry,
             location=self.settings.location,
+            automl_hour=self.settings.automl_hour,
             foreign=lambda: self.foreign_models,
             endpoints=lambda: self.endpoints.router,
             connections=connections,

@@ -40,6 +40,7 @@ class Settings:
         "duckdb", "SQL engine: duckdb, or bigquery://PROJECT[/DATASET][?location=US], the service itself"
     )
     compute: str = _setting("local", "where jobs run: local")
+    automl_hour: int = _setting(60, "seconds that an hour of AutoML's BUDGET_HOURS lasts; 3600 makes it a real one")
     folders: str = _setting("", "folders beside Cloud Storage that queries may read: hdfs://HOST/PATH,file:///PATH")
     cloud_sql: str = _setting("", "where Cloud SQL instances of connections are: PROJECT:REGION:INSTANCE=HOST:PORT,...")
     spanner: str = _setting("", "where the Spanner of connections is, an emulator for instance: HOST:PORT")

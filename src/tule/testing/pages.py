@@ -37,7 +37,7 @@ def model_options() -> str:
     from tule.bigquery.ml.functions import FUNCTIONS
     from tule.bigquery.ml.functions import REFUSED as REFUSED_FUNCTIONS
     from tule.bigquery.ml.options import OPTIONS, REFUSED
-    from tule.bigquery.ml.options.model_types import ALL, IMPORTED, REFUSED_TYPES, REMOTE, TYPES
+    from tule.bigquery.ml.options.model_types import ALL, IMPORTED, REMOTE, TYPES
 
     def types(names: Iterable[str]) -> str:
         kept = [name for name in TYPES if name in set(names)]
@@ -50,9 +50,7 @@ def model_options() -> str:
         + ", ".join(f"`{name}`" for name in TYPES if name in ALL)
         + ".\n\nImported: "
         + ", ".join(f"`{name}`" for name in TYPES if name in IMPORTED)
-        + f". A `{REMOTE}` (REMOTE WITH CONNECTION) has no MODEL_TYPE.\n\nRefused by name (UNIMPLEMENTED): "
-        + ", ".join(f"`{name}`" for name in REFUSED_TYPES)
-        + ".",
+        + f". A `{REMOTE}` (REMOTE WITH CONNECTION) has no MODEL_TYPE.",
         "## Options\n\n"
         + table(
             ("option", "model types", "default", "meaning", "values"),

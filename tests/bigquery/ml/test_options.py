@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tule.bigquery.ml.options import OPTIONS, REFUSED, read_options
-from tule.bigquery.ml.options.model_types import REFUSED_TYPES, TYPES
+from tule.bigquery.ml.options.model_types import TYPES
 from tule.bigquery.ml.training import learn_options
 from tule.kernel.errors import InvalidArgument, Unimplemented
 
@@ -35,12 +35,6 @@ def test_names_and_enumerated_values_ignore_case() -> None:
 def test_class_weights_are_read_from_structs() -> None:
     options = read_options({"MODEL_TYPE": "LOGISTIC_REG", "CLASS_WEIGHTS": [("a", 0.25), {"label": "b", "weight": 1}]})
     assert options["class_weights"] == [("a", 0.25), ("b", 1.0)]
-
-
-@pytest.mark.parametrize("name", REFUSED_TYPES)
-def test_model_types_not_trained_are_refused_by_name(name: str) -> None:
-    with pytest.raises(Unimplemented, match=name):
-        read_options({"MODEL_TYPE": name.lower()})
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))

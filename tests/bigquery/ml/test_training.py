@@ -85,7 +85,6 @@ def test_tables_views_and_models_share_one_namespace(models: Models) -> None:
         ("CREATE MODEL d.bad OPTIONS(MODEL_TYPE='LINEAR_REG') AS SELECT * FROM d.missing", "Table test-project:d.missing"),
         ("CREATE MODEL d.bad REMOTE WITH CONNECTION DEFAULT OPTIONS(ENDPOINT='x')", "Tule has no default connection"),
         ("CREATE MODEL d.bad OPTIONS(MODEL_TYPE='LINEAR_REG', NUM_TRIALS=2) AS SELECT 1 AS label", "at least one feature"),
-        ("CREATE MODEL d.bad OPTIONS(MODEL_TYPE='AUTOML_REGRESSOR') AS SELECT 1 AS label", "does not train MODEL_TYPE"),
     ],
 )  # fmt: skip
 def test_statements_that_train_nothing(models: Models, sql: str, message: str) -> None:

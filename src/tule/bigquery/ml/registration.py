@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tule.bigquery.ml.options import ModelOptions
-from tule.bigquery.ml.options.model_types import CLASSIFIERS, SUPERVISED
+from tule.bigquery.ml.options.model_types import CLASSIFIERS, LABELLED
 
 _MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
 # Locations of BigQuery that are no region of Vertex AI.
@@ -60,7 +60,7 @@ def is_model_id(text: str) -> bool:
 
 def evaluation(options: ModelOptions, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     """The metrics of a training as the registry keeps them; None for a model without a label."""
-    if options.model_type not in SUPERVISED:
+    if options.model_type not in LABELLED:
         return None
     names = (
         {"precision": "precision", "recall": "recall", "f1_score": "f1Score", "log_loss": "logLoss", "roc_auc": "auRoc"}

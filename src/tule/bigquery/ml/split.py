@@ -19,6 +19,7 @@ from sqlglot import exp
 from tule.bigquery.ml import nodes
 from tule.bigquery.ml.batches import Relation
 from tule.bigquery.ml.options import ModelOptions
+from tule.bigquery.ml.options.model_types import AUTOML
 from tule.kernel.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ AUTO_HELD = 10_000
 TUNED_SHARE = 0.1
 """Of the rows of a tuning so many evaluate, and so many test."""
 WORDS = ("TRAIN", "EVAL", "TEST")
+SEARCH_WORDS = ("TRAIN", "VALIDATE", "TEST", "UNASSIGNED")
 _KEYS = 1 << 63
 _LOOKED_AT = 1_000
 # Of the smallest keys so many must differ, else equal rows are counted apart.
@@ -97,6 +99,8 @@ class Splitter:
 
     def split(self, relation: Relation, key: exp.Expression, column: str | None) -> Split:
         """``key`` is an expression over the relation, ``column`` the one of DATA_SPLIT_COL."""
+        if self._options.model_type in AUTOML:
+            return self._searched(relation, key, column)
         match self._options.get("data_split_method"):
             case None:
                 # Of a tuned model type without the option.
@@ -206,6 +210,37 @@ class Splitter:
         held = exp.And(this=below, expression=self._labelled())
         return Split(relation, exp.GTE(this=key.copy(), expression=_whole(bound)), held, rows)
 
+    def _searched(self, relation: Relation, key: exp.Expression, column: str | None) -> Split:
+        """Of an automatic search: a tenth tests, and the search validates on rows of its own; or as the column says."""
+        if column is None:
+            relation, key, _ = self._with_distinct_keys(relation, key, _LOOKED_AT)
+            return self._between(relation, key, 0.0, TUNED_SHARE)
+        kind = relation.schema.field(column).type
+        if pa.types.is_timestamp(kind) and kind.tz:
+            return self._in_time(relation, column, TUNED_SHARE, TUNED_SHARE)
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            return self._by_words(relation, column, SEARCH_WORDS)
+        raise InvalidArgument(
+            "DATA_SPLIT_COL of an AutoML model must be a STRING or a TIMESTAMP column",
+            given=f"{column} is {kind}",
+            do=f"select {', '.join(SEARCH_WORDS)} for the rows, or a time that orders them",
+            location="query",
+            reason="invalidQuery",
+        )
+
+    def _in_time(self, relation: Relation, column: str, share: float, tested: float) -> Split:
+        """The latest rows test, those before them evaluate."""
+        kept, rows, ordered = self._placed(relation, column)
+        last = rows - round(tested * ordered)
+        first = last - round(share * ordered)
+
+        def after(place: int) -> exp.Expression:
+            return exp.GT(this=nodes.column(KEY), expression=_whole(place))
+
+        until = exp.LTE(this=nodes.column(KEY), expression=_whole(last))
+        trains = exp.LTE(this=nodes.column(KEY), expression=_whole(first))
+        return Split(kept, trains, exp.And(this=after(first), expression=until), first, after(last))
+
     def _named(self, relation: Relation, column: str) -> Split:
         """By the words TRAIN, EVAL and TEST."""
         kind = relation.schema.field(column).type
@@ -217,12 +252,16 @@ class Splitter:
                 location="query",
                 reason="invalidQuery",
             )
-        self._check_words(relation, column)
+        return self._by_words(relation, column, WORDS)
+
+    def _by_words(self, relation: Relation, column: str, words: tuple[str, ...]) -> Split:
+        """``words``: those of the rows that train, evaluate and test, then others."""
+        self._check_words(relation, column, words)
 
         def named(word: str) -> exp.Expression:
             return exp.EQ(this=nodes.column(column), expression=exp.Literal.string(word))
 
-        train, evaluate, test = WORDS
+        train, evaluate, test, *_ = words
         return Split(
             relation,
             named(train),
@@ -230,15 +269,15 @@ class Splitter:
             test=exp.And(this=named(test), expression=self._labelled()),
         )
 
-    def _check_words(self, relation: Relation, column: str) -> None:
-        known = exp.In(this=nodes.column(column), expressions=[exp.Literal.string(word) for word in WORDS])
+    def _check_words(self, relation: Relation, column: str, words: tuple[str, ...]) -> None:
+        known = exp.In(this=nodes.column(column), expressions=[exp.Literal.string(word) for word in words])
         strange = exp.Not(this=exp.Coalesce(this=known, expressions=[exp.false()]))
         query = relation.select([nodes.named(nodes.column(column), "word")], strange)
         query.set("limit", exp.Limit(expression=_whole(1)))
         found = self._run.batches(query).table()
         if found.num_rows:
             raise InvalidArgument(
-                f"With NUM_TRIALS, the values of DATA_SPLIT_COL must be {', '.join(WORDS)}",
+                f"The values of DATA_SPLIT_COL must be {', '.join(words)}",
                 given=repr(found.column(0)[0].as_py()),
                 do="say for each row what it is for",
                 location="query",
@@ -271,6 +310,20 @@ class Splitter:
                 location="query",
                 reason="invalidQuery",
             )
+        kept, rows, ordered = self._placed(relation, column)
+        share, tested = self._shares
+        last = rows - round(share * ordered)
+        held = exp.GT(this=nodes.column(KEY), expression=_whole(last))
+        before = last - round(tested * ordered) if self._options.tuned else last
+        test = exp.And(
+            this=exp.GT(this=nodes.column(KEY), expression=_whole(before)),
+            expression=exp.LTE(this=nodes.column(KEY), expression=_whole(last)),
+        )
+        trains = exp.LTE(this=nodes.column(KEY), expression=_whole(before))
+        return Split(kept, trains, held, before, test if before < last else None)
+
+    def _placed(self, relation: Relation, column: str) -> tuple[Relation, int, int]:
+        """The rows with their place in the order of a column as key, their number, and how many of them count."""
         # Rows that do not count come first, so that they stay with those that train.
         special = [name for name in (self._label, column) if name is not None]
         first = [exp.Is(this=nodes.column(name), expression=exp.Null()) for name in special]
@@ -287,13 +340,4 @@ class Splitter:
         rows, ordered = self._one(
             kept.select([nodes.named(exp.Count(this=exp.Star()), "n"), nodes.named(counted, "m")])
         )
-        share, tested = self._shares
-        last = rows - round(share * ordered)
-        held = exp.GT(this=nodes.column(KEY), expression=_whole(last))
-        before = last - round(tested * ordered) if self._options.tuned else last
-        test = exp.And(
-            this=exp.GT(this=nodes.column(KEY), expression=_whole(before)),
-            expression=exp.LTE(this=nodes.column(KEY), expression=_whole(last)),
-        )
-        trains = exp.LTE(this=nodes.column(KEY), expression=_whole(before))
-        return Split(kept, trains, held, before, test if before < last else None)
+        return kept, int(rows), int(ordered)

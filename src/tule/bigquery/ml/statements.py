@@ -62,8 +62,11 @@ class MachineLearning:
         endpoints: Callable[[], Endpoints],
         connections: Connections,
         states: States,
+        automl_hour: float = 3600.0,
     ) -> None:
-        """``location``: the server's own region, where models of the multi-region US are registered. ``foreign``,
+        """``automl_hour``: seconds that an hour of BUDGET_HOURS lasts.
+
+        ``location``: the server's own region, where models of the multi-region US are registered. ``foreign``,
         ``endpoints`` and ``connections``: what models that were not trained here are answered by and reached through."""
         self._records = records
         self._datasets = datasets
@@ -72,6 +75,7 @@ class MachineLearning:
         self._objects = objects
         self._registry = registry
         self._location = location
+        self._automl_hour = automl_hour
         self._foreign = foreign
         self._endpoints = endpoints
         self._connections = connections
@@ -148,8 +152,9 @@ class MachineLearning:
         earlier = self._earlier(target, options, existing)
         report = _Report(run.job, options)
         training = Training(
-            statement, options, run, self.bundles, self._clock, earlier=earlier, report=report, told=report.trials
-        )
+            statement, options, run, self.bundles, self._clock,
+            earlier=earlier, report=report, told=report.trials, automl_hour=self._automl_hour,
+        )  # fmt: skip
         done = training.train()
         body = self._body(target, options, done, existing if earlier is not None else None)
         statistics = report.final(done)

@@ -17,7 +17,7 @@ from tule.bigquery.ml.describe import describe
 from tule.bigquery.ml.functions import Trained
 from tule.bigquery.ml.mistakes import users_errors, wrong
 from tule.bigquery.ml.options import STEERING, ModelOptions
-from tule.bigquery.ml.options.model_types import CONTRIBUTION, FORECASTING, KMEANS, TRANSFORM_ONLY
+from tule.bigquery.ml.options.model_types import AUTOML, CONTRIBUTION, FORECASTING, KMEANS, TRANSFORM_ONLY
 from tule.bigquery.ml.split import KEY, Split, Splitter, key_of
 from tule.bigquery.ml.transform import Transform, fit_transform
 from tule.bigquery.ml.tuning import Sets, Told, Tuned, Tuner
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # Of a training that holds nothing out, at most so many rows (an even sample) are kept for evaluation, and so many bytes.
 KEPT_ROWS = 100_000
 KEPT_BYTES = 64 << 20
+# What an automatic search takes.
+LEAST_ROWS, MOST_ROWS = 1_000, 200_000_000
 
 Report = Callable[[int, float, float | None], None]
 """Called after each iteration: its number, its loss and its loss on the rows held out."""
@@ -92,8 +94,10 @@ class Training:
         earlier: Trained | None = None,
         report: Report = lambda number, loss, eval_loss: None,
         told: Told = lambda trials: None,
+        automl_hour: float = 3600.0,
     ) -> None:
-        """``earlier``: the model that a warm start goes on from; ``told``: called with the trials of a tuning."""
+        """``earlier``: the model that a warm start goes on from; ``told``: called with the trials of a tuning;
+        ``automl_hour``: seconds that an hour of BUDGET_HOURS lasts."""
         self._statement = statement
         self._options = options
         self._run = run
@@ -102,6 +106,7 @@ class Training:
         self._earlier = earlier
         self._report = report
         self._told = told
+        self._automl_hour = automl_hour
 
     def train(self) -> Finished:
         """Raises InvalidArgument (reason ``invalidQuery``) for data that cannot be learned from."""
@@ -124,7 +129,7 @@ class Training:
             statistics: Sequence[FeatureStatistics] | None = None
             if found.transform is not None:
                 statistics = describe(found.rows, found.raw, self._run.batches)
-            if options.tuned:
+            if options.tuned or options.model_type in AUTOML:
                 sets = self._sets(draft, found)
             else:
                 model, evaluation = self._fit(draft, found)
@@ -132,6 +137,9 @@ class Training:
         if options.tuned:
             tuned, model, options = self._tuned(draft, found, sets, statistics)
             metrics = dict(tuned.tuning.trial(tuned.tuning.default).tested)
+        elif options.model_type in AUTOML:
+            model = self._searched(found, sets)
+            metrics = _evaluated(model, sets.test or sets.evaluation or sets.training)
         else:
             metrics = _evaluated(model, evaluation)
         draft.publish(
@@ -172,7 +180,8 @@ class Training:
         label = learned[0] if learned else None
         features = [name for name in data.schema.names if name != KEY and name not in special.values()]
         split = Split(data)
-        if (options.get("data_split_method") and label is not None) or (options.tuned and options.model_type != KMEANS):
+        given = bool(options.get("data_split_method")) and label is not None
+        if given or (options.tuned and options.model_type != KMEANS) or options.model_type in AUTOML:
             splitter = Splitter(run, options, label, lambda tree: scans.kept(tree, run))
             split = splitter.split(data, key, special.get("data_split_col"))
         return _Prepared(rows, data, transform, raw, label, features, named, special, split)
@@ -225,7 +234,7 @@ class Training:
         return KNOWN[options.type.family].fit(
             rows,
             label=found.special.get("input_label_cols"),
-            options=learn_options(options, found.named) | self._holidays(),
+            options=learn_options(options, found.named) | self._holidays() | self._search_options(),
             features=found.features,
             evaluation=held,
             instance_weight=found.special.get("instance_weight_col"),
@@ -256,6 +265,30 @@ class Training:
             watched = Watched(training, rows=KEPT_ROWS, size=KEPT_BYTES)
             self._kept(draft, found, watched.sampled())
         return sets
+
+    def _searched(self, found: _Prepared, sets: Sets) -> Model:
+        """The model of an automatic search."""
+        rows = sum(each.num_rows for each in (sets.training, sets.evaluation, sets.test) if each is not None)
+        if not LEAST_ROWS <= rows <= MOST_ROWS:
+            raise wrong(
+                f"The input data to AutoML must be between {LEAST_ROWS:,} and {MOST_ROWS:,} rows", given=f"{rows:,}",
+                do="train one of the other model types",
+            )  # fmt: skip
+        if sets.training.num_rows == 0:
+            raise wrong("AutoML needs rows to train on", given="no row of the split TRAIN", do="check DATA_SPLIT_COL")
+        return self._learn(self._options, found, sets.training, sets.evaluation, self._progress)
+
+    def _search_options(self) -> dict[str, Any]:
+        """What an automatic search is told beside its rows."""
+        if self._options.model_type not in AUTOML:
+            return {}
+        told: dict[str, Any] = {"budget_seconds": self._options["budget_hours"] * self._automl_hour}
+        written = self._options["optimization_objective"]
+        if isinstance(written, tuple):
+            told["optimization_objective"], told["objective_value"] = written
+        elif written is not None:
+            told["optimization_objective"] = written
+        return told
 
     def _tuned(
         self, draft: Draft, found: _Prepared, sets: Sets, statistics: Sequence[FeatureStatistics] | None
@@ -315,6 +348,9 @@ class Training:
 _HOLIDAY = ("region", "holiday_name", "primary_date", "preholiday_days", "postholiday_days")
 
 
+_OBJECTIVE = "OPTIMIZATION_OBJECTIVE"
+
+
 def learn_options(options: ModelOptions, columns: Mapping[str, list[str]] | None = None) -> dict[str, Any]:
     """The options that differ from their defaults, as the family of ``learn`` takes them; its defaults are the same.
 
@@ -326,7 +362,9 @@ def learn_options(options: ModelOptions, columns: Mapping[str, list[str]] | None
 
     known = {each.name for each in fields(KNOWN[options.type.family].options)}
     found = {
-        name.lower(): options[name.lower()] for name in options.given if name.lower() in known and options.changed(name)
+        name.lower(): options[name.lower()]
+        for name in options.given
+        if name.lower() in known and name != _OBJECTIVE and options.changed(name)
     }
     if found.get("class_weights"):
         found["class_weights"] = dict(found["class_weights"])

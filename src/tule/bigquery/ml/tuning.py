@@ -27,6 +27,7 @@ from tule.bigquery.ml.trials import (
 from tule.kernel.clock import Clock
 from tule.kernel.errors import Cancelled, Internal, InvalidArgument, TuleError
 from tule.learn import search
+from tule.learn.models import Diverged
 
 if TYPE_CHECKING:
     from tule.learn.models import Model, Progress
@@ -165,6 +166,8 @@ class Tuner:
             return self._measured(trial, options, progress, curve)
         except _GivenUp:
             return self._ended(trial, STOPPED_EARLY, search.Status.STOPPED, "the median of the trials before is better")
+        except Diverged as error:
+            return self._ended(trial, INFEASIBLE, search.Status.INFEASIBLE, error.message)
         except TuleError:
             # Cancelled, or data that no trial could learn from.
             raise

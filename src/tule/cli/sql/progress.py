@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _QUIET = 0.5
+# States of a trial that has not ended.
+_OPEN = (None, "NOT_STARTED", "RUNNING")
 
 
 class Waiting:
@@ -59,6 +61,10 @@ class Waiting:
 
 def progress_of(job: QueryJob) -> tuple[str, float, float] | None:
     """(words, how much is done, of how much) of a job that tells."""
+    if trials := job.training.get("hparamTrials"):
+        done = sum(each.get("status") not in _OPEN for each in trials)
+        running = [int(each["trialId"]) for each in trials if each.get("status") == "RUNNING"]
+        return f"trial {max(running, default=done) or 1} of {len(trials)}", done, len(trials)
     iterations = job.training.get("iterationResults") or []
     if iterations:
         last, most = iterations[-1], int(job.training.get("maxIterations", 0))
@@ -79,13 +85,15 @@ def _title(text: str) -> str:
 
 def _bar() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         TimeElapsedColumn(),
+        TextColumn("left", style="dim"),
+        TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("Ctrl-C cancels", style="dim"),
         console=Console(stderr=True),
         transient=True,

@@ -131,6 +131,8 @@ def _what(job: QueryJob) -> str:
 
 def _training(told: dict[str, Any]) -> str:
     iterations = told.get("iterationResults") or []
+    if trials := told.get("hparamTrials"):
+        return f", {len(trials)} trial" + ("" if len(trials) == 1 else "s")
     if not iterations:
         return ""
     loss = iterations[-1].get("trainingLoss")

@@ -5,8 +5,8 @@
 
 Names in the table: linear_regression, logistic_regression, boosted_tree_regressor, boosted_tree_classifier,
 random_forest_regressor, random_forest_classifier, dnn_regressor, dnn_classifier, dnn_linear_combined_regressor,
-dnn_linear_combined_classifier, autoencoder, kmeans, pca, matrix_factorization, arima_plus, arima_plus_xreg,
-transform_only, contribution_analysis.
+dnn_linear_combined_classifier, automl_regressor, automl_classifier, autoencoder, kmeans, pca, matrix_factorization,
+arima_plus, arima_plus_xreg, transform_only, contribution_analysis.
 """
 
 from tule.learn.models.arima import ArimaModel, ArimaOptions, ArimaXregModel, XregOptions, fit_arima
@@ -16,6 +16,7 @@ from tule.learn.models.base import (
     Cluster,
     ComponentInfo,
     ComponentValue,
+    Diverged,
     FactorWeight,
     Family,
     FeatureStatistics,
@@ -26,6 +27,7 @@ from tule.learn.models.base import (
     Progress,
     Weight,
 )
+from tule.learn.models.blend import AutomlOptions, BlendClassifier, BlendRegressor, fit_automl
 from tule.learn.models.contribution import ContributionModel, ContributionOptions, fit_contribution
 from tule.learn.models.expression import LinearExpression, LinearOutput, Term
 from tule.learn.models.factorization import FactorizationModel, FactorizationOptions, fit_factorization
@@ -83,6 +85,8 @@ FAMILIES: dict[str, Family] = {
         Family("dnn_classifier", "classification", DnnClassifierOptions, DnnClassifier, fit_dnn),
         Family("dnn_linear_combined_regressor", "regression", WideOptions, WideRegressor, fit_dnn),
         Family("dnn_linear_combined_classifier", "classification", WideClassifierOptions, WideClassifier, fit_dnn),
+        Family("automl_regressor", "regression", AutomlOptions, BlendRegressor, fit_automl),
+        Family("automl_classifier", "classification", AutomlOptions, BlendClassifier, fit_automl),
         Family("autoencoder", "reduction", AutoencoderOptions, AutoencoderModel, fit_autoencoder),
         Family("kmeans", "clustering", KMeansOptions, KMeansModel, fit_kmeans),
         Family("pca", "reduction", PcaOptions, PcaModel, fit_pca),
@@ -101,6 +105,7 @@ __all__ = [
     "Cluster",
     "ComponentInfo",
     "ComponentValue",
+    "Diverged",
     "FactorWeight",
     "Family",
     "FeatureStatistics",

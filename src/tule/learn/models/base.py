@@ -29,6 +29,10 @@ if typing.TYPE_CHECKING:
 Rows: typing.TypeAlias = pa.Table | pa.RecordBatch
 
 
+class Diverged(InvalidArgument):
+    """Training with these options does not converge; others may."""
+
+
 @dataclass(frozen=True)
 class Cluster:
     """One k-means cluster after an iteration: id from 1, root-mean-square distance of its rows, number of rows."""

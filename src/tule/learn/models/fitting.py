@@ -176,6 +176,11 @@ class Watch:
         self._eval_loss: float | None = None
         self._fraction = 0.0
 
+    @property
+    def clock(self) -> Clock:
+        """The clock that the training is measured with."""
+        return self._clock
+
     def expect(self, passes: float) -> None:
         """How many passes over the rows the training will take in all, about."""
         self._passes = max(1, math.ceil(passes))

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tule.kernel.errors import InvalidArgument, ResourceExhausted
 from tule.learn.metrics import Classification, Evaluator, Regression
-from tule.learn.models.base import Iteration, IterativeOptions, Model, Rows, batches_of, option
+from tule.learn.models.base import Diverged, Iteration, IterativeOptions, Model, Rows, batches_of, option
 from tule.learn.models.cutoffs import SAMPLE, cutoff_of, quantiles
 from tule.learn.models.fitting import (
     FitRequest,
@@ -46,7 +46,11 @@ _AT_ONCE = 8192
 
 @dataclass
 class NeuralOptions(IterativeOptions):
-    """What all networks share. ``hidden_units`` None: one layer by the number of rows; ``batch_size`` None: 32 at most."""
+    """What all networks share. ``hidden_units`` None: one layer by the number of rows; ``batch_size`` None: 32 at most.
+
+    ``patience``: with evaluation rows, stop after so many iterations without a better loss on them and keep the network
+    of the best, in place of ``early_stop``.
+    """
 
     hidden_units: list[int] | None = None
     activation_fn: str = option("RELU", choices=tuple(ACTIVATIONS))
@@ -54,6 +58,7 @@ class NeuralOptions(IterativeOptions):
     learn_rate: float = option(0.001, low=0.0)
     batch_size: int | None = option(None, low=1)
     dropout: float = option(0.0, low=0.0)
+    patience: int = option(0, low=0)
 
     def check(self, given: set[str]) -> None:
         units = self.hidden_units
@@ -538,11 +543,12 @@ def _trained(
     trainer = Trainer(recipe, start)
     check: Callable[[], None] = lambda: request.watch.tick(0)  # noqa: E731
     iterations: list[Iteration] = []
-    before = float("inf")
+    before = least = float("inf")
+    best: tuple[int, Network] | None = None
     for number in range(options.max_iterations):
         loss = trainer.epoch(source, check)
         if not np.isfinite(loss):
-            raise InvalidArgument(
+            raise Diverged(
                 "Training must not diverge", given=f"a loss of {loss} in iteration {number}", do="lower LEARN_RATE"
             )
         held_loss = trainer.loss(held) if held is not None else None
@@ -550,10 +556,15 @@ def _trained(
             request.watch.iteration(number, loss, held_loss, options.learn_rate, of=options.max_iterations)
         )
         own = loss if held_loss is None else held_loss
-        if stalled(before, own, options):
+        if options.patience and held_loss is not None:
+            if held_loss < least:
+                least, best = held_loss, (number, trainer.network())
+            elif best is not None and number - best[0] >= options.patience:
+                break
+        elif stalled(before, own, options):
             break
         before = own
-    return trainer.network(), iterations
+    return trainer.network() if best is None else best[1], iterations
 
 
 def _scaled_down(network: Network, recipe: Recipe) -> Network:

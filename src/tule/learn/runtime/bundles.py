@@ -13,6 +13,7 @@ import pyarrow as pa
 from tule.kernel.errors import InvalidArgument, Unimplemented
 from tule.learn import bundle
 from tule.learn.models.base import Model
+from tule.learn.models.blend import BlendModel
 from tule.learn.models.factorization import FactorizationModel
 from tule.learn.models.glm import GeneralizedLinearModel
 from tule.learn.models.kmeans import KMeansModel, exact_distances
@@ -48,7 +49,9 @@ class BundleRuntime:
                 given=model.family.upper(),
                 do="ask it in SQL, with ML.FORECAST",
             )
-        if isinstance(model, FactorizationModel):
+        if isinstance(model, BlendModel):
+            self._answer, self._read = _blend(model), _each(model)
+        elif isinstance(model, FactorizationModel):
             self._answer, self._read = _ratings(model), _pairs(model)
         else:
             self._answer = _compile(model)
@@ -172,6 +175,58 @@ def _trees(model: TreeModel) -> Callable[[Any], np.ndarray]:
     booster = xgboost.Booster()
     booster.load_model(bytearray(model.file))
     return BoosterPredictor(booster).predict
+
+
+def _each(model: BlendModel) -> Callable[[Sequence[Any]], list[Block]]:
+    """Reads instances as each part encodes them."""
+    readers = [InstanceReader(model.signature, each.model.encoding) for each in model.parts]  # type: ignore[attr-defined]
+    return lambda instances: [reader.block(instances) for reader in readers]
+
+
+def _blend(model: BlendModel) -> Callable[[list[Block]], list[dict[str, Any]]]:
+    """The weighted mean of the parts' answers."""
+    label = model.signature.label.name if model.signature.label is not None else ""
+    parts = [(each, _values(each.model)) for each in model.parts]
+    if model.classes is None:
+
+        def mean(blocks: list[Block]) -> list[dict[str, Any]]:
+            found = [each.weight * each.outward(ask(block)) for (each, ask), block in zip(parts, blocks, strict=True)]
+            return _numbers(np.sum(found, axis=0), label)
+
+        return mean
+    several, classes = _several(model.classes, label), model.classes
+
+    def shares(blocks: list[Block]) -> list[dict[str, Any]]:
+        found = [
+            each.weight * each.in_order(ask(block), classes) for (each, ask), block in zip(parts, blocks, strict=True)
+        ]
+        return several(np.sum(found, axis=0))
+
+    return shares
+
+
+def _values(model: Model) -> Callable[[Block], np.ndarray]:
+    """Predictions (n,) of a regression, or probabilities (n, classes)."""
+    if isinstance(model, GeneralizedLinearModel):
+        scores = scores_of(model)
+        if model.classes is None:
+            return lambda block: scores(block)[:, 0]
+        if len(model.classes) > 2:
+            return lambda block: softmax(scores(block))
+        return lambda block: _two(scores(block)[:, 0])
+    if isinstance(model, TreeModel):
+        predict, matrix = _trees(model), model.columns.matrix
+        if model.classes is None:
+            return lambda block: predict(matrix(block)).astype(np.float64)
+        return lambda block: class_probabilities(predict(matrix(block)))
+    assert isinstance(model, NeuralModel)
+    return model.values if model.classes is None else model.probabilities
+
+
+def _two(scores: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        positive = 1.0 / (1.0 + np.exp(-scores))
+    return np.column_stack([1.0 - positive, positive])
 
 
 def _clusters(model: KMeansModel) -> Callable[[Block], list[dict[str, Any]]]:

@@ -9,7 +9,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 from tule.kernel.errors import Cancelled
-from tule.learn.models.fitting import limited_threads, thread_count
+from tule.learn.models.fitting import limited_threads, one_blas_thread, thread_count
 from tule.learn.search.study import Study
 from tule.learn.search.trials import Status, Trial
 
@@ -57,7 +57,8 @@ def run(
         with limited_threads(share):
             return evaluate(trial, still)
 
-    with ThreadPoolExecutor(max(1, parallel), thread_name_prefix="trial") as pool:
+    # Around all of them: trials that end at different times would set the pools of BLAS back in the wrong order.
+    with one_blas_thread(), ThreadPoolExecutor(max(1, parallel), thread_name_prefix="trial") as pool:
         while len(study.trials) < count:
             check()
             asked = min(parallel, count - len(study.trials))

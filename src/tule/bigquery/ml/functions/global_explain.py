@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from tule.bigquery.ml.functions.function import MODEL, STRUCT, Answer, Argument, Call, TableFunction
-from tule.bigquery.ml.options.model_types import CLASSIFIERS, SUPERVISED
+from tule.bigquery.ml.options.model_types import AUTOML, CLASSIFIERS, LABELLED
 from tule.bigquery.ml.resource import label_text
 from tule.kernel.errors import InvalidArgument
 
@@ -17,7 +17,15 @@ TOP_OF_A_CLASS = 10
 
 def answer(call: Call) -> Answer:
     trained, by_class = call.trained, call.arguments["class_level_explain"]
-    if not trained.options["enable_global_explain"]:
+    # An automatic search needs no leave to be explained, and is explained as a whole alone.
+    if trained.options.model_type in AUTOML:
+        if by_class:
+            raise InvalidArgument(
+                f"class_level_explain is not supported for model type {trained.options.model_type}",
+                do="leave it out",
+                reason="invalidQuery",
+            )
+    elif not trained.options["enable_global_explain"]:
         raise InvalidArgument(
             "ML.GLOBAL_EXPLAIN needs a model trained with ENABLE_GLOBAL_EXPLAIN = TRUE",
             given=trained.name,
@@ -62,7 +70,7 @@ def _top(rows: Iterable[Any]) -> list[Any]:
 FORMS = (
     TableFunction(
         name="GLOBAL_EXPLAIN",
-        model_types=SUPERVISED,
+        model_types=LABELLED,
         arguments={"class_level_explain": Argument(False, bool)},
         order=(MODEL, STRUCT),
         answer=answer,

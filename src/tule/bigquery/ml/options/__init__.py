@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from tule.bigquery.ml.options.model_types import ALIASES, LINEAR, REFUSED_TYPES, REMOTE, TYPES, ModelType
+from tule.bigquery.ml.options.model_types import ALIASES, LINEAR, REMOTE, TYPES, ModelType
 from tule.bigquery.ml.options.option import Option
 from tule.bigquery.ml.options.rules import CONTRADICTIONS
 from tule.bigquery.ml.options.table import OPTIONS, REFUSED
@@ -138,12 +138,6 @@ def _model_type(written: Any) -> str:
     if not isinstance(written, str):
         raise InvalidArgument("MODEL_TYPE must be a string", given=repr(written), reason="invalidQuery")
     name = ALIASES.get(written.upper(), written.upper())
-    if name in REFUSED_TYPES:
-        raise Unimplemented(
-            f"Tule does not train MODEL_TYPE = '{name}'",
-            do="use one of " + ", ".join(_WRITTEN),
-            reason="notImplemented",
-        )
     if name not in _WRITTEN:
         raise InvalidArgument(
             "MODEL_TYPE must be one of " + ", ".join(_WRITTEN), given=repr(written), reason="invalidQuery"

@@ -22,6 +22,7 @@ DNN_REGRESSOR, DNN_CLASSIFIER, AUTOENCODER = "DNN_REGRESSOR", "DNN_CLASSIFIER", 
 WIDE_REGRESSOR, WIDE_CLASSIFIER = "DNN_LINEAR_COMBINED_REGRESSOR", "DNN_LINEAR_COMBINED_CLASSIFIER"
 FACTORIZATION, ARIMA, ARIMA_XREG = "MATRIX_FACTORIZATION", "ARIMA_PLUS", "ARIMA_PLUS_XREG"
 TRANSFORM_ONLY, CONTRIBUTION = "TRANSFORM_ONLY", "CONTRIBUTION_ANALYSIS"
+AUTOML_REGRESSOR, AUTOML_CLASSIFIER = "AUTOML_REGRESSOR", "AUTOML_CLASSIFIER"
 ONNX, XGBOOST, TENSORFLOW, TENSORFLOW_LITE = "ONNX", "XGBOOST", "TENSORFLOW", "TENSORFLOW_LITE"
 REMOTE = "REMOTE MODEL"
 """A model that has no MODEL_TYPE: one REMOTE WITH CONNECTION."""
@@ -39,6 +40,8 @@ TYPES: dict[str, ModelType] = {
         ModelType(DNN_CLASSIFIER, DNN_CLASSIFIER, "dnn_classifier", "classification"),
         ModelType(WIDE_REGRESSOR, WIDE_REGRESSOR, "dnn_linear_combined_regressor", "regression"),
         ModelType(WIDE_CLASSIFIER, WIDE_CLASSIFIER, "dnn_linear_combined_classifier", "classification"),
+        ModelType(AUTOML_REGRESSOR, AUTOML_REGRESSOR, "automl_regressor", "regression"),
+        ModelType(AUTOML_CLASSIFIER, AUTOML_CLASSIFIER, "automl_classifier", "classification"),
         ModelType(AUTOENCODER, AUTOENCODER, "autoencoder", "reduction"),
         ModelType(KMEANS, KMEANS, "kmeans", "clustering"),
         ModelType(PCA, PCA, "pca", "reduction"),
@@ -68,7 +71,11 @@ ANSWERING = IMPORTED | {REMOTE}
 ALL = frozenset(TYPES) - ANSWERING
 """Those that are trained."""
 CLASSIFIERS = of_tasks("classification")
-SUPERVISED = of_tasks("classification", "regression")
+AUTOML = frozenset({AUTOML_REGRESSOR, AUTOML_CLASSIFIER})
+LABELLED = of_tasks("classification", "regression")
+"""Those that learn from a label."""
+SUPERVISED = LABELLED - AUTOML
+"""Of these, those whose training the options steer."""
 FORECASTING = of_tasks("forecasting")
 GLM = frozenset({LINEAR, LOGISTIC})
 BOOSTED = frozenset({TREE_REGRESSOR, TREE_CLASSIFIER})
@@ -77,16 +84,10 @@ TREES = BOOSTED | FORESTS
 WIDE = frozenset({WIDE_REGRESSOR, WIDE_CLASSIFIER})
 DNN = WIDE | {DNN_REGRESSOR, DNN_CLASSIFIER}
 NEURAL = DNN | {AUTOENCODER}
-EXPORTED = ALL - FORECASTING - {TRANSFORM_ONLY, CONTRIBUTION}
+EXPORTED = ALL - FORECASTING - AUTOML - {TRANSFORM_ONLY, CONTRIBUTION}
 """Those that EXPORT MODEL writes."""
-TRANSFORMED = ALL - FORECASTING - {CONTRIBUTION}
+TRANSFORMED = ALL - FORECASTING - AUTOML - {CONTRIBUTION}
 """Those that take a TRANSFORM clause."""
 LEARNED = ALL - {TRANSFORM_ONLY, CONTRIBUTION}
 SPLIT = SUPERVISED | {FACTORIZATION}
 """Those that may hold rows out for evaluation."""
-
-# Model types of the reference that this Tule does not train.
-REFUSED_TYPES = (
-    "AUTOML_REGRESSOR",
-    "AUTOML_CLASSIFIER",
-)

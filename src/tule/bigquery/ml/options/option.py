@@ -143,3 +143,19 @@ def whole_numbers(option: Option, value: Any) -> list[int]:
     if not isinstance(value, tuple | list) or not value:
         raise _wrong(option, "whole numbers in parentheses", value)
     return [integer(option, each) for each in value]
+
+
+_FIXED = ("MAXIMIZE_PRECISION_AT_RECALL", "MAXIMIZE_RECALL_AT_PRECISION")
+
+
+def objective(option: Option, value: Any) -> str | tuple[str, float]:
+    """A word of an enumeration, or a STRUCT of one of the two that hold a number fixed and this number, 0 to 1."""
+    if not isinstance(value, tuple):
+        return choice(option, value)
+    names = [name for name in option.choices if name in _FIXED]
+    if len(value) != 2 or str(value[0]).upper() not in names:
+        must = f"a word or STRUCT({' or '.join(names)}, a number)" if names else f"one of {', '.join(option.choices)}"
+        raise _wrong(option, must, value)
+    if isinstance(value[1], bool) or not isinstance(value[1], int | float) or not 0 <= value[1] <= 1:
+        raise _wrong(option, f"STRUCT('{value[0]}', a number from 0 to 1)", value)
+    return str(value[0]).upper(), float(value[1])

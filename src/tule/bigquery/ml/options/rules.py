@@ -41,6 +41,8 @@ def _normal_equation_is_plain(options: ModelOptions) -> None:
 
 def _split_columns(options: ModelOptions) -> None:
     method, column = options.get("data_split_method"), options.get("data_split_col")
+    if method is None:
+        return
     if method in ("CUSTOM", "SEQ") and not column:
         raise _refuse(f"DATA_SPLIT_METHOD = '{method}' needs DATA_SPLIT_COL", "name the column")
     if column and method not in ("CUSTOM", "SEQ"):

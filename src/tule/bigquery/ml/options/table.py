@@ -11,6 +11,9 @@ from tule.bigquery.ml.options.model_types import (
     ARIMA,
     ARIMA_XREG,
     AUTOENCODER,
+    AUTOML,
+    AUTOML_CLASSIFIER,
+    AUTOML_REGRESSOR,
     BOOSTED,
     CLASSIFIERS,
     CONTRIBUTION,
@@ -21,6 +24,7 @@ from tule.bigquery.ml.options.model_types import (
     GLM,
     IMPORTED,
     KMEANS,
+    LABELLED,
     NEURAL,
     PCA,
     REMOTE,
@@ -41,7 +45,7 @@ _OPTIMIZERS = ("ADAM", "ADAGRAD", "FTRL", "RMSPROP", "SGD")
 _ACTIVATIONS = ("RELU", "RELU6", "CRELU", "ELU", "SELU", "SIGMOID", "TANH")
 
 OPTIONS: tuple[Option, ...] = (
-    Option("INPUT_LABEL_COLS", read.label, SUPERVISED, ["label"], "the label column"),
+    Option("INPUT_LABEL_COLS", read.label, LABELLED, ["label"], "the label column"),
     Option(
         "DATA_SPLIT_METHOD",
         read.choice,
@@ -53,6 +57,44 @@ OPTIONS: tuple[Option, ...] = (
     Option("DATA_SPLIT_EVAL_FRACTION", read.number, SPLIT, 0.2, "share of evaluation rows", low=0, high=1),
     Option("DATA_SPLIT_TEST_FRACTION", read.number, SPLIT, 0.0, "share of test rows, with NUM_TRIALS", low=0, high=1),
     Option("DATA_SPLIT_COL", read.text, SPLIT, None, "the column of CUSTOM and SEQ splits; never a feature"),
+    Option(
+        "DATA_SPLIT_COL",
+        read.text,
+        AUTOML,
+        None,
+        "a STRING column of TRAIN, VALIDATE, TEST and UNASSIGNED, or a TIMESTAMP column that orders the rows",
+    ),
+    Option(
+        "BUDGET_HOURS",
+        read.number,
+        AUTOML,
+        1.0,
+        "how long the search may take; an hour lasts TULE_AUTOML_HOUR seconds",
+        low=1,
+        high=72,
+    ),
+    Option(
+        "OPTIMIZATION_OBJECTIVE",
+        read.objective,
+        frozenset({AUTOML_REGRESSOR}),
+        None,
+        "what the search makes small; by default MINIMIZE_RMSE",
+        ("MINIMIZE_RMSE", "MINIMIZE_MAE", "MINIMIZE_RMSLE"),
+    ),
+    Option(
+        "OPTIMIZATION_OBJECTIVE",
+        read.objective,
+        frozenset({AUTOML_CLASSIFIER}),
+        None,
+        "what the search makes best; by default MAXIMIZE_AU_ROC, of more than two classes MINIMIZE_LOG_LOSS",
+        (
+            "MAXIMIZE_AU_ROC",
+            "MINIMIZE_LOG_LOSS",
+            "MAXIMIZE_AU_PRC",
+            "MAXIMIZE_PRECISION_AT_RECALL",
+            "MAXIMIZE_RECALL_AT_PRECISION",
+        ),
+    ),
     Option(
         "MAX_ITERATIONS",
         read.integer,
@@ -69,8 +111,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("L2_REG", read.number, TREES, 1.0, "L2 regularisation of leaf weights", low=0),
     Option("L2_REG", read.number, _RATINGS, 1.0, "L2 regularisation of factors", low=0),
     Option("WARM_START", read.boolean, GLM | _CLUSTERS | NEURAL, False, "go on from the model of this name"),
-    Option("AUTO_CLASS_WEIGHTS", read.boolean, CLASSIFIERS, False, "weight = rows / (rows of the class x classes)"),
-    Option("CLASS_WEIGHTS", read.class_weights, CLASSIFIERS, None, "a weight for every class"),
+    Option(
+        "AUTO_CLASS_WEIGHTS", read.boolean, CLASSIFIERS - AUTOML, False, "weight = rows / (rows of the class x classes)"
+    ),
+    Option("CLASS_WEIGHTS", read.class_weights, CLASSIFIERS - AUTOML, None, "a weight for every class"),
     Option("INSTANCE_WEIGHT_COL", read.text, TREES, None, "a column with row weights; never a feature"),
     Option("ENABLE_GLOBAL_EXPLAIN", read.boolean, SUPERVISED, False, "needed by ML.GLOBAL_EXPLAIN"),
     Option(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tule.bigquery.ml.options import ModelOptions
     from tule.learn.search import Domain, Space
 
-TUNED = (SUPERVISED - {"AUTOML_REGRESSOR", "AUTOML_CLASSIFIER"}) | {KMEANS, FACTORIZATION, AUTOENCODER}
+TUNED = SUPERVISED | {KMEANS, FACTORIZATION, AUTOENCODER}
 """The model types that take NUM_TRIALS."""
 ALGORITHMS = ("VIZIER_DEFAULT", "RANDOM_SEARCH", "GRID_SEARCH")
 LEAST = 1e-14
