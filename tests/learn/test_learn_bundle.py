@@ -39,7 +39,15 @@ OPTIONS = {
 
 def test_every_family_is_covered() -> None:
     # Ratings and series are no features of a table, networks need PyTorch: their own tests have their bundles.
-    others = {"matrix_factorization", "arima_plus", "arima_plus_xreg", "transform_only"}
+    # A blend is one of several models.
+    others = {
+        "matrix_factorization",
+        "arima_plus",
+        "arima_plus_xreg",
+        "transform_only",
+        "automl_regressor",
+        "automl_classifier",
+    }
     assert {*LABELS, *others} == {name for name in FAMILIES if not name.startswith(("dnn_", "autoencoder"))}
     assert all(name == family.name == family.model.family for name, family in FAMILIES.items())
 
