@@ -47,6 +47,7 @@ def test_every_family_is_covered() -> None:
         "transform_only",
         "automl_regressor",
         "automl_classifier",
+        "contribution_analysis",
     }
     assert {*LABELS, *others} == {name for name in FAMILIES if not name.startswith(("dnn_", "autoencoder"))}
     assert all(name == family.name == family.model.family for name, family in FAMILIES.items())

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from tests.bigquery.ml.conftest import Models
 
 # 12 clouds of 8 numbers: what an index is made for.
-_VECTOR = "ARRAY(SELECT 10 * SIN(MOD(n, 12) * 7 + k * k) + COS(n * k) FROM UNNEST(GENERATE_ARRAY(1, 8)) AS k ORDER BY k)"
+_VECTOR = (
+    "ARRAY(SELECT 10 * SIN(MOD(n, 12) * 7 + k * k) + COS(n * k) FROM UNNEST(GENERATE_ARRAY(1, 8)) AS k ORDER BY k)"
+)
 _FAR = "[9e3, 9e3, 9e3, 9e3, 9e3, 9e3, 9e3, 9e3]"
 
 
