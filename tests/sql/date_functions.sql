@@ -716,4 +716,4 @@ SELECT TIMESTAMP_BUCKET(TIMESTAMP '1949-12-30 13:00:00+00', INTERVAL 12 HOUR);
 --> 1949-12-30 12:00:00+00
 
 SELECT GAP_FILL(1);
---> error: Function not supported in Tule: GAP_FILL; given: write the join with GENERATE_TIMESTAMP_ARRAY. Next: see docs/bigquery-sql.md for the functions it has
+--> error: GAP_FILL is a table function and must stand in FROM at [1:8]

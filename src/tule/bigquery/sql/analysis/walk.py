@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import set_operations, unnests, writes
+from tule.bigquery.sql.analysis import series, set_operations, unnests, writes
 from tule.bigquery.sql.analysis.doubtful_sums import DoubtfulSums
 from tule.bigquery.sql.analysis.ordering import groups, orders
 from tule.bigquery.sql.analysis.scopes import Columns, Scope, Source, unrecognized, wrong
@@ -396,6 +396,8 @@ class Walk:
             self.expr(condition, scope)
 
     def _source(self, node: Any, scope: Scope) -> None:
+        if series.name_of(node):
+            node = series.expanded(self, node, scope)
         pivots = node.args.get("pivots") or []
         match node:
             case exp.Unnest():

@@ -107,8 +107,13 @@ FUNCTIONS: dict[str, Function] = {
         DATE_BUCKET(DATE, INTERVAL, [DATE]) DATE = @bucket
         DATETIME_BUCKET(DATETIME, INTERVAL, [DATETIME]) DATETIME = @bucket
         TIMESTAMP_BUCKET(TIMESTAMP, INTERVAL, [TIMESTAMP]) TIMESTAMP = @bucket
-        - GAP_FILL: write the join with GENERATE_TIMESTAMP_ARRAY
         """,
+    ),
+    **read(
+        "Time series functions",
+        "GAP_FILL(ANY, ts_column => STRING, bucket_width => INTERVAL, [partitioning_columns => ARRAY<STRING>], "
+        "[value_columns => ANY], [origin => ANY], [ignore_null_values => BOOL]) ANY",
+        role="table",
     ),
     **read(
         "Range functions",
@@ -137,7 +142,12 @@ FUNCTIONS: dict[str, Function] = {
         RANGE_START(RANGE<DATE>) DATE
         RANGE_START(RANGE<DATETIME>) DATETIME
         RANGE_START(RANGE<TIMESTAMP>) TIMESTAMP
-        - RANGE_SESSIONIZE: compare RANGE_START with the largest RANGE_END before, by a window function
         """,
+    ),
+    **read(
+        "Range functions",
+        "RANGE_SESSIONIZE(ANY, range_column => STRING, partitioning_columns => ARRAY<STRING>, "
+        "[sessionize_option => STRING]) ANY",
+        role="table",
     ),
 }

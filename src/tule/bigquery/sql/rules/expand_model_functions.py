@@ -7,12 +7,15 @@ from typing import Any
 from sqlglot import exp
 
 from tule.bigquery.sql.context import Context
+from tule.bigquery.sql.series_names import NAMES
 from tule.kernel.errors import InvalidArgument
 
 
 def expand_model_functions(tree: Any, context: Context) -> Any:
     # Innermost first: the data of one function may be the answer of another.
-    found = [table for table in tree.find_all(exp.Table) if is_table_function(table)]
+    found = [
+        table for table in tree.find_all(exp.Table) if is_table_function(table) and function_name(table) not in NAMES
+    ]
     for table in reversed(found):
         if context.expand is None:
             raise InvalidArgument(f"Table-valued function not found: {function_name(table)}", reason="invalidQuery")
