@@ -59,6 +59,7 @@ def partition(body: Any, project: str, what: str) -> Decorated:
     found = decorated(body, project, what)
     if found.moment is not None:
         raise invalid(
-            f"A table at a moment can only be the source of a copy, an extract or a list; given: {what}: {found}@{found.moment}"
+            f"A table at a moment can only be the source of a copy, an extract or a list; given {what}: {found}@"
+            f"{found.moment}"
         )
     return found

@@ -100,7 +100,7 @@ class Loads:
         )  # fmt: skip
         record = destination.record()
         existing: list[JsonField] | None = record.body["schema"]["fields"] if record is not None else None
-        plan, fields = self._schema(plan, existing if destination.appends else None, destination)
+        plan, fields = self._schema(plan, existing if destination.appends or plan.partition else None, destination)
         if hive is not None and fields is not None:
             fields = schemas.checked(hive.with_columns(fields))
         bad = plan.format.bad_records()

@@ -317,8 +317,14 @@ def test_load_into_a_temporary_table(api: BigQueryApi) -> None:
         ("LOAD DATA INTO d.x FROM FILES (format = 'CSV', uris = ['gs://files/a'], hive_partition_uri_prefix = 'gs://files')",
          "need the clause WITH PARTITION COLUMNS"),
         ("LOAD DATA INTO d.x FROM FILES (format = 'CSV', uris = ['gs://files/a']) WITH CONNECTION `a.b`", "WITH CONNECTION"),
-        ("LOAD DATA INTO d.x PARTITIONS (day = '2026-01-01') FROM FILES (format = 'CSV', uris = ['gs://files/a'])",
-         "LOAD DATA into single PARTITIONS is not executed"),
+        ("LOAD DATA INTO d.x PARTITIONS (day = '2026-01-01') FROM FILES (format = 'CSV', uris = ['gs://files/of.json'])",
+         "A partition can only be named of a partitioned table"),
+        ("LOAD DATA INTO d.x PARTITIONS (day > '2026-01-01') FROM FILES (format = 'CSV', uris = ['gs://files/of.json'])",
+         "PARTITIONS must have one column = value"),
+        ("LOAD DATA INTO d.x PARTITIONS (day = '1') (n INT64) PARTITION BY _PARTITIONDATE FROM FILES (format = 'CSV', "
+         "uris = ['gs://files/of.json'])", "partitioned by, _PARTITIONTIME; given: day"),
+        ("LOAD DATA INTO d.x PARTITIONS (_PARTITIONTIME = 'soon') (n INT64) PARTITION BY _PARTITIONDATE FROM FILES ("
+         "format = 'CSV', uris = ['gs://files/of.json'])", "must be a literal of type TIMESTAMP"),
         ("LOAD DATA INTO nowhere.x FROM FILES (format = 'JSON', uris = ['gs://files/of.json'])", "Not found: Dataset"),
         ("LOAD DATA d.x FROM FILES (format = 'CSV', uris = ['gs://files/a'])", "Syntax error: Expected keyword INTO"),
         ("LOAD DATA INTO d.x FROM FILES (format = 'CSV', uris = ['gs://files/a']) nonsense", "Expected end of input"),
@@ -328,6 +334,23 @@ def test_loads_that_cannot_be(api: BigQueryApi, sql: str, message: str) -> None:
     put(api, "of.json", _bytes("JSON"))
     assert message in api.query_error(sql)["message"]
     assert api.error("GET", "datasets/d/tables/x")["code"] == 404
+
+
+def test_one_partition_is_loaded(api: BigQueryApi) -> None:
+    uri, other = put(api, "one.csv", b"1\n2\n"), put(api, "other.csv", b"3\n")
+    load = "(n INT64) PARTITION BY _PARTITIONDATE FROM FILES (format = 'CSV', uris = ['{}'])"
+    statement(api, f"LOAD DATA INTO d.parts PARTITIONS (_PARTITIONTIME = TIMESTAMP '2026-01-01') {load.format(uri)}")
+    for verb, day in (("", "2026-01-01"), ("", "2026-01-02"), ("OVERWRITE", "2026-01-01")):
+        clause = f"{verb} PARTITIONS (_PARTITIONTIME = TIMESTAMP '{day}')"
+        statement(api, f"LOAD DATA INTO d.parts {clause} FROM FILES (format = 'CSV', uris = ['{other}'])")
+    rows = "SELECT n, _PARTITIONDATE AS d FROM d.parts ORDER BY n, d"
+    assert api.rows(rows) == [["3", "2026-01-01"], ["3", "2026-01-02"]]
+    api.query("CREATE TABLE d.ranges (n INT64) PARTITION BY RANGE_BUCKET(n, GENERATE_ARRAY(0, 100, 10))")
+    tail = f"FROM FILES (format = 'CSV', uris = ['{uri}'])"
+    error = api.query_error(f"LOAD DATA INTO d.ranges PARTITIONS (n = 12) {tail}")
+    assert "Some rows belong to different partitions" in error["message"]
+    statement(api, f"LOAD DATA OVERWRITE d.ranges PARTITIONS (n = 5) {tail}")
+    assert api.rows("SELECT n FROM d.ranges ORDER BY n") == [["1"], ["2"]]
 
 
 def test_a_load_that_does_not_fit_changes_nothing(api: BigQueryApi) -> None:

@@ -25,11 +25,11 @@ class ExportData(exp.Expression):
 class LoadData(exp.Expression):
     """``LOAD DATA``: ``this`` is the table's path, ``table`` a CREATE TABLE of its columns and layout, ``options`` those of
     the table, ``files`` those of the files; ``partitions``: None without WITH PARTITION COLUMNS, else a CREATE TABLE of
-    their columns or False where none are listed."""
+    their columns or False where none are listed; ``partition``: the equation of PARTITIONS."""
 
     arg_types: ClassVar[dict[str, bool]] = {
         "this": True, "table": True, "overwrite": False, "temporary": False, "options": True, "files": True,
-        "partitions": False, "text": True,
+        "partitions": False, "partition": False, "text": True,
     }  # fmt: skip
 
 
@@ -99,8 +99,11 @@ def _load(cursor: Cursor, text: str) -> exp.Expression:
         cursor.expect("INTO")
     temporary = cursor.skip("TEMP", "TABLE") or cursor.skip("TEMPORARY", "TABLE")
     path = tuple(cursor.path())
+    partition = None
     if cursor.at("PARTITIONS") or cursor.at("OVERWRITE", "PARTITIONS"):
-        raise _refused("LOAD DATA into single PARTITIONS", "load the whole table, or filter in an INSERT")
+        overwrite = cursor.skip("OVERWRITE") or overwrite
+        cursor.expect("PARTITIONS")
+        partition = _partition(cursor)
     table = _table(cursor)
     options = options_clause(cursor) if cursor.at("OPTIONS") else {}
     cursor.expect("FROM")
@@ -111,8 +114,18 @@ def _load(cursor: Cursor, text: str) -> exp.Expression:
         partitions = _partitions(cursor)
     return LoadData(
         this=path, table=table, overwrite=overwrite, temporary=temporary, options=options, files=files,
-        partitions=partitions, text=text.strip(),
+        partitions=partitions, partition=partition, text=text.strip(),
     )  # fmt: skip
+
+
+def _partition(cursor: Cursor) -> exp.Expression:
+    """``(column = value)`` of the one partition that is loaded."""
+    start, end = cursor.bracketed()
+    query: Any = _parsed(cursor, start + 1, end - 1, "SELECT\n")
+    made = query.expressions[0] if isinstance(query, exp.Select) else None
+    if not isinstance(made, exp.EQ) or not isinstance(made.this, exp.Column):
+        raise cursor.text.error("Syntax error: PARTITIONS must have one column = value", start)
+    return made
 
 
 def _external(cursor: Cursor, text: str) -> exp.Expression:

@@ -96,6 +96,8 @@ class LoadFiles(Statement):
     overwrite: bool
     files: Mapping[str, Any]
     partitions: list[Field] | None = None
+    partition: tuple[str, str] | None = None
+    """The column and the value of the one partition that is loaded."""
 
 
 @dataclass(frozen=True)
@@ -431,7 +433,23 @@ def _load_files(tree: LoadData, project: str, dataset: str | None, temporary: Te
     table = CreateTable(
         "CREATE_TABLE", made, target, False, False, fields, None, options=tree.args["options"], **layout
     )
-    return LoadFiles("LOAD_DATA", tree, table, bool(tree.args.get("overwrite")), tree.args["files"], _partitions(tree))
+    partition = tree.args.get("partition")
+    return LoadFiles(
+        "LOAD_DATA", tree, table, bool(tree.args.get("overwrite")), tree.args["files"], _partitions(tree),
+        None if partition is None else (partition.this.name, _constant_text(partition.expression)),
+    )  # fmt: skip
+
+
+def _constant_text(value: Any) -> str:
+    """The text of a literal, also of one with a type before it."""
+    literal = value.this if isinstance(value, exp.Cast) else value
+    negative = isinstance(literal, exp.Neg)
+    literal = literal.this if negative else literal
+    if not isinstance(literal, exp.Literal):
+        raise InvalidArgument(
+            f"The value of PARTITIONS must be a literal; given: {value.sql('bigquery')}", reason="invalidQuery"
+        )
+    return "-" * negative + literal.name
 
 
 def _path(path: Sequence[str]) -> exp.Table:
