@@ -55,7 +55,6 @@ _PORTS = "ports"
 # Pools of native libraries read these once, when they are loaded.
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "ARROW_NUM_THREADS",
@@ -88,6 +87,9 @@ class App:
         self.threads = settings.threads or len(os.sched_getaffinity(0))
         for name in _THREAD_VARIABLES:
             os.environ.setdefault(name, str(self.threads))
+        # Batches are small, and asked for by several threads of the engine at once: a second pool beside them costs many
+        # times what it gives.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         # Arrow's own pool keeps what it once had.
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
         allocator.give_back()
