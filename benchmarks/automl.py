@@ -68,10 +68,10 @@ def reference(folder: Path, names: list[str]) -> None:
             rows.reset_index(drop=True).to_parquet(folder / f"{name}.{part}.parquet")
         for column in train:
             if column != label and not pd.api.types.is_numeric_dtype(train[column]):
-                kind = pd.CategoricalDtype(sorted({*train[column].astype(str), *test[column].astype(str)}))
+                kind = pd.CategoricalDtype(sorted({*train[column].map(str), *test[column].map(str)}))
                 train[column], test[column] = (
-                    train[column].astype(str).astype(kind),
-                    test[column].astype(str).astype(kind),
+                    train[column].map(str).astype(kind),
+                    test[column].map(str).astype(kind),
                 )
         kind = lightgbm.LGBMRegressor if name in NUMBERS else lightgbm.LGBMClassifier
         began = time.monotonic()

@@ -13,6 +13,7 @@ import tule.cli.sql.values
 from tule.cli.sql.faults import shown
 from tule.cli.sql.formats import write_csv, write_json, write_table
 from tule.cli.sql.layout import Column, Screen, lines
+from tule.cli.sql.progress import progress_of
 from tule.cli.sql.scanner import is_ended, statements
 from tule.cli.sql.values import json_value, text
 from tule.kernel.errors import InvalidArgument
@@ -192,3 +193,35 @@ def test_an_error_in_a_long_line_shows_the_part_around_it() -> None:
     _, line, mark = shown(InvalidArgument(f"Unexpected at [1:{column}]"), sql)
     assert len(line) < 180
     assert line[mark.index("^") :].startswith("nonsense y")
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({}, None),
+        ({"hparamTrials": [{"trialId": "1", "status": "NOT_STARTED"}] * 5}, ("trial 1 of 5", 0, 5)),
+        (
+            {
+                "hparamTrials": [
+                    {"trialId": "1", "status": "SUCCEEDED"},
+                    {"trialId": "2", "status": "INFEASIBLE"},
+                    {"trialId": "3", "status": "RUNNING"},
+                    {"trialId": "4", "status": "RUNNING"},
+                    {"trialId": "5", "status": "NOT_STARTED"},
+                ]
+            },
+            ("trial 4 of 5", 2, 5),
+        ),
+        (
+            {"maxIterations": "20", "iterationResults": [{"index": 0, "trainingLoss": 0.25}]},
+            ("iteration 1 of 20, loss 0.25", 1, 20),
+        ),
+    ],
+    ids=["nothing", "trials to come", "trials", "iterations"],
+)
+def test_how_far_a_training_is(told: dict[str, object], words: tuple[str, float, float] | None) -> None:
+    class Training:
+        training = told
+        statistics: dict[str, object] = {}
+
+    assert progress_of(Training()) == words  # type: ignore[arg-type]

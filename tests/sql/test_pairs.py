@@ -34,6 +34,7 @@ import pytest
 from tule.bigquery import warehouse
 from tule.bigquery.connections.connections import Connections
 from tule.bigquery.connections.federation import Federation
+from tule.bigquery.ml import MachineLearning
 from tule.bigquery.public import PublicTables
 from tule.bigquery.types import Field
 from tule.engines.duckdb import DuckDBEngine
@@ -111,6 +112,10 @@ def _name(pairs: list[Pair]) -> str:
     return pairs[0].name if len(pairs) == 1 else pairs[0].file
 
 
+def _elsewhere() -> Any:
+    raise AssertionError("no pair reaches the registry, endpoints or models trained elsewhere")
+
+
 class Warehouse:
     """A warehouse as ``app.py`` builds it, without a server around it."""
 
@@ -126,6 +131,14 @@ class Warehouse:
             records=self._records, clock=clock, home=self._home, engine=engine, policies=policies, access=access,
             objects=Objects(self._home, self._records, clock), folders=Folders(""), public=PublicTables(),
             projects=Projects(self._records), connections=connections, federation=Federation(connections, {}, "", ""),
+        )  # fmt: skip
+        self._warehouse.use_models(
+            MachineLearning(
+                records=self._records, datasets=self._warehouse.datasets, models=self._warehouse.models,
+                home=self._home, clock=clock, objects=Objects(self._home, self._records, clock), registry=_elsewhere,
+                location=settings.location, foreign=_elsewhere, endpoints=_elsewhere, connections=connections,
+                states=self._warehouse.states,
+            )
         )  # fmt: skip
         self._warehouse.start()
         self._principal = Principal(access.email, owner=True)

@@ -169,3 +169,42 @@ def test_models_through_the_bigquery_client(tule_exec: Exec) -> None:
 
 def test_a_model_of_sql_is_served(tule_exec: Exec) -> None:
     assert tule_exec(SERVED, timeout=240).stdout.strip().endswith("fine")
+
+
+TUNED = """
+from google.cloud import bigquery
+
+client = bigquery.Client()
+client.create_dataset("tuning", exists_ok=True)
+job = client.query('''CREATE MODEL tuning.mass OPTIONS(MODEL_TYPE='LINEAR_REG', INPUT_LABEL_COLS=['body_mass_g'],
+  NUM_TRIALS=4, MAX_PARALLEL_TRIALS=2, L2_REG=HPARAM_RANGE(0, 10)) AS
+  SELECT * FROM `bigquery-public-data.ml_datasets.penguins` WHERE body_mass_g IS NOT NULL''')
+assert list(job.result()) == []
+
+# the resource, as the client reads it
+model = client.get_model("tuning.mass")
+optimal = model.to_api_repr()["optimalTrialIds"]
+assert str(model.best_trial_id) == optimal[0] == model.to_api_repr()["defaultTrialId"]
+trials = model.to_api_repr()["hparamTrials"]
+assert [each["trialId"] for each in trials] == ["1", "2", "3", "4"], trials
+assert {each["status"] for each in trials} == {"SUCCEEDED"}
+assert all(each["hparamTuningEvaluationMetrics"]["regressionMetrics"]["rSquared"] > 0.5 for each in trials)
+assert model.to_api_repr()["hparamSearchSpaces"] == {"l2Reg": {"range": {"min": 1e-14, "max": 10.0}}}
+
+# functions
+best = int(optimal[0])
+rows = list(client.query("SELECT * FROM ML.TRIAL_INFO(MODEL tuning.mass) ORDER BY trial_id").result())
+assert [row["trial_id"] for row in rows] == [1, 2, 3, 4] and rows[best - 1]["is_optimal"]
+assert all(isinstance(row["hyperparameters"]["l2_reg"], float) for row in rows)
+penguin = "SELECT 'Adelie Penguin (Pygoscelis adeliae)' AS species, 'Dream' AS island, 38.0 AS culmen_length_mm, " \\
+    "18.0 AS culmen_depth_mm, 190.0 AS flipper_length_mm, 'MALE' AS sex"
+(row,) = client.query(f"SELECT * FROM ML.PREDICT(MODEL tuning.mass, ({penguin}))").result()
+assert row["trial_id"] == best and 3000 < row["predicted_body_mass_g"] < 5000
+(row,) = client.query(f"SELECT * FROM ML.PREDICT(MODEL tuning.mass, ({penguin}), STRUCT(2 AS trial_id))").result()
+assert row["trial_id"] == 2
+print("tuned")
+"""
+
+
+def test_a_tuned_model_through_the_stock_client(tule_exec: Exec) -> None:
+    assert tule_exec(TUNED).stdout.strip().endswith("tuned")
