@@ -6,6 +6,9 @@ it is opened.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,3 +99,17 @@ LOADERS: dict[str, Callable[[str], Model]] = {
     "tflite": graphs.tflite,
     "bundle": _bundle,
 }
+
+# The library that a loader opens every file with.
+_LIBRARIES = {
+    "booster": "xgboost", "saved_model": "tensorflow", "onnx": "onnxruntime", "tflite": "ai_edge_litert.interpreter",
+}  # fmt: skip
+
+
+def prepare(loader: str) -> None:
+    """Import the library of a loader; what it raises is raised again when a model is opened."""
+    if loader in _LIBRARIES:
+        # TensorFlow asks where temporary files go, which is found out by writing one; it may not, and need not.
+        tempfile.tempdir = str(Path.cwd())
+        with contextlib.suppress(Exception):
+            importlib.import_module(_LIBRARIES[loader])

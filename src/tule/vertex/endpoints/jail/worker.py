@@ -18,7 +18,7 @@ from typing import Any
 
 from tule.engines.jail import frames
 from tule.engines.jail.confine import JailUnavailable, confine, tie_to_parent
-from tule.vertex.endpoints.jail.loaders import LOADERS
+from tule.vertex.endpoints.jail.loaders import LOADERS, prepare
 from tule.vertex.endpoints.jail.models import Model, Refused
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -75,6 +75,9 @@ class Worker:
 
     def answer(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
         stage = str(request.get("op"))
+        if stage == "load":
+            # What a library tries while it is imported (TensorFlow looks for a folder to write to) is not the model's doing.
+            prepare(str(request.get("loader")))
         self._watch.tried.clear()
         self._watch.on = True
         try:
