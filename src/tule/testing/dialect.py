@@ -121,7 +121,13 @@ def _is_done(sample: str) -> bool:
 
 
 _DIFFERENCES = (
-    "`NaN` is equal to itself and larger than any number where rows are compared, joined, sorted or grouped.",
+    "`NaN` is equal to itself and larger than any number where rows are joined with `USING`, sorted or looked up with `IN` "
+    "of a subquery of structs.",
+    "`STRUCT`s in an array or a subquery behind `IN` are looked up as a whole: a NULL field is equal to a NULL field there.",
+    "`SUM` and `AVG` of FLOAT64 columns answer infinity where they overflow.",
+    "A result of `AEAD.ENCRYPT` or `KEYS.*` is in Tink's own format; keys of `AES_CBC_PKCS` and keysets wrapped by a key "
+    "management service are refused.",
+    "`GAP_FILL` refuses rows of one time with different values; its columns are the time, the partition and the values.",
     "A product of two NUMERICs with more than 20 digits before the point fails, though it would fit.",
     "Approximate functions are exact. Sketches of `HLL_COUNT` and `KLL_QUANTILES` are approximate, in bytes of a format of "
     "their own that BigQuery does not read.",
