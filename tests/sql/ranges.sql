@@ -114,4 +114,4 @@ SELECT column_name, data_type FROM d.information_schema.columns WHERE table_name
 --> "s" | "STRUCT<r RANGE<DATETIME>>"
 
 SELECT RANGE_SESSIONIZE(1);
---> error: Function not supported in Tule: RANGE_SESSIONIZE; given: compare RANGE_START with the largest RANGE_END before, by a window function. Next: see docs/bigquery-sql.md for the functions it has
+--> error: RANGE_SESSIONIZE is a table function and must stand in FROM at [1:8]

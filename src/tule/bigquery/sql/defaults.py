@@ -58,6 +58,7 @@ def _said(tree: Any) -> list[str]:
 
 def check(field: Field) -> None:
     """Raise where a column's default value is no expression, or of a type that the column cannot have."""
+    from tule.bigquery.sql.analysis.changes import assigned
     from tule.bigquery.sql.analysis.scopes import Scope
     from tule.bigquery.sql.analysis.walk import Walk
     from tule.bigquery.sql.context import Context
@@ -69,7 +70,7 @@ def check(field: Field) -> None:
     # A constant reads no table: nothing asks the catalog.
     walk = Walk(Context(catalog=None, project=""))  # type: ignore[arg-type]
     try:
-        walk._assigned(holder.this, Scope(), (field.name, kind_of_field(field)))
+        assigned(walk, holder.this, Scope(), (field.name, kind_of_field(field)))
     except InvalidArgument as error:
         raise wrong(f"Invalid default value expression for column {field.name}: {error.message}") from None
 

@@ -15,6 +15,9 @@ from tule.kernel.errors import InvalidArgument
 
 Columns = list[tuple[str, Kind | None]]
 
+PSEUDO = ("_TABLE_SUFFIX", "_FILE_NAME", "_PARTITIONTIME", "_PARTITIONDATE")
+"""Columns that can be named but are not in ``*``."""
+
 
 @dataclass
 class Source:

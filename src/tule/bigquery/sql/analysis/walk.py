@@ -6,20 +6,16 @@ from typing import Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import series, set_operations, unnests, writes
+from tule.bigquery.sql.analysis import changes, series, set_operations, unnests, writes
 from tule.bigquery.sql.analysis.doubtful_sums import DoubtfulSums
 from tule.bigquery.sql.analysis.ordering import groups, orders
-from tule.bigquery.sql.analysis.scopes import Columns, Scope, Source, unrecognized, wrong
+from tule.bigquery.sql.analysis.scopes import PSEUDO, Columns, Scope, Source, wrong
 from tule.bigquery.sql.analysis.windows import random_windows, split
 from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.free_names import COLUMNS
-from tule.bigquery.sql.kinds import NULL, STRING, Kind, NoSupertype, common, kind_of_field
-from tule.bigquery.types import Field
+from tule.bigquery.sql.kinds import Kind, NoSupertype, common, kind_of_field
 
 RESOLVED = "tule_resolved"
-
-_PSEUDO = ("_TABLE_SUFFIX", "_FILE_NAME", "_PARTITIONTIME", "_PARTITIONDATE")
-"""Columns that can be named but are not in ``*``."""
 
 
 def analyzed(tree: Any, context: Context) -> Any:
@@ -47,14 +43,13 @@ class Walk:
                 columns = self.query(tree, None)
                 self._whole_arrays(tree, columns)
             case exp.Insert():
-                self._insert(tree)
+                changes.insert(self, tree)
             case exp.Update():
-                self._update(tree)
+                changes.update(self, tree)
             case exp.Delete():
-                scope = self._targets(tree.this)
-                self._condition(tree, scope)
+                changes.delete(self, tree)
             case exp.Merge():
-                self._merge(tree)
+                changes.merge(self, tree)
             case exp.TruncateTable():
                 pass
             case _:
@@ -476,177 +471,6 @@ class Walk:
 
         return pivoted(self, pivot, source, scope)
 
-    # -- changes
-
-    def _targets(self, node: Any) -> Scope:
-        scope = Scope()
-        self._source(node, scope)
-        return scope
-
-    def _condition(self, tree: Any, scope: Scope) -> None:
-        if (where := tree.args.get("where")) is None:
-            word = type(tree).__name__.upper()
-            raise wrong(f"{word} must have a WHERE clause")
-        self.expr(where.this, scope)
-
-    def _insert(self, tree: Any) -> None:
-        target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
-        columns = self._known(target)
-        added: list[Field] = []
-        if columns is not None:
-            added = writes.with_defaults(tree, target)
-        names = [each.name for each in tree.this.expressions] if isinstance(tree.this, exp.Schema) else None
-        kinds = self._insert_kinds(columns, names, tree)
-        source = tree.expression
-        if isinstance(source, exp.Values):
-            for row in source.expressions:
-                values = row.expressions if isinstance(row, exp.Tuple) else [row]
-                if kinds is not None and len(values) != len(kinds):
-                    raise wrong(f"Inserted row has wrong column count; Has {len(values)}, expected {len(kinds)}", row)
-                for index, value in enumerate(list(values)):
-                    if isinstance(value, exp.Var) and value.name.upper() == "DEFAULT":
-                        continue
-                    self._assigned(value, Scope(), kinds[index] if kinds is not None else ("", None))
-            return
-        made = self.query(source, None)
-        if made is not None and kinds is not None and len(made) != len(kinds):
-            raise wrong(f"Inserted row has wrong column count; Has {len(made)}, expected {len(kinds)}", source)
-        if made is not None and kinds is not None:
-            for (_, given), (name, wanted) in zip(made, kinds, strict=True):
-                _check_assignable(name, given, wanted, source)
-            writes.converted(self, tree, made, kinds, added)
-
-    def _insert_kinds(self, columns: Columns | None, names: list[str] | None, tree: Any) -> Columns | None:
-        if columns is None:
-            return None
-        if names is None:
-            return [each for each in columns if each[0] not in _PSEUDO]
-        found = []
-        for index, name in enumerate(names):
-            hit = next((each for each in columns if each[0].lower() == name.lower()), None)
-            if hit is None:
-                raise wrong(f"Column {name} is not present in the target table", tree.this.expressions[index])
-            found.append(hit)
-        return found
-
-    def _assigned(self, value: Any, scope: Scope, wanted: tuple[str, Kind | None]) -> None:
-        from tule.bigquery.sql.analysis.expressions import coerced, is_literal
-
-        literal = is_literal(value)
-        holder = value.parent
-        key, index = value.arg_key, value.index
-        kind = self.expr(value, scope)
-        _check_assignable(wanted[0], kind, wanted[1], holder, literal=literal)
-        current = holder.args[key][index] if index is not None else holder.args[key]
-        made = coerced(current, kind, wanted[1])
-        if wanted[1] is not None and wanted[1].name == "ARRAY":
-            made = writes.whole(made, wanted[1])
-        if made is not current:
-            holder.set(key, made, index)
-
-    def _update(self, tree: Any) -> None:
-        scope = self._targets(tree.this)
-        target = scope.sources[0]
-        source = tree.args.get("from_")
-        if source is not None:
-            scope.qualify = True
-            self._source(source.this, scope)
-        self._sets(tree.expressions, scope, target, tree)
-        self._condition(tree, scope)
-        if source is not None:
-            self._update_by_merge(tree, scope.sources[1:])
-
-    @staticmethod
-    def _update_by_merge(tree: Any, sources: list[Source]) -> None:
-        """UPDATE ... FROM fails where two rows of FROM are for one of the table, which the engine's MERGE sees to."""
-        source = tree.args["from_"].this
-        if len(sources) > 1:
-            # Each row of FROM as one value a source: names with their source in front mean the same.
-            names = [exp.column(exp.to_identifier(each.name, quoted=True)) for each in sources]
-            inner = exp.select(*names).from_(source.copy())
-            alias = exp.TableAlias(this=exp.to_identifier("_tule_from", quoted=True))
-            source = exp.Subquery(this=inner, alias=alias)
-        update = exp.Update(expressions=[each.copy() for each in tree.expressions])
-        merge = exp.Merge(
-            this=tree.this.copy(),
-            using=source.copy(),
-            on=tree.args["where"].this.copy(),
-            whens=exp.Whens(expressions=[exp.When(matched=True, source=False, then=update)]),
-        )
-        tree.replace(merge)
-
-    def _sets(self, items: list[Any], scope: Scope, target: Source, tree: Any) -> None:
-        from tule.bigquery.sql.analysis.assignments import nested_assignments
-
-        nested_assignments(items, target)
-        writes.set_defaults(items, tree.this)
-        for each in items:
-            name = each.this.name
-            hit, kind = target.find(name.lower())
-            if not hit and target.columns is not None:
-                raise unrecognized(name, each.this, Scope(None, [target]))
-            each.this.set("table", None)
-            if isinstance(each.expression, exp.Var) and each.expression.name.upper() == "DEFAULT":
-                continue
-            self._assigned(each.expression, scope, (name, kind))
-
-    def _merge(self, tree: Any) -> None:
-        scope = self._targets(tree.this)
-        target = scope.sources[0]
-        self._source(tree.args["using"], scope)
-        using = scope.sources[1:]
-        self.expr(tree.args["on"], scope)
-        target_scope, source_scope = Scope(None, [target]), Scope(None, using)
-        for when in tree.args["whens"].expressions:
-            inner = scope
-            if not when.args.get("matched"):
-                inner = target_scope if when.args.get("source") else source_scope
-            if (condition := when.args.get("condition")) is not None:
-                self.expr(condition, inner)
-            then = when.args["then"]
-            if isinstance(then, exp.Update):
-                self._sets(then.expressions, inner, target, tree)
-            elif isinstance(then, exp.Insert):
-                self._merge_insert(then, source_scope, target, using, tree.this)
-
-    def _merge_insert(self, then: Any, scope: Scope, target: Source, using: list[Source], table: Any) -> None:
-        row = isinstance(then.this, exp.Var) and then.this.name.upper() == "ROW"
-        columns = target.columns
-        if row:
-            # INSERT ROW takes the columns of the source by name.
-            if columns is None or any(source.columns is None for source in using):
-                raise wrong("INSERT ROW needs known columns")
-            given = [name for source in using for name, _ in source.columns or ()]
-            names = [name for name, _ in columns]
-            if len(given) < len(names):
-                raise wrong(f"Inserted row has wrong column count; Has {len(given)}, expected {len(names)}")
-            by_name = {name.lower() for name in given}
-            for name in names:
-                if name.lower() not in by_name:
-                    raise wrong(f"INSERT ROW needs the column {name} in the source of the MERGE")
-            values = [exp.column(exp.to_identifier(name, quoted=True), using[0].name, quoted=True) for name in names]
-            then.set(
-                "this", exp.Tuple(expressions=[exp.column(exp.to_identifier(name, quoted=True)) for name in names])
-            )
-            then.set("expression", exp.Tuple(expressions=values))
-        writes.merge_defaults(then, table)
-        named = then.this.expressions if isinstance(then.this, exp.Tuple) else []
-        wanted: Columns | None = columns
-        if named:
-            wanted = []
-            for each in named:
-                hit, kind = target.find(each.name.lower())
-                if not hit and columns is not None:
-                    raise wrong(f"Column {each.name} is not present in the target table", each)
-                wanted.append((each.name, kind))
-        values = then.expression.expressions if isinstance(then.expression, exp.Tuple) else [then.expression]
-        if wanted is not None and len(values) != len(wanted):
-            raise wrong(f"Inserted row has wrong column count; Has {len(values)}, expected {len(wanted)}")
-        for index, value in enumerate(list(values)):
-            if isinstance(value, exp.Var) and value.name.upper() == "DEFAULT":
-                continue
-            self._assigned(value, scope, wanted[index] if wanted is not None else ("", None))
-
     # -- expressions
 
     def expr(self, node: Any, scope: Scope, *, aliases: bool = False) -> Kind | None:
@@ -657,7 +481,7 @@ class Walk:
 
 
 def _source_of(name: str, columns: Columns) -> Source:
-    hidden = [each for each in columns if each[0] in _PSEUDO]
+    hidden = [each for each in columns if each[0] in PSEUDO]
     return Source(name, [each for each in columns if each not in hidden], hidden=hidden)
 
 
@@ -715,19 +539,6 @@ def _alias_of(node: Any, name: str) -> Any:
     if alias is None and name:
         return exp.TableAlias(this=exp.to_identifier(name, quoted=True))
     return alias
-
-
-def _check_assignable(name: str, given: Kind | None, wanted: Kind | None, node: Any, *, literal: bool = False) -> None:
-    from tule.bigquery.sql.kinds import fits
-
-    if given is None or wanted is None or given == NULL:
-        return
-    if wanted.name in ("ARRAY", "JSON", "GEOGRAPHY") and given.name == wanted.name:
-        return
-    if fits(given, wanted, literal=literal) is None and not (given == STRING and literal and wanted.name == "JSON"):
-        raise wrong(
-            f"Value has type {given} which cannot be inserted into column {name}, which has type {wanted}", node
-        )
 
 
 __all__ = ["Walk", "analyzed"]

@@ -104,6 +104,7 @@ def merge_defaults(then: Any, target: Any) -> None:
 def converted(walk: Walk, tree: Any, made: Columns, wanted: Columns, added: list[Field]) -> None:
     """Rewrite the query of an INSERT where the engine would not make the columns' values of the query's, and where columns
     are to be ``added`` with their default values."""
+    from tule.bigquery.sql.analysis.changes import assigned
     from tule.bigquery.sql.analysis.expressions import coerced
 
     if not added and not any(_needs(given, want) for (_, given), (_, want) in zip(made, wanted, strict=True)):
@@ -116,7 +117,7 @@ def converted(walk: Walk, tree: Any, made: Columns, wanted: Columns, added: list
         items.append(whole(node, want) if want is not None and want.name == "ARRAY" else node)
     for each in added:
         holder = exp.Paren(this=defaults.default_of(each))
-        walk._assigned(holder.this, Scope(), (each.name, kind_of_field(each)))
+        assigned(walk, holder.this, Scope(), (each.name, kind_of_field(each)))
         items.append(holder)
     alias = exp.TableAlias(
         this=exp.to_identifier(_ROWS, quoted=True), columns=[exp.to_identifier(name, quoted=True) for name in names]
