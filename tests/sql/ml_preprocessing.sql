@@ -215,3 +215,45 @@ SELECT f[OFFSET(0)] AS first, ML.MULTI_HOT_ENCODER(f, 10, 2) OVER () AS output F
 --> first STRING | output ARRAY<STRUCT<index INT64, value FLOAT64>>
 --> "a" | [{index: 0, value: 1.0}, {index: 1, value: 1.0}, {index: 2, value: 1.0}]
 --> "c" | [{index: 0, value: 1.0}, {index: 2, value: 1.0}, {index: 3, value: 1.0}]
+
+-- documents as counts of their terms; none is unknown
+SELECT ML.BAG_OF_WORDS(f, 32, 1) OVER () AS bag FROM UNNEST([STRUCT(1 AS id, ['a', 'b', 'b', 'c'] AS f), (2, ['a', 'c'])]) ORDER BY id;
+--> bag ARRAY<STRUCT<index INT64, value FLOAT64>>
+--> [{index: 1, value: 1.0}, {index: 2, value: 2.0}, {index: 3, value: 1.0}]
+--> [{index: 1, value: 1.0}, {index: 3, value: 1.0}]
+
+-- terms of fewer than two documents, and NULL, are unknown
+SELECT ML.BAG_OF_WORDS(f, 4, 2) OVER () AS bag FROM UNNEST([STRUCT(1 AS id, ['a', 'b', 'b', 'b', 'c', 'c', 'c', 'c', 'd', 'd'] AS f), (2, ['a', 'c', NULL])]) ORDER BY id;
+--> bag ARRAY<STRUCT<index INT64, value FLOAT64>>
+--> [{index: 0, value: 5.0}, {index: 1, value: 1.0}, {index: 2, value: 4.0}]
+--> [{index: 0, value: 1.0}, {index: 1, value: 1.0}, {index: 2, value: 1.0}]
+
+-- of terms that are as frequent the first by name stay
+SELECT ML.BAG_OF_WORDS(f, 2, 2) OVER () AS bag FROM UNNEST([STRUCT(1 AS id, ['a', 'b', 'b', 'c', 'd', 'd', 'd'] AS f), (2, ['a', 'c', 'c', 'd', 'd', 'd']), (3, []), (4, NULL)]) ORDER BY id;
+--> bag ARRAY<STRUCT<index INT64, value FLOAT64>>
+--> [{index: 0, value: 5.0}, {index: 1, value: 1.0}, {index: 2, value: 1.0}]
+--> [{index: 0, value: 3.0}, {index: 1, value: 1.0}, {index: 2, value: 2.0}]
+--> []
+--> []
+
+-- https://cloud.google.com/bigquery/docs/reference/standard-sql/bigqueryml-syntax-tf-idf
+SELECT id, e.index, ROUND(e.value, 14) AS value FROM (SELECT id, ML.TF_IDF(f, 3, 1) OVER () AS r FROM UNNEST([STRUCT(1 AS id, ['I', 'like', 'pie', 'pie', 'pie', NULL] AS f), (2, ['yum', 'yum', 'pie', NULL]), (3, ['I', 'yum', 'pie', NULL]), (4, ['you', 'like', 'pie', NULL])])), UNNEST(r) AS e ORDER BY id, e.index;
+--> id INT64 | index INT64 | value FLOAT64
+--> 1 | 0 | 0.12679902142647
+--> 1 | 1 | 0.14121631006453
+--> 1 | 2 | 0.14121631006453
+--> 1 | 3 | 0.29389333245106
+--> 2 | 0 | 0.57059559641913
+--> 2 | 3 | 0.14694666622553
+--> 3 | 0 | 0.38039706427942
+--> 3 | 1 | 0.2118244650968
+--> 3 | 3 | 0.14694666622553
+--> 4 | 0 | 0.38039706427942
+--> 4 | 2 | 0.2118244650968
+--> 4 | 3 | 0.14694666622553
+
+SELECT ML.TF_IDF(f, 3, 1, 2) OVER () AS r FROM UNNEST([STRUCT(['a'] AS f)]);
+--> error: ML.TF_IDF takes 1 to 3 arguments; given: 4
+
+SELECT ML.BAG_OF_WORDS(f) AS r FROM UNNEST([STRUCT(['a'] AS f)]);
+--> error: ML.BAG_OF_WORDS must be called with an empty OVER ()

@@ -249,7 +249,8 @@ def test_numbers_of_any_size_survive_being_kept(models: Models) -> None:
         ("* EXCEPT (z)", "must name columns of the query; given: z"),
         ("x.*, y", "x.* of TRANSFORM needs a STRUCT column; given: int64"),
         ("NO_SUCH_FUNCTION(x) AS s, y", "Function not found: NO_SUCH_FUNCTION"),
-        ("ML.TF_IDF([word]) OVER () AS s, y", "must be one of BigQuery ML's"),
+        ("RANK() OVER () AS s, y", "must be one of BigQuery ML's"),
+        ("ML.TF_IDF([word]) AS s, y", "ML.TF_IDF must be called with an empty OVER ()"),
         ("ML.STANDARD_SCALER(word) OVER () AS s, y", "Bad double value"),
     ],
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,10 @@ def read_arguments(call: exp.Expression, function: Function, context: Context) -
     model = _model(found[MODEL], context)
     array = _numbers(found[ARRAY], function, context) if ARRAY in found else None
     return Arguments(
-        model, query_of(found[DATA]) if DATA in found else None, _structure(found.get(STRUCT), function, context), array
+        model,
+        query_of(found[DATA]) if DATA in found else None,
+        structure(found.get(STRUCT), function.name, function.arguments, context),
+        array,
     )
 
 
@@ -125,7 +128,8 @@ def query_of(node: Any) -> exp.Expression:
     return found
 
 
-def _structure(node: Any, function: Function, context: Context) -> dict[str, Any]:
+def structure(node: Any, function: str, keys: Iterable[str], context: Context) -> dict[str, Any]:
+    """The values of ``STRUCT(value AS key, ...)`` as written; of no node, none."""
     if node is None:
         return {}
     names: list[str | None] = []
@@ -142,12 +146,12 @@ def _structure(node: Any, function: Function, context: Context) -> dict[str, Any
             name, inner = names[at], each
         else:
             raise InvalidArgument(
-                f"Each value in the STRUCT of ML.{function.name} needs a name", given=printed(each),
-                do="write value AS " + (" or ".join(function.arguments) or "key"), reason="invalidQuery", location="query",
+                f"Each value in the STRUCT of ML.{function} needs a name", given=printed(each),
+                do="write value AS " + (" or ".join(keys) or "key"), reason="invalidQuery", location="query",
             )  # fmt: skip
         if name.lower() in (known.lower() for known in found):
             raise InvalidArgument(f"Duplicate argument: {name}", reason="invalidQuery", location="query")
-        found[name] = constant(inner, context, f"The argument {name} of ML.{function.name}")
+        found[name] = constant(inner, context, f"The argument {name} of ML.{function}")
     return found
 
 

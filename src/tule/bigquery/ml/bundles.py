@@ -3,6 +3,7 @@
     model/              what ``learn.bundle`` writes, with the TRANSFORM beside it: all that serving needs
     trials/<id>/        of a tuned model: the same of each trial that succeeded; model/ is the optimal one's
     evaluation.arrow    the rows that evaluation functions take when a query gives them none
+    distributions.json  how the values of each feature column of the training rows are distributed, before any TRANSFORM
 
 Of a model that was not trained here, ``model/`` holds ``import.json`` and the files that it came from.
 
@@ -36,10 +37,12 @@ from tule.kernel.errors import NotFound
 from tule.kernel.home import Home, sync_folder, write_private
 
 if TYPE_CHECKING:
+    from tule.learn.drift import Distribution
     from tule.learn.models import FeatureStatistics, Iteration, Model
 
 _OPEN = 32
 EVALUATION, IMPORTED = "evaluation.arrow", "import.json"
+DISTRIBUTIONS = "distributions.json"
 TRIALS = "trials"
 _SCRATCH = ".scratch"
 
@@ -129,7 +132,16 @@ class Bundles:
             transform=transforms.read(directory),
             tuning=tuning,
             of_trial=None if tuning is None else lambda trial: self._trial(bundle, name, trial, tuning),
+            distributions=lambda: self._distributions(bundle),
         )
+
+    def _distributions(self, bundle: str) -> dict[str, Distribution] | None:
+        from tule.learn.drift import distribution_of
+
+        path = self._root / bundle / DISTRIBUTIONS
+        if not path.exists():
+            return None
+        return {name: distribution_of(each) for name, each in json.loads(path.read_bytes()).items()}
 
     def _read_import(self, directory: Path, name: str) -> Trained:
         from tule.bigquery.ml.imports.foreign import opened
@@ -219,6 +231,7 @@ class Draft:
         earlier_runs: Sequence[Sequence[Iteration]],
         metrics: Mapping[str, Any],
         tuning: Tuning | None = None,
+        distributions: Mapping[str, Distribution] | None = None,
     ) -> None:
         """Write the rest and make the bundle appear; durable when this returns."""
         more: dict[str, Any] = {"earlier_runs": [[asdict(each) for each in run] for run in earlier_runs]}
@@ -227,6 +240,9 @@ class Draft:
         self._write(self.folder / "model", model, options, transform, statistics, metrics, more)
         for path in self.folder.glob(f"*{_SCRATCH}"):
             path.unlink()
+        if distributions is not None:
+            content = {name: each.to_json() for name, each in distributions.items()}
+            write_private(self.folder / DISTRIBUTIONS, json.dumps(content).encode())
         descriptor = os.open(self.evaluation, os.O_RDONLY)
         try:
             os.fsync(descriptor)

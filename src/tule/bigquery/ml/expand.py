@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +19,22 @@ from sqlglot import exp
 from tule.bigquery.ml import key_drivers, nodes, predict_sql, series_functions, vector_search
 from tule.bigquery.ml.arguments import Arguments, model_of, read_arguments
 from tule.bigquery.ml.batches import QueryBatches, Relation, actual
+from tule.bigquery.ml.data_calls import Rows
 from tule.bigquery.ml.functions import (
     FUNCTIONS,
     REFUSED,
     Call,
     ExpressionFunction,
     Function,
+    QueryFunction,
     RowFunction,
     TableFunction,
     Trained,
+    describe_data,
+    features_at_time,
     form,
+    tfdv_describe,
+    validate_data_drift,
 )
 from tule.bigquery.ml.inputs import check_types, input_items
 from tule.bigquery.ml.mistakes import users_errors
@@ -51,6 +58,9 @@ INPUT = "_tule_input_{}_"
 WITHOUT_MODEL: dict[str, Callable[[exp.Expression, Context, Run], exp.Expression]] = {
     key_drivers.NAME: key_drivers.expand,
     **{name: partial(series_functions.expand, name) for name in series_functions.FUNCTIONS},
+    **{f"ML.{module.NAME}": module.expand for module in (describe_data, tfdv_describe, validate_data_drift)},
+    f"ML.{features_at_time.AT_TIME}": features_at_time.at_time,
+    f"ML.{features_at_time.ENTITY_AT_TIME}": features_at_time.entity_at_time,
 }
 """Functions that take no model: what stands in the place of a call."""
 
@@ -102,6 +112,8 @@ def _expanded(expansion: _Expansion, function: Function) -> exp.Expression:
         return expansion.beside_rows(function)
     if isinstance(function, ExpressionFunction):
         return expansion.expressions(function)
+    if isinstance(function, QueryFunction):
+        return expansion.asked(function)
     assert isinstance(function, TableFunction)
     return expansion.table(function)
 
@@ -218,6 +230,22 @@ class _Expansion:
         query = nodes.select(columns, nodes.subquery(self._rows()))
         relation = Relation(nodes.subquery(query), schema)
         return QueryBatches(self._result, relation, schema.names, check=self._run.check)
+
+    # -- functions that ask of rows
+
+    def asked(self, function: QueryFunction) -> exp.Expression:
+        assert self._arguments.data is not None
+        call = Call(self._trained, self._values)
+        with users_errors():
+            function.check(call)
+        rows = Rows(self._arguments.data, self._place, replace(self._run, context=self._context.beside))
+        batches: list[pa.RecordBatch] = []
+        with users_errors():
+            if self._run.looking:
+                rows.check()
+            else:
+                batches = function.answer(call, rows.readable(), rows.run.batches).to_batches()
+        return relation_node(self._run.session.temporary(function.schema, iter(batches)))
 
     # -- functions that are expressions
 

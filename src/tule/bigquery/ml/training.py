@@ -18,6 +18,7 @@ from tule.bigquery.ml.functions import Trained
 from tule.bigquery.ml.mistakes import users_errors, wrong
 from tule.bigquery.ml.options import STEERING, ModelOptions
 from tule.bigquery.ml.options.model_types import AUTOML, CONTRIBUTION, FORECASTING, KMEANS, TRANSFORM_ONLY
+from tule.bigquery.ml.remembered import distributions, is_remembered
 from tule.bigquery.ml.split import KEY, Split, Splitter, key_of
 from tule.bigquery.ml.transform import Transform, fit_transform
 from tule.bigquery.ml.tuning import Sets, Told, Tuned, Tuner
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tule.bigquery.model_statements import Run
     from tule.bigquery.sql.statements import CreateModel
     from tule.learn.data import Batches
+    from tule.learn.drift import Distribution
     from tule.learn.models import FeatureStatistics, Model, Progress
 
 # Of a training that holds nothing out, at most so many rows (an even sample) are kept for evaluation, and so many bytes.
@@ -127,12 +129,16 @@ class Training:
         with self._run.session.transaction():
             found = self._prepared(query)
             statistics: Sequence[FeatureStatistics] | None = None
+            remembered: Mapping[str, Distribution] | None = None
             if found.transform is not None:
                 statistics = describe(found.rows, found.raw, self._run.batches)
             if options.tuned or options.model_type in AUTOML:
-                sets = self._sets(draft, found)
+                sets, sample = self._sets(draft, found)
             else:
-                model, evaluation = self._fit(draft, found)
+                model, evaluation, sample = self._fit(draft, found)
+            if sample is not None:
+                known = statistics if statistics is not None or options.tuned else model.statistics
+                remembered = self._distributions(found, sample, known or ())
         tuned: Tuned | None = None
         if options.tuned:
             tuned, model, options = self._tuned(draft, found, sets, statistics)
@@ -150,6 +156,7 @@ class Training:
             earlier_runs=self._earlier_runs(),
             metrics=metrics,
             tuning=tuned.tuning if tuned is not None else None,
+            distributions=remembered,
         )
         raw = found.raw if found.transform is not None else model.signature.input_names
         return Finished(
@@ -196,8 +203,8 @@ class Training:
             columns.append(nodes.named(key, KEY))
         return scans.kept(rows.select(columns), self._run)
 
-    def _fit(self, draft: Draft, found: _Prepared) -> tuple[Model, FileBatches]:
-        """The model, and the rows that are kept to evaluate it."""
+    def _fit(self, draft: Draft, found: _Prepared) -> tuple[Model, FileBatches, Watched | None]:
+        """The model, the rows that are kept to evaluate it, and a sample of its training rows where it is remembered."""
         run, split = self._run, found.split
         held: FileBatches | None = None
         if split.held_out is not None:
@@ -206,13 +213,14 @@ class Training:
             held = held if held.num_rows else None
         rows = self._training_rows(found)
         watched = Watched(rows, rows=KEPT_ROWS, size=KEPT_BYTES)
-        model = self._learn(self._options, found, watched if held is None else rows, held, self._progress)
+        remembered = is_remembered(self._options)
+        model = self._learn(self._options, found, watched if held is None or remembered else rows, held, self._progress)
         if held is None:
             # A forecast is measured on rows that come later.
             unmeasured = FORECASTING | {TRANSFORM_ONLY, CONTRIBUTION}
             sample = watched.sampled() if self._options.model_type not in unmeasured else []
             held = self._kept(draft, found, sample)
-        return model, held
+        return model, held, watched if remembered else None
 
     def _training_rows(self, found: _Prepared) -> QueryBatches:
         run, split = self._run, found.split
@@ -246,8 +254,8 @@ class Training:
 
     # -- tuning
 
-    def _sets(self, draft: Draft, found: _Prepared) -> Sets:
-        """The rows of a tuning as files: trials read them again and again, several at once."""
+    def _sets(self, draft: Draft, found: _Prepared) -> tuple[Sets, Watched | None]:
+        """The rows of a tuning as files: trials read them again and again, several at once; a sample of them."""
         run, split = self._run, found.split
         rows = self._training_rows(found)
         training = draft.scratch("training", rows.schema, rows.scan())
@@ -259,12 +267,22 @@ class Training:
                 made = draft.scratch(name, part.schema, part.scan())
             held.append(made if made is not None and made.num_rows else None)
         sets = Sets(training, *held)
+        watched = Watched(training, rows=KEPT_ROWS, size=KEPT_BYTES)
         if (reported := sets.test or sets.evaluation) is not None:
             draft.keep(reported.schema, reported.scan())
         else:
-            watched = Watched(training, rows=KEPT_ROWS, size=KEPT_BYTES)
             self._kept(draft, found, watched.sampled())
-        return sets
+        return sets, watched if is_remembered(self._options) else None
+
+    def _distributions(
+        self, found: _Prepared, sample: Watched, statistics: Sequence[FeatureStatistics]
+    ) -> Mapping[str, Distribution]:
+        """What is remembered of the training rows."""
+        if found.transform is None:
+            return distributions(self._run, sample.schema, sample.sampled(), found.features, statistics)
+        raw = QueryBatches(self._run.batches, found.rows, found.raw, rows=found.rows.rows, check=self._run.check)
+        watched = Watched(raw, rows=KEPT_ROWS, size=KEPT_BYTES)
+        return distributions(self._run, raw.schema, watched.sampled(), found.raw, statistics)
 
     def _searched(self, found: _Prepared, sets: Sets) -> Model:
         """The model of an automatic search."""

@@ -8,6 +8,7 @@ https://cloud.google.com/bigquery/docs/reference/standard-sql/bigqueryml-preproc
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
@@ -184,8 +185,33 @@ def _entry(index: Node, value: Node) -> Node:
     )
 
 
+def _entries(node: Node) -> Node:
+    """A list of entries of the engine with the type that it has."""
+    made = exp.Cast(this=node, to=exp.DataType.build("ARRAY<STRUCT<index INT64, value FLOAT64>>", dialect="bigquery"))
+    made.meta["tule_done"] = True
+    return made
+
+
 def _multi_hot_statistics(column: Node, arguments: list[Node]) -> dict[str, Node]:
     return {"words": _vocabulary_of(_call("flatten", _aggregate("list", column.copy())), arguments[1:])}
+
+
+def _terms(column: Node) -> Node:
+    """The terms of all documents, each once for a document that has it."""
+    return _call("flatten", _aggregate("list", _call("list_distinct", column.copy())))
+
+
+def _bag_statistics(column: Node, arguments: list[Node]) -> dict[str, Node]:
+    return {"words": _vocabulary_of(_terms(column), arguments[1:])}
+
+
+def _tf_idf_statistics(column: Node, arguments: list[Node]) -> dict[str, Node]:
+    """The dictionary, and of each term ``ln(1 + documents / (1 + documents with it))``."""
+    words = _vocabulary_of(_terms(column), arguments[1:])
+    return {
+        "words": words,
+        "idf": _aggregate("tule_idf", *(each.copy() for each in words.expressions), _aggregate("count", column.copy())),
+    }
 
 
 def _robust_statistics(column: Node, arguments: list[Node]) -> dict[str, Node]:
@@ -254,7 +280,21 @@ ANALYTIC: dict[str, Analytic] = {
     "ONE_HOT_ENCODER": Analytic(_one_hot_statistics, _one_hot_encoder, 1, 4),
     "MULTI_HOT_ENCODER": Analytic(
         _multi_hot_statistics,
-        lambda column, _, known: _call("tule_multi_hot", column.copy(), known["words"].copy()),
+        lambda column, _, known: _entries(_call("tule_multi_hot", column.copy(), known["words"].copy())),
+        1,
+        3,
+    ),
+    "BAG_OF_WORDS": Analytic(
+        _bag_statistics,
+        lambda column, _, known: _entries(_call("tule_bag_of_words", column.copy(), known["words"].copy())),
+        1,
+        3,
+    ),
+    "TF_IDF": Analytic(
+        _tf_idf_statistics,
+        lambda column, _, known: _entries(
+            _call("tule_tf_idf", column.copy(), known["words"].copy(), known["idf"].copy())
+        ),
         1,
         3,
     ),
@@ -279,12 +319,15 @@ def over_window(name: str, arguments: list[Node]) -> Node:
     return found.formula(arguments[0], arguments, known)
 
 
+_AROUND = ("tule_vocabulary", "tule_idf")
+"""Functions that aggregates stand inside of."""
+
+
 def _windowed(aggregate: Node) -> Node:
-    if aggregate.name != "tule_vocabulary":
+    if aggregate.name not in _AROUND:
         return exp.Window(this=aggregate, over="OVER")
-    # Of what is around it only the list is an aggregate.
-    inner = next(node for node in aggregate.find_all(exp.Anonymous) if node.name == "list")
-    inner.replace(exp.Window(this=inner.copy(), over="OVER"))
+    for inner in [node for node in aggregate.find_all(exp.Anonymous) if node.name in ("list", "count")]:
+        inner.replace(exp.Window(this=inner.copy(), over="OVER"))
     return aggregate
 
 
@@ -417,6 +460,62 @@ def _ngrams(arguments: list[Node]) -> Node:
     return _call("tule_ngrams", words, lengths, *(separator or [exp.Literal.string(" ")]))
 
 
+_TFDV_ARGUMENTS: tuple[tuple[str, str, Any], ...] = (
+    ("detection_type", "kind", "DRIFT"),
+    ("categorical_default_threshold", "categorical_threshold", 0.3),
+    ("categorical_metric_type", "categorical", "L_INFTY"),
+    ("numerical_default_threshold", "numerical_threshold", 0.3),
+    ("numerical_metric_type", "numerical", "JENSEN_SHANNON_DIVERGENCE"),
+    ("thresholds", "thresholds", []),
+)
+_TFDV_CHOICES = {
+    "kind": ("SKEW", "DRIFT"),
+    "categorical": ("L_INFTY", "JENSEN_SHANNON_DIVERGENCE"),
+    "numerical": ("JENSEN_SHANNON_DIVERGENCE",),
+}
+
+
+def _tfdv_validate(arguments: list[Node]) -> Node:
+    """``ML.TFDV_VALIDATE(base, study [, detection_type [, ...]])``: the arguments after the statistics are constants."""
+    from tule.bigquery.sql.statements import value
+
+    if not 2 <= len(arguments) <= 2 + len(_TFDV_ARGUMENTS):
+        raise InvalidArgument("ML.TFDV_VALIDATE takes 2 to 8 arguments", given=len(arguments), reason="invalidQuery")
+    found: dict[str, Any] = {}
+    for at, (name, key, default) in enumerate(_TFDV_ARGUMENTS, 2):
+        found[key] = _tfdv_argument(name, key, default if len(arguments) <= at else value(arguments[at]))
+    del found["numerical"]
+    options = {"kind": found.pop("kind"), "criteria": found}
+    texts = [exp.Anonymous(this="TO_JSON_STRING", expressions=[each]) for each in arguments[:2]]
+    call = _call("tule_tfdv_validate", *texts, exp.Literal.string(json.dumps(options)))
+    made = exp.Cast(this=call, to=exp.DataType.build("JSON", dialect="bigquery"))
+    made.meta["tule_done"] = True
+    return made
+
+
+def _tfdv_argument(name: str, key: str, given: Any) -> Any:
+    def wrong(must: str) -> InvalidArgument:
+        return InvalidArgument(
+            f"The argument {name} of ML.TFDV_VALIDATE must be {must}", given=repr(given)[:100], reason="invalidQuery"
+        )
+
+    def is_share(number: Any) -> bool:
+        return isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < 1
+
+    if key in _TFDV_CHOICES:
+        if not isinstance(given, str) or given.upper() not in _TFDV_CHOICES[key]:
+            raise wrong(" or ".join(_TFDV_CHOICES[key]))
+        return given.upper()
+    if key != "thresholds":
+        if not is_share(given):
+            raise wrong("at least 0 and below 1")
+        return given
+    for each in given if isinstance(given, list) else [None]:
+        if not isinstance(each, tuple) or len(each) != 2 or not isinstance(each[0], str) or not is_share(each[1]):
+            raise wrong("an array of columns with thresholds, [('column', 0.1), ...]")
+    return {name.lower(): threshold for name, threshold in given}
+
+
 SCALAR: dict[str, Callable[[list[Node]], Node]] = {
     "BUCKETIZE": _bucketize,
     "HASH_BUCKETIZE": _hash_bucketize,
@@ -425,6 +524,7 @@ SCALAR: dict[str, Callable[[list[Node]], Node]] = {
     "LP_NORM": lambda arguments: _call("tule_lp_norm", *arguments),
     "NORMALIZER": lambda arguments: _call("tule_normalizer", arguments[0], *(arguments[1:] or [exp.Literal.number(2)])),
     "NGRAMS": _ngrams,
+    "TFDV_VALIDATE": _tfdv_validate,
     "DISTANCE": lambda arguments: _call(
         "tule_distance", arguments[0], arguments[1], *(arguments[2:] or [exp.Literal.string("EUCLIDEAN")])
     ),

@@ -23,6 +23,7 @@ from tule.bigquery.ml.functions import (
     training_info,
     transform,
     trial_info,
+    validate_data_skew,
     weights,
 )
 from tule.bigquery.ml.functions.function import (
@@ -30,6 +31,7 @@ from tule.bigquery.ml.functions.function import (
     Call,
     ExpressionFunction,
     Function,
+    QueryFunction,
     RowFunction,
     TableFunction,
     Trained,
@@ -60,6 +62,7 @@ _FORMS: tuple[Function, ...] = tuple(
         transform,
         trial_info,
         get_insights,
+        validate_data_skew,
     )
     for each in module.FORMS
 )
@@ -70,13 +73,6 @@ FUNCTIONS: dict[str, tuple[Function, ...]] = {
 
 # Table functions of the reference that this Tule does not do: refused by name.
 REFUSED = (
-    "DESCRIBE_DATA",
-    "TFDV_DESCRIBE",
-    "TFDV_VALIDATE",
-    "VALIDATE_DATA_SKEW",
-    "VALIDATE_DATA_DRIFT",
-    "FEATURES_AT_TIME",
-    "ENTITY_FEATURES_AT_TIME",
     "CORRELATION",
     "TREND",
     "SEASONALITY",
@@ -98,6 +94,7 @@ __all__ = [
     "Call",
     "ExpressionFunction",
     "Function",
+    "QueryFunction",
     "RowFunction",
     "TableFunction",
     "Trained",

@@ -15,9 +15,11 @@ from tule.bigquery.ml.options.tuning import TUNED
 from tule.kernel.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from tule.bigquery.ml.batches import Relation
     from tule.bigquery.ml.transform import Transform
     from tule.bigquery.ml.trials import Tuning
     from tule.learn.data import Batches
+    from tule.learn.drift import Distribution
     from tule.learn.models import FeatureStatistics, Iteration, Model
 
 
@@ -40,6 +42,8 @@ class Trained:
     """Of a model that several trials were trained for; this is one of them, the optimal one unless asked otherwise."""
     of_trial: Callable[[int], Trained] | None = None
     """The model of a trial that succeeded."""
+    distributions: Callable[[], Mapping[str, Distribution] | None] = lambda: None
+    """Of the feature columns of the training rows, before any TRANSFORM; None of a model that has none kept."""
 
     @property
     def label(self) -> str:
@@ -89,20 +93,51 @@ class Argument:
     required: bool = False
     types: frozenset[str] | None = None
     """The model types that take it; None: all of the function's."""
+    choices: tuple[str, ...] = ()
+    """Of text: what it may be, in capitals."""
 
     def read(self, function: str, key: str, value: Any) -> Any:
         if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, self.kind) or (isinstance(value, bool) and self.kind is not bool):
-            words = {float: "a number", int: "a whole number", bool: "TRUE or FALSE"}
+            words = {float: "a number", int: "a whole number", bool: "TRUE or FALSE", str: "a string"}
             raise InvalidArgument(
                 f"Argument {key} of ML.{function} must be {words[self.kind]}", given=repr(value), reason="invalidQuery"
             )
+        if self.choices:
+            text = str(value).upper()
+            if text not in self.choices:
+                raise InvalidArgument(
+                    f"Argument {key} of ML.{function} must be {' or '.join(self.choices)}",
+                    given=repr(value), reason="invalidQuery",
+                )  # fmt: skip
+            return text
         size: Any = value
         if (self.low is not None and size < self.low) or (self.high is not None and size > self.high):
             span = f"at least {self.low:g}" if self.high is None else f"between {self.low:g} and {self.high:g}"
             raise InvalidArgument(f"Argument {key} of ML.{function} must be {span}", given=value, reason="invalidQuery")
         return value
+
+
+def read_values(function: str, arguments: Mapping[str, Argument], written: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a function by lower-case key, with defaults; an unknown key is an error that names the near ones."""
+    values = {key: argument.default for key, argument in arguments.items()}
+    for name, value in written.items():
+        key = name.lower()
+        if key not in arguments:
+            near = difflib.get_close_matches(key, arguments, n=2) or sorted(arguments)
+            raise InvalidArgument(
+                f"ML.{function} has no argument {name}",
+                do=f"use {' or '.join(near)}" if near else "leave the STRUCT out",
+                reason="invalidQuery",
+            )
+        values[key] = arguments[key].read(function, key, value)
+    for key, argument in arguments.items():
+        if argument.required and values[key] is None:
+            raise InvalidArgument(
+                f"ML.{function} needs the argument {key}", do=f"add STRUCT(... AS {key})", reason="invalidQuery"
+            )
+    return values
 
 
 MODEL, DATA, STRUCT, ARRAY = "MODEL", "DATA", "STRUCT", "ARRAY"
@@ -126,35 +161,20 @@ class Function:
     """Whether this form is for the columns of the rows given (None: no rows)."""
 
     def read_arguments(self, written: Mapping[str, Any], trained: Trained) -> dict[str, Any]:
-        """Arguments with defaults; an unknown key is an error that names the near ones."""
+        """Arguments with defaults, as far as the model's type takes them."""
         model_type = trained.options.model_type
-        values = {key: argument.default for key, argument in self.arguments.items()}
-        for name, value in written.items():
-            key = name.lower()
-            if key == "trial_id" and trained.tuning is None and trained.options.model_type in TUNED:
-                raise InvalidArgument(
-                    f"Argument trial_id of ML.{self.name} needs a model trained with NUM_TRIALS",
-                    given=trained.name, do="leave it out", reason="invalidQuery",
-                )  # fmt: skip
-            if key not in self.arguments:
-                near = difflib.get_close_matches(key, self.arguments, n=2) or sorted(self.arguments)
-                raise InvalidArgument(
-                    f"ML.{self.name} has no argument {name}",
-                    do=f"use {' or '.join(near)}" if near else "leave the STRUCT out",
-                    reason="invalidQuery",
-                )
-            argument = self.arguments[key]
-            values[key] = argument.read(self.name, key, value)
+        if trained.tuning is None and model_type in TUNED and any(name.lower() == "trial_id" for name in written):
+            raise InvalidArgument(
+                f"Argument trial_id of ML.{self.name} needs a model trained with NUM_TRIALS",
+                given=trained.name, do="leave it out", reason="invalidQuery",
+            )  # fmt: skip
+        values = read_values(self.name, self.arguments, written)
+        for key, argument in self.arguments.items():
             if argument.types is not None and model_type not in argument.types and values[key] != argument.default:
                 raise InvalidArgument(
                     f"Argument {key} of ML.{self.name} is not supported for model type {model_type}",
                     do="leave it out",
                     reason="invalidQuery",
-                )
-        for key, argument in self.arguments.items():
-            if argument.required and values[key] is None:
-                raise InvalidArgument(
-                    f"ML.{self.name} needs the argument {key}", do=f"add STRUCT(... AS {key})", reason="invalidQuery"
                 )
         return values
 
@@ -176,6 +196,17 @@ class TableFunction(Function):
     """The columns that it reads of the rows given, whose names are the second argument."""
     for_each_trial: bool = False
     """Whether it tells of every trial of a tuned model where it is given no rows and no trial."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryFunction(Function):
+    """A function that answers a table of its own by queries over the rows as they are given, of any columns."""
+
+    schema: pa.Schema
+    answer: Callable[[Call, Relation, Callable[[Any], Any]], pa.Table]
+    """From the call, the rows and what answers a query over them."""
+    check: Callable[[Call], None] = lambda call: None
+    """Refuses a model before any row is read."""
 
 
 @dataclass(frozen=True, kw_only=True)

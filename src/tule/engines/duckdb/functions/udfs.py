@@ -160,7 +160,7 @@ Row = tuple[str, Callable[..., Any], str, str]
 def register(connection: Any) -> None:
     """Make the functions known to a DuckDB instance."""
     from tule.engines.duckdb import geography
-    from tule.engines.duckdb.functions import domains, formats, jsons, keysets, octets, searches, sketches
+    from tule.engines.duckdb.functions import domains, formats, jsons, keysets, octets, searches, sketches, statistics
 
     by_row = (
         *FUNCTIONS,
@@ -171,6 +171,7 @@ def register(connection: Any) -> None:
         *sketches.FUNCTIONS,
         *searches.FUNCTIONS,
         *keysets.FUNCTIONS,
+        *statistics.FUNCTIONS,
         *geography.ROWS,
     )
     for made, entries in ((rows, by_row), (columns, geography.COLUMNS), (arrays, sketches.ARRAYS)):
