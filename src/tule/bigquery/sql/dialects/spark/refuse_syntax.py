@@ -43,6 +43,8 @@ def _what(node: Any) -> str:
 
 def _filters(node: Any) -> bool:
     """Whether a condition stands in WHERE, where NULL is as good as FALSE: elsewhere Spark takes the one for the other."""
-    while isinstance(node.parent, exp.And | exp.Paren | exp.Not):
+    while isinstance(node.parent, exp.Paren | exp.Not):
+        node = node.parent
+    while isinstance(node.parent, exp.And | exp.Paren):
         node = node.parent
     return isinstance(node.parent, exp.Where)
