@@ -1,8 +1,8 @@
 """Run every benchmark in a process of its own and write one table to docs/benchmarks.md.
 
-``make bench`` runs all; ``python benchmarks/run.py startup queries`` runs some; ``--quick`` uses smaller sizes and
-writes nothing. A benchmark prints one JSON object a line: what, unit, tule, reference, ratio, goal, against. Ratios
-compare figures of one run on one machine; single figures move with whatever else the machine does.
+``make bench`` runs all; ``python benchmarks/run.py startup queries`` runs some and renews their sections; ``--quick`` uses
+smaller sizes and writes nothing. A benchmark prints one JSON object a line: what, unit, tule, reference, ratio, goal,
+against. Ratios compare figures of one run on one machine; single figures move with whatever else the machine does.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def format_row(row: dict[str, object]) -> str:
 HEADER = "| what | unit | Tule | reference | ratio | goal | reference is |\n|---|---|---|---|---|---|---|"
 
 
-def page(rows: list[dict[str, object]]) -> str:
+def page(rows: list[dict[str, object]], before: str = "") -> str:
+    """The page; sections of suites that did not run stay as they were ``before``."""
+    kept = {part.partition("\n")[0]: part for part in before.split("\n## ")[1:]}
     parts = [
         "# Benchmarks\n",
         "Made by `make bench`. Each ratio compares two figures of one run, side by side on one machine; a lone figure",
@@ -65,6 +67,8 @@ def page(rows: list[dict[str, object]]) -> str:
         mine = [row for row in rows if row["suite"] == suite]
         if mine:
             parts += [f"## {suite}\n", f"`python benchmarks/{suite}.py`\n", HEADER, *map(format_row, mine), ""]
+        elif suite in kept:
+            parts.append("## " + kept[suite].rstrip("\n") + "\n")
     return "\n".join(parts)
 
 
@@ -75,8 +79,8 @@ def main() -> None:
     options = parser.parse_args()
     print(HEADER, flush=True)
     rows = [row for suite in options.suites for row in run(suite, options.quick)]
-    if not options.quick and set(options.suites) == set(SUITES):
-        PAGE.write_text(page(rows))
+    if not options.quick:
+        PAGE.write_text(page(rows, PAGE.read_text() if PAGE.exists() else ""))
         print(f"wrote {PAGE}", file=sys.stderr)
 
 
