@@ -94,9 +94,9 @@ def test_a_column_may_say_what_rows_are_for(
     sets = training.Training._sets
 
     def watched(self: Any, draft: Any, found: Any) -> Any:
-        made = sets(self, draft, found)
+        made, sample = sets(self, draft, found)
         seen.extend(part.num_rows for part in (made.training, made.evaluation, made.test))
-        return made
+        return made, sample
 
     monkeypatch.setattr(training.Training, "_sets", watched)
     searched.train(

@@ -192,10 +192,10 @@ def test_the_rows_are_split_three_ways(
     sets = training.Training._sets
 
     def watched(self: Any, draft: Any, found: Any) -> Any:
-        made = sets(self, draft, found)
+        made, sample = sets(self, draft, found)
         parts = (made.training, made.evaluation, made.test)
         seen.extend(None if part is None else part.num_rows / 700 for part in parts)
-        return made
+        return made, sample
 
     monkeypatch.setattr(training.Training, "_sets", watched)
     models.train(

@@ -136,7 +136,8 @@ class Training:
                 sets, sample = self._sets(draft, found)
             else:
                 model, evaluation, sample = self._fit(draft, found)
-            if sample is not None:
+            # Without features there is nothing to remember; the fit will say so.
+            if sample is not None and found.features:
                 known = statistics if statistics is not None or options.tuned else model.statistics
                 remembered = self._distributions(found, sample, known or ())
         tuned: Tuned | None = None

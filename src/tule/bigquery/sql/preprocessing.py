@@ -286,7 +286,7 @@ ANALYTIC: dict[str, Analytic] = {
     ),
     "BAG_OF_WORDS": Analytic(
         _bag_statistics,
-        lambda column, _, known: _entries(_call("tule_bag_of_words", column.copy(), known["words"].copy())),
+        lambda column, _, known: _entries(_call("tule_counted_words", column.copy(), known["words"].copy())),
         1,
         3,
     ),

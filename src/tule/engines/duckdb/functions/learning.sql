@@ -15,13 +15,13 @@ tule_idf(words, top_k, threshold, documents) AS
     list_transform(tule_counted_vocabulary(words, top_k, threshold), LAMBDA e: ln(1.0::DOUBLE + documents::DOUBLE /
     (1.0::DOUBLE + e.n::DOUBLE)));
 
-tule_bag_of_words(a, words) AS
+tule_counted_words(a, words) AS
     CASE WHEN a IS NULL THEN NULL WHEN len(a) = 0 THEN [] ELSE list_sort(list_transform(map_entries(list_histogram(
     list_transform(a, LAMBDA v: coalesce(list_position(words, v), 0)))), LAMBDA e: {'index': e.key::BIGINT, 'value':
     e.value::DOUBLE})) END;
 
 tule_tf_idf(a, words, idf) AS
-    list_transform(tule_bag_of_words(a, words), LAMBDA e: {'index': e.index, 'value': e.value / len(a) * CASE WHEN
+    list_transform(tule_counted_words(a, words), LAMBDA e: {'index': e.index, 'value': e.value / len(a) * CASE WHEN
     e.index = 0 THEN coalesce(list_avg(idf), 0)::DOUBLE ELSE idf[e.index]::DOUBLE END});
 
 tule_hash_bucketize(s, size) AS
