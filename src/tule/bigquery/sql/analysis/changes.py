@@ -35,7 +35,7 @@ def insert(walk: Walk, tree: Any) -> None:
     if columns is not None:
         added = writes.with_defaults(tree, target)
     names = [each.name for each in tree.this.expressions] if isinstance(tree.this, exp.Schema) else None
-    kinds = _insert_kinds(walk, columns, names, tree)
+    kinds = _insert_kinds(columns, names, tree)
     source = tree.expression
     if isinstance(source, exp.Values):
         for row in source.expressions:
@@ -56,7 +56,7 @@ def insert(walk: Walk, tree: Any) -> None:
         writes.converted(walk, tree, made, kinds, added)
 
 
-def _insert_kinds(walk: Walk, columns: Columns | None, names: list[str] | None, tree: Any) -> Columns | None:
+def _insert_kinds(columns: Columns | None, names: list[str] | None, tree: Any) -> Columns | None:
     if columns is None:
         return None
     if names is None:

@@ -68,8 +68,8 @@ FUNCTIONS: dict[str, Function] = {
     **read(
         "Table functions",
         """
-        - APPENDS CHANGES: there is no history of tables
-        - EXTERNAL_OBJECT_TRANSFORM EXTERNAL_QUERY: there are no connections to other services
+        - APPENDS CHANGES: what changed between two moments is not kept row by row
+        - EXTERNAL_OBJECT_TRANSFORM: there are no object tables
         - AI.SEARCH AI.GENERATE_TABLE: not done yet
         """,
         role="table",
