@@ -59,7 +59,7 @@ class HandlerTable:
         self.access = access
         self._surfaces: dict[str, Surface] = {}
         self._apis: list[Api] = []
-        self._services: dict[tuple[str, str], Once] = {}
+        self._services: dict[tuple[str, str], list[Once]] = {}
         self._doors: list[tuple[frozenset[str], tuple[str, ...], Once]] = []
         self._lock = threading.RLock()
         self._handlers: dict[tuple[str, str], dict[str, Handler]] = {}
@@ -77,10 +77,13 @@ class HandlerTable:
             self._surfaces[package] = Surface(package)
 
     def add_service(self, packages: tuple[str, ...], service: str, make: Callable[[], Service]) -> None:
-        """Let the door that ``make`` builds answer ``service`` of these packages (of an API added before)."""
+        """Let the door that ``make`` builds answer ``service`` of these packages (of an API added before).
+
+        Where a service of Google's is about several capabilities, each room that has one adds a door with its methods.
+        """
         once = Once(make)
         for package in packages:
-            self._services[(package, service)] = once
+            self._services.setdefault((package, service), []).append(once)
 
     def add_door(self, hosts: tuple[str, ...], prefixes: tuple[str, ...], make: Callable[[], Door]) -> None:
         """Let a JSON door answer these hosts, and on loopback names the paths with these prefixes.
@@ -166,8 +169,13 @@ class HandlerTable:
         key = (package, name)
         with self._lock:
             if key not in self._handlers:
-                make = self._services.get(key)
-                self._handlers[key] = make().handlers(self._surfaces[package]) if make is not None else {}
+                found: dict[str, Handler] = {}
+                for once in self._services.get(key, ()):
+                    door = once().handlers(self._surfaces[package])
+                    if twice := found.keys() & door.keys():
+                        raise ValueError(f"Two doors answer {sorted(twice)[0]}")
+                    found |= door
+                self._handlers[key] = found
             return self._handlers[key]
 
     @functools.cached_property
@@ -290,9 +298,8 @@ class HandlerTable:
     # -- the short way
 
     def fast(self, package: str, service: str) -> dict[str, FastPath]:
-        """The fast paths of a service; builds the door."""
-        make = self._services.get((package, service))
-        return dict(make().fast) if make is not None else {}
+        """The fast paths of a service; builds its doors."""
+        return {name: path for once in self._services.get((package, service), ()) for name, path in once().fast.items()}
 
 
 def _serves(hosts: frozenset[str], host: str) -> bool:
