@@ -16,6 +16,7 @@ from tule.learn.drift import (
     compare,
     distribution_of,
     edges_of,
+    histogram,
     jensen_shannon,
     l_infinity,
 )
@@ -86,3 +87,27 @@ def test_criteria_that_cannot_be(given: dict[str, object]) -> None:
 def test_distributions_are_kept_as_json() -> None:
     for each in (Frequencies({"ä": 1.0}), Histogram((0.0, 0.5), (3.0,), 1, 2)):
         assert distribution_of(each.to_json()) == each
+
+
+def test_a_histogram_counts_each_number_once_and_what_is_not_finite_apart() -> None:
+    values = np.array([0.0, 0.1, 0.5, 0.999, 1.0, np.nan, np.inf, -np.inf])
+    found = histogram(values, 2)
+    assert found == Histogram((0.0, 0.5, 1.0), (2.0, 3.0), infinite=2.0, undefined=1.0)
+
+
+def test_a_histogram_of_a_sample_spans_the_ends_of_all() -> None:
+    found = histogram(np.array([1.0, 2.0]), 4, (0.0, 8.0))
+    assert found == Histogram((0.0, 2.0, 4.0, 6.0, 8.0), (1.0, 1.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("values", "edges", "counts"),
+    [
+        pytest.param([3.0, 3.0], (3.0, 3.0), (2.0,), id="one-number"),
+        pytest.param([], (), (), id="no-number"),
+        pytest.param([5e-324, 0.0], (0.0, 5e-324), (2.0,), id="too-near-to-be-parted"),
+        pytest.param([-1.7e308, 1.7e308], (-1.7e308, 0.0, 1.7e308), (1.0, 1.0), id="too-far-for-a-difference"),
+    ],
+)
+def test_a_histogram_of_few_numbers(values: list[float], edges: tuple[float, ...], counts: tuple[float, ...]) -> None:
+    assert histogram(np.array(values), 2) == Histogram(edges, counts)

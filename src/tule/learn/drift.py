@@ -65,11 +65,34 @@ def distribution_of(kept: Mapping[str, Any]) -> Distribution:
 
 
 def edges_of(low: float, high: float, count: int) -> tuple[float, ...]:
-    """The edges of ``count`` ranges of equal width; both ends alone where they are the same number."""
-    if low == high:
+    """The edges of ``count`` ranges of equal width; both ends alone where they are the same number, or next to it."""
+    if not (high / 2 - low / 2) / count > 0:
         return low, high
     # Halves, because the width of all may be beyond a double.
     return (*(2 * (low / 2 + (high / 2 - low / 2) * (at / count)) for at in range(count)), high)
+
+
+def range_counts(values: np.ndarray, edges: Sequence[float]) -> list[int]:
+    """How many of the finite numbers among ``values`` (float64) lie in each range between ``edges`` (``edges_of``).
+
+    Numbers beyond the ends count to the ranges there.
+    """
+    count = len(edges) - 1
+    finite = values[np.isfinite(values)]
+    if count < 2:
+        return [len(finite)] * count
+    low, half = edges[0] / 2, (edges[-1] / 2 - edges[0] / 2) / count
+    part = np.clip(np.floor((finite / 2 - low) / half), 0, count - 1).astype(np.int64)
+    return [int(each) for each in np.bincount(part, minlength=count)]
+
+
+def histogram(values: np.ndarray, count: int, ends: tuple[float, float] | None = None) -> Histogram:
+    """Of numbers (float64), in ``count`` ranges; ``ends``: of all numbers, where these are only a sample of them."""
+    finite = values[np.isfinite(values)]
+    own = [float(finite.min()), float(finite.max()), *(ends or ())] if len(finite) else []
+    edges = edges_of(min(own), max(own), count) if own else ()
+    counts = tuple(map(float, range_counts(finite, edges)))
+    return Histogram(edges, counts, float(np.isinf(values).sum()), float(np.isnan(values).sum()))
 
 
 def l_infinity(base: Distribution, study: Distribution) -> tuple[float, str]:

@@ -1,7 +1,8 @@
-"""Profiles of the columns of rows: what ML.DESCRIBE_DATA and its kin tell of them, by two queries of the engine.
+"""Profiles of the columns of rows: what ML.DESCRIBE_DATA and its kin tell of them, by queries of the engine.
 
-The first gives counts, moments, quantiles and ends; the second, which needs the ends, counts ranges of numbers and the most
-frequent texts. Memory does not grow with the rows: up to 131,072 of them quantiles are exact, beyond they are approximate.
+The first gives counts, moments, quantiles and ends. A scan of the numbers, which needs the ends, counts their ranges; a
+query counts the most frequent texts. Memory does not grow with the rows: up to 131,072 of them quantiles are exact, beyond
+they are approximate.
 
 Numbers are FLOAT64 here and everything else is text, arrays are taken apart, STRUCT columns count by field, and arrays of
 ``STRUCT<INT64, number>`` are sparse vectors of numbers.
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 EXACT_ROWS = 131_072
 """Beyond so many rows quantiles are approximate: exact ones would hold every value."""
+
+RANGES = 10
+"""Of numbers, where distributions are compared."""
 
 _NUMBERS = ("INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC")
 _TEXTS = ("STRING", "BOOL", "BYTES", "DATE", "DATETIME", "TIME", "TIMESTAMP")
@@ -159,6 +163,8 @@ def profile(
 
     ``ends``: the least and the greatest number of columns that these rows are only a sample of.
     """
+    from tule.learn.drift import edges_of
+
     if not columns:
         return []
     sources = _sources(rows, columns)
@@ -172,7 +178,7 @@ def profile(
         if columns[place].is_number and wanted.ranges:
             own = [end for end in (values.pop("low"), values.pop("high")) if end is not None]
             own += (ends or {}).get(columns[place].name, ()) if own else ()
-            values["edges"] = _edges(min(own), max(own), wanted.ranges) if own else []
+            values["edges"] = list(edges_of(min(own), max(own), wanted.ranges)) if own else []
             values["ranges"] = [0] * max(len(values["edges"]) - 1, 0)
     _count_values(sources, found, wanted, ask)
     return [Profile(column, **_plain(found[place])) for place, column in enumerate(columns)]
@@ -183,11 +189,11 @@ def distributions(
     columns: Sequence[Column],
     ask: Callable[[exp.Expression], Any],
     *,
-    ranges: int = 10,
+    ranges: int = RANGES,
     top: int = 50,
     ends: Ends | None = None,
 ) -> dict[str, Distribution]:
-    """What distances need of each column, by name."""
+    """What distances need of each column, by name: ``ranges`` of numbers, the ``top`` most frequent texts."""
     found = profile(rows, columns, Wanted(ranges=ranges, top=top), ask, ends)
     return {each.name: each.distribution for each in found}
 
@@ -199,13 +205,6 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 def _count(rows: Relation, ask: Callable[[exp.Expression], Any]) -> int:
     counted = nodes.named(exp.Count(this=exp.Star()), "n")
     return int(ask(rows.select([counted])).table().column(0)[0].as_py())
-
-
-def _edges(low: float, high: float, count: int) -> list[float]:
-    from tule.learn.drift import edges_of
-
-    width = (high / 2 - low / 2) / count
-    return list(edges_of(low, high, count if width > 0 or low == high else 1))
 
 
 @dataclass(frozen=True)
@@ -354,41 +353,41 @@ def _count_values(
     """Put in how often each range and each frequent text comes."""
     queries = []
     for source in sources:
+        places = [
+            place for place, column in source.columns if column.is_number and len(found[place].get("edges", ())) > 1
+        ]
+        _count_ranges(source, places, found, ask)
         for place, column in source.columns:
-            text = _counting(place, column, found[place], wanted)
-            if text is not None:
-                queries.append(source.select(text, [place]))
+            if not column.is_number and wanted.top:
+                queries.append(source.select(_frequent(place, wanted.top), [place]))
     if not queries:
         return
     made = queries[0]
     for each in queries[1:]:
         made = exp.Union(this=made, expression=each, distinct=False)
     for row in ask(made).table().to_pylist():
-        values = found[row["place"]]
-        if row["label"] is None:
-            values["ranges"][row["part"]] += row["n"]
-        else:
-            values.setdefault("top", []).append((row["label"], row["n"]))
+        found[row["place"]].setdefault("top", []).append((row["label"], row["n"]))
     for values in found.values():
         if "top" in values:
             values["top"].sort(key=lambda pair: (-pair[1], pair[0]))
 
 
-def _counting(place: int, column: Column, values: dict[str, Any], wanted: Wanted) -> str | None:
+def _count_ranges(
+    source: _Source, places: Sequence[int], found: dict[int, dict[str, Any]], ask: Callable[[exp.Expression], Any]
+) -> None:
+    """Count by one scan: as SQL, a query for each column would take longer to plan than its rows to count."""
+    from tule.learn.drift import range_counts
+
+    if not places:
+        return
+    for batch in ask(source.made(places)).batches:
+        for place in places:
+            values = found[place]
+            counts = range_counts(batch.column(f"v{place}").drop_null().to_numpy(zero_copy_only=False), values["edges"])
+            values["ranges"] = [before + more for before, more in zip(values["ranges"], counts, strict=True)]
+
+
+def _frequent(place: int, top: int) -> str:
     v = f"v{place}"
-    if not column.is_number:
-        if not wanted.top:
-            return None
-        counted = f"SELECT {v} AS label, COUNT(*) AS n FROM `values` WHERE {v} IS NOT NULL GROUP BY label"
-        counted += f" ORDER BY n DESC, label LIMIT {wanted.top}"
-        return f"SELECT {place} AS place, CAST(NULL AS INT64) AS part, label, n FROM ({counted})"
-    edges = values.get("edges", [])
-    count = len(edges) - 1
-    if count < 1:
-        return None
-    part = "0"
-    if count > 1:
-        low, half = edges[0] / 2, (edges[-1] / 2 - edges[0] / 2) / count
-        part = f"CAST(LEAST({count - 1}, GREATEST(0, FLOOR(({v} / 2 - {low!r}) / {half!r}))) AS INT64)"
-    counted = f"SELECT {part} AS part FROM `values` WHERE NOT IS_NAN({v}) AND NOT IS_INF({v})"
-    return f"SELECT {place} AS place, part, CAST(NULL AS STRING) AS label, COUNT(*) AS n FROM ({counted}) GROUP BY part"
+    counted = f"SELECT {v} AS label, COUNT(*) AS n FROM `values` WHERE {v} IS NOT NULL GROUP BY label"
+    return f"SELECT {place} AS place, label, n FROM ({counted} ORDER BY n DESC, label LIMIT {top})"

@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from tule.bigquery.ml import nodes, profiles
 from tule.bigquery.ml.batches import Relation
 from tule.bigquery.ml.functions.validate_data_skew import WATCHED
 from tule.bigquery.ml.options import ModelOptions
+from tule.bigquery.types import fields_of
 
 if TYPE_CHECKING:
     from tule.bigquery.model_statements import Run
     from tule.learn.drift import Distribution
     from tule.learn.models import FeatureStatistics
+
+_PLAIN = ("INT64", "FLOAT64", "NUMERIC")
+"""Numbers that Arrow has as such: what is left, and texts, the engine counts."""
 
 
 def is_remembered(options: ModelOptions) -> bool:
@@ -35,12 +40,22 @@ def distributions(
     statistics: Sequence[FeatureStatistics],
 ) -> dict[str, Distribution]:
     """Of the columns ``features`` of these rows; ``statistics`` are of the rows that they are a sample of."""
+    from tule.learn.drift import histogram
+
     chosen = pa.schema([schema.field(name) for name in features])
-    pieces = [batch.select(features) for batch in batches]
-    source = nodes.relation(run.session.temporary(chosen, iter(pieces)))
-    rows = Relation(source, chosen, sum(each.num_rows for each in pieces))
-    columns = profiles.columns_of(chosen, None)
-    ends = {
-        each.name: (each.min, each.max) for each in statistics if each.min is not None and each.max is not None
-    }  # fmt: skip
-    return profiles.distributions(rows, columns, run.batches, ends=ends)
+    rows = pa.Table.from_batches([batch.select(features) for batch in batches], chosen)
+    ends = {each.name: (each.min, each.max) for each in statistics if each.min is not None and each.max is not None}
+    numbers = [each.name for each in fields_of(chosen) if each.type in _PLAIN and not each.repeated]
+    found: dict[str, Distribution] = {
+        name: histogram(_float64(rows.column(name)), profiles.RANGES, ends.get(name)) for name in numbers
+    }
+    if others := [name for name in features if name not in found]:
+        rest = rows.select(others)
+        source = nodes.relation(run.session.temporary(rest.schema, iter(rest.to_batches())))
+        relation = Relation(source, rest.schema, rest.num_rows)
+        found |= profiles.distributions(relation, profiles.columns_of(rest.schema, None), run.batches, ends=ends)
+    return dict(sorted(found.items()))
+
+
+def _float64(column: pa.ChunkedArray) -> np.ndarray:
+    return column.drop_null().cast(pa.float64(), safe=False).to_numpy()
