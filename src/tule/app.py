@@ -303,6 +303,12 @@ class App:
         endpoints.recover()
         return endpoints
 
+    @Part
+    def trials(self) -> Any:
+        from tule.vertex.tuning import Trials
+
+        return Trials(self.records, self.clock)
+
 
 def build(settings: Settings, clock: Clock | None = None) -> App:
     """Everything of one server, not yet listening. Raises FailedPrecondition when the data directory is in use."""
@@ -478,10 +484,17 @@ def _vertex(app: App) -> None:
 
         return PredictionService(app.platform, app.endpoints.router, Explainer(app.endpoints, app.models))
 
+    def studies() -> Any:
+        from tule.vertex.tuning import Studies
+        from tule.vertex.tuning.api import VizierService
+
+        return VizierService(app.platform, Studies(app.records, app.trials), app.trials)
+
     app.table.add_api("aiplatform.googleapis.com", VERTEX)
     app.table.add_service(VERTEX, "ModelService", models)
     app.table.add_service(VERTEX, "EndpointService", endpoints)
     app.table.add_service(VERTEX, "PredictionService", predictions)
+    app.table.add_service(VERTEX, "VizierService", studies)
     if app.records.list("Endpoint", page_size=1).records:
         # Deployed models are opened again before anybody asks.
         _ = app.endpoints

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from tule.kernel.errors import PermissionDenied
@@ -13,8 +14,13 @@ from tule.wire.surfaces import pb, pb_class
 
 def metadata(call: Call) -> dict[str, Any]:
     """The metadata that every operation of Vertex AI begins with."""
-    now = call.platform.records.clock.now().isoformat().replace("+00:00", "Z")
+    now = timestamp(call.platform.records.clock.now())
     return {"genericMetadata": {"createTime": now, "updateTime": now}}
+
+
+def timestamp(moment: datetime) -> str:
+    """A moment in UTC as protobuf's JSON writes it."""
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def check_also(call: Call, permission: str, resource: str) -> None:

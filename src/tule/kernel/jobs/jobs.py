@@ -30,6 +30,7 @@ _LOG = logging.getLogger(__name__)
 _KIND = "process"
 _EVIDENCE_LINES = 12
 _EVIDENCE_BYTES = 4000
+_NOT_BEGUN = "the server stopped before it began"
 
 # What to do about an end, by its reason.
 _NEXT = {
@@ -69,6 +70,7 @@ class Job:
     start_time: datetime | None
     end_time: datetime | None
     handle: str
+    label: str = ""
 
 
 OnEnd = Callable[[Job], None]
@@ -85,21 +87,29 @@ class Jobs:
         self._changed = threading.Condition()
         self._waiting: deque[tuple[str, OnEnd | None]] = deque()
         self._running = 0
+        self._reserved = 0
         self._closed = False
 
     # -- for callers
 
-    def submit(self, owner: str, spec: JobSpec, *, on_end: OnEnd | None = None) -> Job:
+    def submit(
+        self, owner: str, spec: JobSpec, *, on_end: OnEnd | None = None, label: str = "", reserved: bool = False
+    ) -> Job:
         """Store a job ``<owner>/processes/<id>`` and run it when its turn comes.
 
-        Inside a transaction it is queued when that commits. ``owner`` is the resource it works for. ``on_end`` is
-        called once with the final state, unless the server stops before; ``recover`` tells what it missed.
+        Inside a transaction it is queued when that commits. ``owner`` is the resource it works for, ``label`` what it is
+        among the owner's. ``on_end`` is called once with the final state, unless the server stops before; ``recover``
+        tells what it missed. ``reserved``: the owner has seen to the room for it, so that it takes no slot and begins at
+        once; where the server stops before it begins it is lost, for the owner decides anew.
         """
         if self._closed:
             raise FailedPrecondition("The server must be running to start a job", do="start it again")
-        body = {"owner": owner, "spec": spec.to_json(), "state": JobState.QUEUED}
+        body: dict[str, Any] = {"owner": owner, "spec": spec.to_json(), "state": JobState.QUEUED}
+        body |= {"label": label} if label else {}
+        body |= {"reserved": True} if reserved else {}
         record = self._records.create(_KIND, f"{owner}/processes/{numeric_id()}", body, parent=owner)
-        self._records.after_commit(lambda: self._enqueue(record.name, on_end))
+        begin = self._begin_reserved if reserved else self._enqueue
+        self._records.after_commit(lambda: begin(record.name, on_end))
         return _job(record)
 
     def get(self, name: str) -> Job:
@@ -189,13 +199,31 @@ class Jobs:
                     self._changed.notify_all()
                     return
                 name, on_end = self._waiting.popleft()
-            try:
-                self._run(name, on_end)
-            except NotFound:
-                _LOG.info("Job %s was deleted before it ended", name)
-            except Exception:
-                # The store failed (a full disk): the record still says RUNNING, the next start asks the runner.
-                _LOG.exception("The end of job %s could not be stored", name)
+            self._run_safely(name, on_end)
+
+    def _begin_reserved(self, name: str, on_end: OnEnd | None) -> None:
+        """Run a job beside the slots."""
+
+        def serve() -> None:
+            self._run_safely(name, on_end)
+            with self._changed:
+                self._reserved -= 1
+                self._changed.notify_all()
+
+        with self._changed:
+            if self._closed:
+                return
+            self._reserved += 1
+        threading.Thread(target=serve, name="jobs", daemon=True).start()
+
+    def _run_safely(self, name: str, on_end: OnEnd | None) -> None:
+        try:
+            self._run(name, on_end)
+        except NotFound:
+            _LOG.info("Job %s was deleted before it ended", name)
+        except Exception:
+            # The store failed (a full disk): the record still says RUNNING, the next start asks the runner.
+            _LOG.exception("The end of job %s could not be stored", name)
 
     def _run(self, name: str, on_end: OnEnd | None) -> None:
         job = self._begin(name)
@@ -283,12 +311,18 @@ class Jobs:
         ended = []
         for record in self._records.list(_KIND, filter="state = QUEUED OR state = RUNNING", order_by="create_time"):
             job = _job(record)
-            if job.state is JobState.QUEUED:
+            reserved = record.body.get("reserved", False)
+            if job.state is JobState.QUEUED and not reserved:
                 self._enqueue(job.name, None)
                 continue
             try:
-                state = self._runner.poll(job.handle)
+                state = self._runner.poll(job.handle) if job.handle else None
             except NotFound:
+                state = None
+            if state is None and reserved:
+                ended.append(self._finish(job.name, Exit(reason=Reason.LOST, detail=_NOT_BEGUN)))
+                continue
+            if state is None:
                 # The server stopped between writing the handle down and starting the process.
                 self._records.update(job.name, {"state": JobState.QUEUED, "handle": None, "startTime": None})
                 if job.cancel_requested:
@@ -327,7 +361,7 @@ class Jobs:
                 _LOG.debug("Job %s was not there to be ended", job.name)
         deadline = self._clock.monotonic() + grace + 10
         with self._changed:
-            while self._running and (left := deadline - self._clock.monotonic()) > 0:
+            while (self._running or self._reserved) and (left := deadline - self._clock.monotonic()) > 0:
                 self._changed.wait(left)
 
 
@@ -345,6 +379,7 @@ def _job(record: Record) -> Job:
         start_time=_moment(body.get("startTime")),
         end_time=_moment(body.get("endTime")),
         handle=body.get("handle", ""),
+        label=body.get("label", ""),
     )
 
 

@@ -21,7 +21,7 @@ from tule.learn.search.spaces import (
     Space,
     Wholes,
 )
-from tule.learn.search.stopping import hopeless
+from tule.learn.search.stopping import hopeless, unpromising
 from tule.learn.search.study import Algorithm, Objective, Study
 from tule.learn.search.trials import Status, Trial
 
@@ -43,4 +43,5 @@ __all__ = [
     "Wholes",
     "hopeless",
     "run",
+    "unpromising",
 ]

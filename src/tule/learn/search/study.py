@@ -56,8 +56,10 @@ class Study:
         seed: int = 0,
         start: Mapping[str, Any] | None = None,
         trials: Iterable[Trial] = (),
+        noisy: bool = False,
     ) -> None:
         """``start``: the first point to try, even outside the space; ``trials``: recorded ones to go on from.
+        ``noisy``: a point may be tried again, for its measures change from run to run.
 
         InvalidArgument for a grid over infinitely many points.
         """
@@ -74,6 +76,7 @@ class Study:
         self.algorithm = algorithm
         self.seed = seed
         self.start = start
+        self.noisy = noisy
         self._trials: dict[int, Trial] = {each.number: each for each in trials}
         self._finite = _finite(space)
 
@@ -82,9 +85,12 @@ class Study:
         """In the order of their numbers."""
         return [self._trials[number] for number in sorted(self._trials)]
 
-    def suggest(self) -> Trial | None:
-        """The next trial, recorded as running; None when every point was tried."""
-        number = max(self._trials, default=0) + 1
+    def suggest(self, number: int | None = None) -> Trial | None:
+        """The next trial, recorded as running; None when every point was tried.
+
+        Its number follows the highest one, unless it is given: numbers of forgotten trials do not come again.
+        """
+        number = max(self._trials, default=0) + 1 if number is None else number
         point = self._point(number)
         if point is None:
             return None
@@ -123,6 +129,8 @@ class Study:
             points = self.space.points()
             assert points is not None
             return next((point for point in points if point not in tried), None)
+        if self.noisy:
+            return self._draw(number, 0)
         if self._finite is not None and all(point in tried for point in self._finite):
             return None
         for attempt in range(_REDRAWN):
