@@ -19,6 +19,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+# What a relation runs its statement by. A relation would bind it once more before, and look for its tables among the
+# variables of the callers.
+from duckdb._seam import submit
+
 from tule.engines.capabilities import Capabilities
 from tule.engines.duckdb.constraints import constraints
 from tule.engines.duckdb.errors import translated
@@ -232,12 +236,12 @@ class DuckDBSession:
 
         self._free()
         with self._errors():
-            relation = self._cursor.sql(sql, params=parameters or None)
-            if relation is None:
+            result = submit(self._cursor, sql, _values(parameters), "stream", BATCH_ROWS)
+            columns = result.description
+            if not columns:
                 return Rows(pa.schema([]), iter(()))
-            fields = [arrow_field(name, kind) for name, kind in zip(relation.columns, relation.types, strict=True)]
-            schema = pa.schema(fields)
-            reader = relation.to_arrow_reader(BATCH_ROWS)
+            schema = pa.schema([arrow_field(name, kind) for name, kind, *_ in columns])
+            reader = result.arrow_reader()
         self._reader = reader
         return Rows(schema, self._batches(reader, schema))
 
@@ -515,6 +519,12 @@ class DuckDBSession:
                 _LOG.debug("function %s: %s", name, error)
         self._temporary, self._left, self._functions, self._stops, self._views = [], [], [], [], []
         self._cursor.close()
+
+
+def _values(parameters: Parameters) -> list[Any] | dict[str, Any] | None:
+    if not parameters:
+        return None
+    return dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
