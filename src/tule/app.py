@@ -309,6 +309,37 @@ class App:
 
         return Trials(self.records, self.clock)
 
+    @Part
+    def containers(self) -> Any:
+        """What makes processes of container specs."""
+        from tule.vertex.containers import Accounts, Containers
+
+        containers = Containers(
+            self.home,
+            self.objects,
+            Accounts(self.access, self.policies, self.projects, self.records),
+            self._intercepted,
+            scale=self.settings.scale_machines,
+            image_python=self.settings.image_python,
+        )
+        alive = self.jobs.list(filter="state = QUEUED OR state = RUNNING")
+        containers.sweep({job.spec.cwd for job in alive if job.spec.cwd is not None})
+        return containers
+
+    def _intercepted(self, *, project: str, credential: str, credentials: Path) -> dict[str, str]:
+        """The variables under which a process of this server reaches Google's APIs here."""
+        from tule.wire.intercept.environment import Target, variables
+
+        target = Target(
+            port=self.server.port,
+            token=credential,
+            project=project,
+            location=self.settings.location,
+            bundle=self.authority.bundle,
+            credentials=credentials,
+        )
+        return variables(target, os.environ, offline=self.settings.offline)
+
 
 def build(settings: Settings, clock: Clock | None = None) -> App:
     """Everything of one server, not yet listening. Raises FailedPrecondition when the data directory is in use."""

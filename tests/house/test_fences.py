@@ -22,7 +22,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "kernel": set(),
     "kernel/records": {"sqlalchemy"},
     "kernel/objects": {"sqlalchemy", "google_crc32c"},
-    "kernel/access.py": {"cryptography"},
+    "kernel/service_keys.py": {"cryptography"},
     "engines": {"pyarrow"},
     "engines/bigquery": {"pyarrow", "google"},
     # sqlglot: changes of rows come as SQL and become queries.
@@ -64,6 +64,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "bigquery/proto_rows.py": {"pyarrow", "google"},
     "bigquery/transfers/api.py": {"google"},
     "vertex": {"orjson", "numpy"},
+    # Requirements are read as pip reads them.
+    "vertex/containers": {"packaging"},
     # Columns come and go as Arrow: tables of a jailed model.
     "vertex/endpoints/foreign.py": {"pyarrow"},
     "vertex/endpoints/jail/tensors.py": {"numpy", "pyarrow"},

@@ -1,12 +1,13 @@
 """Who is calling, and may they: principals, credentials, permissions. Closed by default, on loopback too.
 
 A data directory has one secret token and one service account with an RSA key; whoever can read the directory is its
-owner. Credentials that are understood:
+owner. Work that runs under an account of its own gets that account's key (``credentials``) and may what policies say.
+Credentials that are understood:
 
-- ``Authorization: Bearer`` with the token, an access token that ``exchange`` issued, or a JWT that the service
+- ``Authorization: Bearer`` with the token, an access token that ``exchange`` or ``issue`` made, or a JWT that an
   account's key signed for a Google API (what Google's clients send without asking the token endpoint);
-- an address that the service account signed (``signed_urls``), for the one request it names;
-- ``Proxy-Authorization: Basic`` with user ``tule`` and the token as its password, for the proxy.
+- an address that an account signed (``signed_urls``), for the one request it names;
+- ``Proxy-Authorization: Basic`` with user ``tule`` and the token or an access token as its password, for the proxy.
 """
 
 from __future__ import annotations
@@ -19,20 +20,17 @@ import hmac
 import ipaddress
 import math
 import secrets
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
-from urllib.parse import quote, urlsplit
+from typing import Any, TypeGuard
+from urllib.parse import urlsplit
 
 from tule.kernel import signed_urls, tokens
 from tule.kernel.clock import Clock
 from tule.kernel.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Unauthenticated, Unimplemented
 from tule.kernel.home import Home, read_private, write_private
 from tule.kernel.iam import Policies
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from tule.kernel.service_keys import ServiceKey
 
 TOKEN_ENDPOINT = "https://oauth2.googleapis.com/token"
 _TOKEN_AUDIENCES = (
@@ -81,7 +79,8 @@ class Access:
         self.project = project
         self.email = f"tule@{project}.iam.gserviceaccount.com"
         self._owner = Principal(self.email, owner=True)
-        self._making_key = threading.Lock()
+        self._key = ServiceKey(self.email, home.path("credentials", "service-account.pem"))
+        self._accounts: dict[str, ServiceKey] = {}
         # Claims of tokens whose seal or signature was checked, by digest: clients send the same one for an hour.
         self._checked: dict[bytes, dict[str, Any]] = {}
         # Clients are few and send the same two headers with each request.
@@ -109,58 +108,30 @@ class Access:
         """The key that seals access tokens: a new token makes the old ones void."""
         return hashlib.sha256(b"tule access tokens/" + self.token.encode()).digest()
 
-    @functools.cached_property
-    def _key(self) -> RSAPrivateKey:
-        from cryptography.hazmat.primitives import serialization
-        from cryptography.hazmat.primitives.asymmetric import rsa
-
-        path = self._home.path("credentials", "service-account.pem")
-        with self._making_key:
-            if not path.exists():
-                made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-                pem = made.private_bytes(
-                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-                )
-                write_private(path, pem)
-            try:
-                key = serialization.load_pem_private_key(read_private(path), password=None)
-            except ValueError as error:
-                raise FailedPrecondition(
-                    "The service account's key must be readable", given=path, do=f"delete {path}; a new one is made"
-                ) from error
-        if not isinstance(key, rsa.RSAPrivateKey):
-            raise FailedPrecondition("The service account's key must be an RSA key", given=path, do=f"delete {path}")
-        return key
-
-    @functools.cached_property
-    def _key_id(self) -> str:
-        from cryptography.hazmat.primitives import serialization
-
-        public = self._key.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        return hashlib.sha1(public, usedforsecurity=False).hexdigest()
-
     def adc(self) -> dict[str, str]:
         """The application-default credentials of this data directory, as a key file of a service account."""
-        from cryptography.hazmat.primitives import serialization
+        return self._key.credentials(self.project, TOKEN_ENDPOINT)
 
-        pem = self._key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return {
-            "type": "service_account",
-            "project_id": self.project,
-            "private_key_id": self._key_id,
-            "private_key": pem.decode(),
-            "client_email": self.email,
-            "client_id": str(int(self._key_id[:16], 16) % 10**21).zfill(21),
-            "auth_uri": "https://accounts.google.com/o/oauth2/auth",
-            "token_uri": TOKEN_ENDPOINT,
-            "auth_provider_x509_cert_url": "https://www.googleapis.com/oauth2/v1/certs",
-            "client_x509_cert_url": f"https://www.googleapis.com/robot/v1/metadata/x509/{quote(self.email, safe='')}",
-            "universe_domain": "googleapis.com",
-        }
+    def credentials(self, email: str, project: str) -> dict[str, str]:
+        """The key file of any account, for work that runs as it; its key is made where there is none."""
+        return self._key_of(email, make=True).credentials(project, TOKEN_ENDPOINT)
+
+    def _key_of(self, email: str, *, make: bool = False) -> ServiceKey:
+        """The key of an account; raises Unauthenticated for one that has none and shall get none."""
+        if email == self.email:
+            return self._key
+        found = self._accounts.get(email)
+        if found is None:
+            digest = hashlib.sha256(email.encode()).hexdigest()[:32]
+            path = self._home.path("credentials", "accounts", f"{digest}.pem")
+            if not make and not path.exists():
+                raise Unauthenticated(
+                    f"A signed token must be issued by {self.email}, or an account that work ran as here",
+                    given=repr(email[:100]),
+                    do=tokens.RENEW,
+                )
+            found = self._accounts.setdefault(email, ServiceKey(email, path))
+        return found
 
     # -- tokens
 
@@ -180,7 +151,7 @@ class Access:
         return max(0, int(expires - self._clock.now().timestamp()))
 
     def exchange(self, assertion: str) -> tuple[str, int]:
-        """The token endpoint: an access token, and its lifetime in seconds, for a JWT that the account's key signed."""
+        """The token endpoint: an access token, and its lifetime in seconds, for a JWT that an account's key signed."""
         claims = self._jwt(assertion)
         if claims.get("aud") not in _TOKEN_AUDIENCES:
             raise Unauthenticated(
@@ -188,34 +159,23 @@ class Access:
             )
         if "target_audience" in claims:
             raise Unimplemented("The token endpoint gives access tokens, no identity tokens", given="target_audience")
-        subject = claims.get("sub") or self.email
-        if subject != self.email:
+        subject = claims.get("sub") or claims["iss"]
+        if subject != claims["iss"]:
             raise Unimplemented(
                 "The service account acts for itself only (no domain-wide delegation)", given=f"sub {subject!r}"
             )
-        return self.issue(), _LIFETIME
+        return self.issue(claims["iss"]), _LIFETIME
 
     def verify_signature(self, email: str, message: bytes, signature: bytes) -> bool:
         """Whether the account ``email`` signed ``message`` (RSA PKCS#1 v1.5, SHA-256): for signed URLs."""
-        return email == self.email and self._signed_by_us(message, signature)
-
-    def _signed_by_us(self, message: bytes, signature: bytes) -> bool:
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-        from cryptography.hazmat.primitives.hashes import SHA256
-
         try:
-            self._key.public_key().verify(signature, message, PKCS1v15(), SHA256())
-        except InvalidSignature:
+            return self._key_of(email).signed(message, signature)
+        except Unauthenticated:
             return False
-        return True
 
     def sign(self, message: bytes) -> bytes:
-        """The account's signature of ``message`` (RSA PKCS#1 v1.5, SHA-256)."""
-        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-        from cryptography.hazmat.primitives.hashes import SHA256
-
-        return self._key.sign(message, PKCS1v15(), SHA256())
+        """The owner's signature of ``message`` (RSA PKCS#1 v1.5, SHA-256)."""
+        return self._key.sign(message)
 
     def _jwt(self, text: str) -> dict[str, Any]:
         """The claims of a JWT of ours that holds now."""
@@ -245,12 +205,7 @@ class Access:
         return tokens.unseal(self._secret, credential.removeprefix(_ISSUED))
 
     def _signed_jwt(self, text: str) -> dict[str, Any]:
-        claims = tokens.read_jwt(text, self._signed_by_us, self._key_id)
-        if claims.get("iss") != self.email:
-            raise Unauthenticated(
-                f"A signed token must be issued by {self.email}", given=repr(claims.get("iss")), do=tokens.RENEW
-            )
-        return claims
+        return tokens.read_jwt(text, self._key_of)
 
     def _check_times(self, claims: dict[str, Any]) -> None:
         now = self._clock.now().timestamp()
@@ -301,32 +256,35 @@ class Access:
         if credential.startswith(_ISSUED):
             claims = self._remembered(credential, self._unsealed)
             self._check_times(claims)
-            return self._owner if claims["email"] == self.email else Principal(claims["email"], owner=False)
+            return self._principal(claims["email"])
         if credential.count(".") == 2:
             claims = self._jwt(credential)
-            if claims.get("sub") not in (None, self.email):
+            if claims.get("sub") not in (None, claims["iss"]):
                 raise Unauthenticated(
                     "The service account acts for itself only", given=f"sub {claims['sub']!r}", do=tokens.RENEW
                 )
             audience = claims.get("aud")
             # With scopes and no audience a client speaks to any Google API.
             if audience is None and claims.get("scope"):
-                return self._owner
+                return self._principal(claims["iss"])
             if not _google_audience(audience):
                 raise Unauthenticated(
                     "The audience of a signed token must be a Google API (https://SERVICE.googleapis.com/)",
                     given=repr(audience),
                     do=tokens.RENEW,
                 )
-            return self._owner
+            return self._principal(claims["iss"])
         raise Unauthenticated("The token must be one of this data directory", given="another one", do=tokens.RENEW)
+
+    def _principal(self, email: str) -> Principal:
+        return self._owner if email == self.email else Principal(email, owner=False)
 
     def _signed(
         self, headers: Mapping[str, str], query: Mapping[str, str], *, method: str, host: str, path: str
     ) -> Principal:
         claim = signed_urls.read(headers, query, method=method, host=host, path=path, now=self._clock.now())
         if any(self.verify_signature(claim.email, message, claim.signature) for message in claim.messages):
-            return self._owner
+            return self._principal(claim.email)
         raise Unauthenticated(
             f"A signed URL must be signed by {self.email} for this very request",
             given=f"{method} {path} signed as {claim.email[:100]}",
@@ -340,10 +298,15 @@ class Access:
             user, _, password = base64.b64decode(credential.strip(), validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             user, password = "", ""
-        right = hmac.compare_digest(password.encode(), self.token.encode())
-        if scheme.lower() != "basic" or user.partition("+")[0] != "tule" or not right:
-            raise Unauthenticated("The proxy wants the user tule and the token of this data directory", do=tokens.RENEW)
-        return self._owner
+        if scheme.lower() != "basic" or user.partition("+")[0] != "tule":
+            password = ""
+        if hmac.compare_digest(password.encode(), self.token.encode()):
+            return self._owner
+        if password.startswith(_ISSUED):
+            claims = self._remembered(password, self._unsealed)
+            self._check_times(claims)
+            return self._principal(claims["email"])
+        raise Unauthenticated("The proxy wants the user tule and the token of this data directory", do=tokens.RENEW)
 
     def check(self, principal: Principal, permission: str, resource: str) -> None:
         """Raises PermissionDenied unless the principal has the permission on the resource or above it."""

@@ -40,6 +40,14 @@ class Settings:
         "duckdb", "SQL engine: duckdb, bigquery://PROJECT[/DATASET], spark, sc://HOST:PORT; see docs/engines.md"
     )
     compute: str = _setting("local", "where jobs run: local")
+    scale_machines: bool = _setting(
+        False, "run work that asks for more processors, memory or GPUs than this machine has on what it has"
+    )
+    image_python: str = _setting(
+        "match",
+        "which Python an image's name stands for: match (one of its version if there is one, else the server's), exact "
+        "(refused if there is none), server (always the server's)",
+    )
     automl_hour: int = _setting(60, "seconds that an hour of AutoML's BUDGET_HOURS lasts; 3600 makes it a real one")
     folders: str = _setting("", "folders beside Cloud Storage that queries may read: hdfs://HOST/PATH,file:///PATH")
     cloud_sql: str = _setting("", "where Cloud SQL instances of connections are: PROJECT:REGION:INSTANCE=HOST:PORT,...")

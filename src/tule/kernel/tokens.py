@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from tule.kernel.errors import Unauthenticated
 
@@ -57,10 +57,21 @@ def _mac(secret: bytes, payload: str) -> bytes:
     return hmac.new(secret, payload.encode(), hashlib.sha256).digest()
 
 
-def read_jwt(text: str, signed: Callable[[bytes, bytes], bool], key_id: str) -> dict[str, Any]:
+class Key(Protocol):
+    """What an account signs with."""
+
+    @property
+    def id(self) -> str:
+        """How a token's header names it."""
+
+    def signed(self, message: bytes, signature: bytes) -> bool:
+        """Whether this key signed a message."""
+
+
+def read_jwt(text: str, key_of: Callable[[str], Key]) -> dict[str, Any]:
     """The claims of an RS256 JWT; raises Unauthenticated. Times and audience are for the caller.
 
-    ``signed`` says whether a message has a signature of the key that ``key_id`` names.
+    ``key_of`` gives the key of the account that a token says to be issued by, or raises Unauthenticated.
     """
     try:
         if len(text) > _LONGEST:
@@ -72,9 +83,13 @@ def read_jwt(text: str, signed: Callable[[bytes, bytes], bool], key_id: str) -> 
         # The algorithm is ours to choose: "none" and HMAC with a public key are the classic ways in.
         if header.get("alg") != "RS256":
             raise ValueError("its algorithm is not RS256")
-        if header.get("kid") not in (None, key_id):
+        issuer = claims.get("iss")
+        if not isinstance(issuer, str):
+            raise ValueError("it names no issuer")
+        key = key_of(issuer)
+        if header.get("kid") not in (None, key.id):
             raise ValueError("it was signed by another key")
-        if not signed(f"{head}.{payload}".encode(), decode(signature)):
+        if not key.signed(f"{head}.{payload}".encode(), decode(signature)):
             raise ValueError("its signature is wrong")
     except (ValueError, RecursionError) as error:
         reason = str(error) if type(error) is ValueError else "it is malformed"

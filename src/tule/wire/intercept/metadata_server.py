@@ -28,6 +28,9 @@ class MetadataServer(Door):
         self._access = access
         self._location = location
 
+    def resource(self, request: Request) -> str:
+        return f"projects/{self._access.project}"
+
     def _text(self, request: Request, text: str, kind: str = "application/text") -> Reply:
         if request.headers.get("metadata-flavor") != "Google":
             raise PermissionDenied("A metadata request must carry the header Metadata-Flavor: Google")
@@ -65,12 +68,12 @@ class MetadataServer(Door):
         executes=("recursive",),
     )
     def account(self, request: Request) -> Reply:
-        body = {"aliases": ["default"], "email": self._access.email, "scopes": [_SCOPE]}
+        body = {"aliases": ["default"], "email": request.principal.email, "scopes": [_SCOPE]}
         return self._text(request, json.dumps(body), "application/json")
 
     @route("GET", "/computeMetadata/v1/instance/service-accounts/{account}/email", permission=_PERMISSION)
     def email(self, request: Request) -> Reply:
-        return self._text(request, self._access.email)
+        return self._text(request, request.principal.email)
 
     @route("GET", "/computeMetadata/v1/instance/service-accounts/{account}/scopes", permission=_PERMISSION)
     def scopes(self, request: Request) -> Reply:
@@ -83,5 +86,5 @@ class MetadataServer(Door):
         executes=("scopes",),
     )
     def token(self, request: Request) -> Reply:
-        body = {"access_token": self._access.issue(), "expires_in": 3600, "token_type": "Bearer"}
+        body = {"access_token": self._access.issue(request.principal.email), "expires_in": 3600, "token_type": "Bearer"}
         return self._text(request, json.dumps(body), "application/json")
