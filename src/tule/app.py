@@ -347,26 +347,16 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
 
 
 def _spark(app: App, sql: str, field: Any) -> Any:
-    """Spark on this machine, started when it is first needed, or one that is elsewhere and sees the same folder."""
+    """Spark on this machine, or one that is elsewhere and sees the same folder."""
     import pyspark.sql.connect.session  # noqa: F401 (what is not installed is told now)
 
     from tule.engines.spark import LocalSpark, SparkEngine
 
+    lake = app.home.folder("lake")
     if sql != "spark":
-        return SparkEngine(app.home.folder("lake"), lambda: sql, field=field)
-    started: list[LocalSpark] = []
-
-    def remote() -> str:
-        if not started:
-            folder = app.home.folder("spark")
-            started.append(LocalSpark(folder, app.clock, threads=app.threads, memory=app.settings.memory))
-        return started[0].remote
-
-    def stop() -> None:
-        while started:
-            started.pop().stop()
-
-    return SparkEngine(app.home.folder("lake"), remote, field=field, stop=stop)
+        return SparkEngine(lake, lambda: sql, field=field)
+    local = LocalSpark(app.home.folder("spark"), app.clock, threads=app.threads, memory=app.settings.memory)
+    return SparkEngine(lake, local.remote, field=field, stop=local.stop)
 
 
 def _sql_engine(app: App) -> Any:

@@ -38,7 +38,7 @@ class TestSpark(QueryEngineContract):
 
         made = LocalSpark(tmp_path_factory.mktemp("spark"), RealClock(), threads=2, memory="1g")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(REMOTE, made.remote)
+            patch.setenv(REMOTE, made.remote())
             yield
         made.stop()
 

@@ -14,8 +14,9 @@ from google.cloud import bigquery
 
 from tule.engines.bigquery.columns import check_loadable, conform, filled, parameters, parquet, schema_of, size
 from tule.engines.bigquery.errors import translated
+from tule.engines.capabilities import no_functions
 from tule.engines.results import Rows
-from tule.kernel.errors import Aborted, InvalidArgument, TuleError, Unimplemented
+from tule.kernel.errors import Aborted, InvalidArgument, TuleError
 
 if TYPE_CHECKING:
     from tule.engines.bigquery.adapter import BigQueryEngine
@@ -326,10 +327,7 @@ class BigQuerySession:
         *,
         pure: bool = False,
     ) -> str:
-        raise Unimplemented(
-            "Functions that the server computes (JavaScript, models that are no SQL) must run on the embedded engine",
-            given="TULE_SQL=bigquery://...", do="set TULE_SQL=duckdb", reason="notImplemented",
-        )  # fmt: skip
+        raise no_functions("bigquery://...")
 
     # -- ends
 

@@ -28,16 +28,29 @@ _MAIN = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
 
 class LocalSpark:
-    """One process; ``remote`` is how clients reach it. ``folder`` is for its log and what it spills; ``memory`` as
+    """One process, started when it is first needed. ``folder`` is for its log and what it spills; ``memory`` as
     TULE_MEMORY writes it."""
 
     def __init__(self, folder: Path, clock: Any, *, threads: int, memory: str) -> None:
+        self._folder = folder
         self._clock = clock
+        self._threads = threads
+        self._memory = memory
         self._log = folder / "spark.log"
-        token, port = secrets.token_urlsafe(24), _free_port()
-        self.remote = f"sc://localhost:{port}/;token={token}"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._remote = ""
+
+    def remote(self) -> str:
+        """How clients reach it; raises Unavailable where it does not start."""
+        if self._process is None:
+            self._start()
+        return self._remote
+
+    def _start(self) -> None:
+        folder, token, port = self._folder, secrets.token_urlsafe(24), _free_port()
+        self._remote = f"sc://localhost:{port}/;token={token}"
         settings = {
-            "spark.master": f"local[{threads}]",
+            "spark.master": f"local[{self._threads}]",
             "spark.app.name": "tule",
             "spark.ui.enabled": "false",
             "spark.driver.bindAddress": "127.0.0.1",
@@ -47,18 +60,19 @@ class LocalSpark:
             "spark.local.dir": str(folder),
             "spark.sql.warehouse.dir": str(folder / "unused"),
             "spark.sql.catalogImplementation": "in-memory",
-            "spark.sql.shuffle.partitions": str(2 * threads),
+            "spark.sql.shuffle.partitions": str(2 * self._threads),
         }
         command = [
             sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")),
-            java(), f"-Xmx{java_size(memory)}", "-XX:+IgnoreUnrecognizedVMOptions", "--enable-native-access=ALL-UNNAMED",
-            "--sun-misc-unsafe-memory-access=allow", "-Dio.netty.tryReflectionSetAccessible=true",
+            java(), f"-Xmx{java_size(self._memory)}", "-XX:+IgnoreUnrecognizedVMOptions",
+            "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow",
+            "-Dio.netty.tryReflectionSetAccessible=true",
             *(f"--add-opens=java.base/{each}=ALL-UNNAMED" for each in _OPENED),
             *(f"-D{name}={value}" for name, value in settings.items()),
             "-cp", f"{_home()}/jars/*", _MAIN,
         ]  # fmt: skip
         with self._log.open("ab") as output:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=output,
@@ -67,11 +81,12 @@ class LocalSpark:
                 env={**_environment(), "SPARK_CONNECT_AUTHENTICATE_TOKEN": token},
                 start_new_session=True,
             )
-        self._wait(port)
+        self._process = process
+        self._wait(process, port)
 
-    def _wait(self, port: int) -> None:
+    def _wait(self, process: subprocess.Popen[bytes], port: int) -> None:
         deadline = self._clock.monotonic() + _STARTING
-        while self._clock.monotonic() < deadline and self._process.poll() is None:
+        while self._clock.monotonic() < deadline and process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
             except OSError:
@@ -83,10 +98,12 @@ class LocalSpark:
         raise Unavailable("Spark must start", given=end, do=f"see {self._log}")
 
     def stop(self) -> None:
-        """End the process; idempotent."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.wait(30)
+        """End the process; idempotent. It starts again when it is needed again."""
+        process, self._process = self._process, None
+        if process is not None:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(30)
 
 
 def java() -> str:

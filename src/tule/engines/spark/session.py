@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tule.engines.capabilities import no_functions
 from tule.engines.results import Rows
 from tule.engines.spark.changes import Change, change_of
 from tule.engines.spark.columns import arrow_fields, check, quoted, read, sizes, spark_schema, type_name, write
 from tule.engines.spark.errors import translated
 from tule.engines.spark.lake import File, Key, Table, missing, new_version
-from tule.kernel.errors import Aborted, InvalidArgument, TuleError, Unimplemented
+from tule.kernel.errors import Aborted, InvalidArgument, TuleError
 
 if TYPE_CHECKING:
     from tule.engines.spark.adapter import SparkEngine
@@ -394,10 +395,7 @@ class SparkSession:
         *,
         pure: bool = False,
     ) -> str:
-        raise Unimplemented(
-            "Functions that the server computes (JavaScript, models that are no SQL) must run on the embedded engine",
-            given="TULE_SQL=spark", do="set TULE_SQL=duckdb", reason="notImplemented",
-        )  # fmt: skip
+        raise no_functions("spark")
 
     # -- ends
 
