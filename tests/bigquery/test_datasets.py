@@ -55,7 +55,7 @@ def test_what_cannot_be_a_dataset(api: BigQueryApi, body: dict[str, Any], messag
     assert api.error("GET", "datasets/x")["code"] == 404
 
 
-@pytest.mark.parametrize("field", ["defaultCollation", "isCaseInsensitive", "nonsense"])
+@pytest.mark.parametrize("field", ["isCaseInsensitive", "nonsense"])
 def test_fields_that_are_not_done_are_refused_by_name(api: BigQueryApi, field: str) -> None:
     error = api.error("POST", "datasets", {"datasetReference": {"datasetId": "refused"}, field: "x"})
     assert (error["code"], error["reason"]) == (501, "notImplemented")

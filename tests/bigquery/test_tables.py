@@ -97,7 +97,7 @@ def test_schemas_that_cannot_be(api: BigQueryApi, field: dict[str, Any], message
     assert api.physical() == before
 
 
-@pytest.mark.parametrize(("attribute", "value"), [("policyTags", {"names": ["x"]}), ("collation", "und:ci")])
+@pytest.mark.parametrize(("attribute", "value"), [("policyTags", {"names": ["x"]}), ("categories", {"names": ["x"]})])
 def test_attributes_of_fields_that_are_not_done_are_refused_by_name(
     api: BigQueryApi, attribute: str, value: Any
 ) -> None:

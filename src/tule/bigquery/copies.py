@@ -153,6 +153,8 @@ class Copies:
         described: dict[str, Any] = {
             key: first[key] for key in ("description", "friendlyName", "labels") if key in first
         }
+        # Its columns too keep the collations that they have, whatever the dataset gives to new ones.
+        described["defaultCollation"] = first.get("defaultCollation", "")
         return destination.store(job, fields, batches, statistics, described=described)
 
     def _model(self, plan: CopyPlan) -> Outcome:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tule.bigquery import dataset_access
+from tule.bigquery import collations, dataset_access
 from tule.bigquery.errors import already_exists, in_use, invalid, not_found, stale
 from tule.bigquery.labels import LabelFilter, checked_labels
 from tule.bigquery.references import DatasetReference
@@ -204,6 +204,8 @@ class Datasets:
             body["maxTimeTravelHours"] = checked_hours(body["maxTimeTravelHours"])
             if body["maxTimeTravelHours"] == str(LONGEST_TIME_TRAVEL):
                 del body["maxTimeTravelHours"]
+        if "defaultCollation" in body and not collations.checked(body["defaultCollation"], "a dataset's new tables"):
+            del body["defaultCollation"]
         if "access" in body:
             body["access"] = dataset_access.checked(body["access"])
             if body["access"] == dataset_access.DEFAULT:

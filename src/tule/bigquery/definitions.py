@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from tule.bigquery import constraints, schemas
+from tule.bigquery import collations, constraints, schemas
 from tule.bigquery import options as option_fields
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.destinations import WriteLocks
@@ -152,6 +152,10 @@ class Definitions:
         target = _table(statement.target)
         try:
             given = described_table(statement.options)
+            if statement.like is not None and (source := self._tables.find(_table(statement.like))) is not None:
+                given["defaultCollation"] = source.body.get("defaultCollation", "")
+            if statement.collation is not None:
+                given["defaultCollation"] = collations.checked(statement.collation, "a table's new columns")
             layout = dict(layout_of(statement) if layout is None else layout)
             if "expirationMs" in (expiry := given.pop("timePartitioning", {})):
                 if "timePartitioning" not in layout:
@@ -264,7 +268,9 @@ class Definitions:
                 raise invalid_query("The option partition_expiration_days must be of a table partitioned by time")
             change["timePartitioning"] = {**record.body["timePartitioning"], **expiry}
         old: list[JsonField] = record.body["schema"]["fields"]
-        fields, origin = _columns(statement, target, old)
+        if statement.collation is not None:
+            change["defaultCollation"] = collations.checked(statement.collation, "a table's new columns") or None
+        fields, origin = _columns(statement, record.body.get("defaultCollation", ""), old)
         described = _changed(statement.columns, fields)
         schemas.checked(fields)
         schemas.layout(record.body, fields)
@@ -333,6 +339,8 @@ class Definitions:
                 raise already_exists("Dataset", target)
             return Outcome({"query": _ddl_dataset("SKIP", target)})
         body = {"datasetReference": target.json(), **option_fields.described(statement.options, option_fields.SCHEMA)}
+        if statement.collation is not None:
+            body["defaultCollation"] = collations.checked(statement.collation, "a dataset's new tables")
         return Outcome({"query": about}, commit=lambda: _ignore(self._datasets.insert(target.project, body)))
 
     def drop_schema(self, statement: DropSchema) -> Outcome:
@@ -372,10 +380,8 @@ def _ignore(_: Any) -> None:
     return None
 
 
-def _columns(
-    statement: AlterTable, target: TableReference, old: Sequence[JsonField]
-) -> tuple[list[JsonField], dict[str, str]]:
-    """The columns after a statement, and the old name of each that was renamed."""
+def _columns(statement: AlterTable, collation: str, old: Sequence[JsonField]) -> tuple[list[JsonField], dict[str, str]]:
+    """The columns after a statement, and the old name of each that was renamed; ``collation``: that of new ones."""
     fields = [dict(each) for each in old]
     origin: dict[str, str] = {}
     for field, if_not_exists in statement.add:
@@ -390,7 +396,7 @@ def _columns(
                 f"Adding a column with a default value to an existing table is not supported (column: {field.name}): add it "
                 "without, then ALTER COLUMN SET DEFAULT"
             )
-        fields.append(schemas.checked([field.rest()])[0])
+        fields += collations.inherited(schemas.checked([field.rest()]), collation)
     for name, if_exists in statement.drop:
         found = schemas.find(fields, name)
         if found is None:
@@ -476,6 +482,8 @@ def _retype(found: JsonField, new: JsonField, column: str) -> None:
             f"ALTER TABLE ALTER COLUMN SET DATA TYPE requires that the existing column type ({found['type']}) is "
             f"assignable to the new column type ({new['type']}); column: {column}"
         )
+    if new.get("collation", found.get("collation", "")) != found.get("collation", ""):
+        raise invalid_query(f"ALTER TABLE ALTER COLUMN SET DATA TYPE must not change the collation of column {column}")
     for key in ("maxLength", "precision", "scale"):
         before, after = found.get(key), new.get(key)
         if key == "maxLength" and after is not None and (before is None or int(after) < int(before)):

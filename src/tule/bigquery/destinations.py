@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tule.bigquery import default_values, schemas
+from tule.bigquery import collations, default_values, schemas
 from tule.bigquery.engine import Session
 from tule.bigquery.errors import already_exists, invalid
 from tule.bigquery.jobs import Job, Outcome
@@ -268,7 +268,8 @@ class Destination:
                 if self._partition:
                     self._check_staged(self._partitioning(body), new)
             else:
-                replaced = {"schema": {"fields": list(fields)}, **layout}
+                columns = collations.inherited(fields, record.body.get("defaultCollation", ""))
+                replaced = {"schema": {"fields": columns}, **layout}
                 outcome.commit = lambda: _ignore(self._tables.flip(reference, new, replaced))
             return outcome
         old = record.body["schema"]["fields"]
@@ -281,6 +282,7 @@ class Destination:
                 fields,
                 add="ALLOW_FIELD_ADDITION" in self.updates,
                 relax="ALLOW_FIELD_RELAXATION" in self.updates,
+                collation=record.body.get("defaultCollation", ""),
             )
         columns = stored_fields(record.body, change.fields)
 

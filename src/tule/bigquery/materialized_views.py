@@ -122,7 +122,7 @@ class MaterializedViews:
                     "as those of its tables"
                 )
             physical, _ = self._physical.fill(target.project, rows.fields, rows.batches)
-        base = self._tables.table_body(target, {**given, **layout}, rows.fields)
+        base = self._tables.table_body(target, {"defaultCollation": "", **given, **layout}, rows.fields)
         about["lastRefreshTime"] = milliseconds(self._clock.now())
         body = base | {"type": MATERIALIZED_VIEW, "materializedView": about, "_tule": {"base": states}}
         return body, physical

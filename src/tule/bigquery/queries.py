@@ -6,7 +6,6 @@ https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationQue
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -35,6 +34,7 @@ from tule.bigquery.physical import Physical, fit, new_name, note
 from tule.bigquery.plans import QueryPlan
 from tule.bigquery.query_cache import Answer, QueryCache
 from tule.bigquery.references import RoutineReference, TableReference
+from tule.bigquery.result_columns import result_columns
 from tule.bigquery.results import Results, Rows, anonymous_table
 from tule.bigquery.routines import Routines, check_procedure, check_result
 from tule.bigquery.row_policies import RowPolicies
@@ -252,7 +252,7 @@ class Queries:
             ) as line:
                 compiled = line.compile(tree)
                 if isinstance(statement, Query):
-                    schema = _columns(line.session.schema(compiled.sql, compiled.parameters))
+                    schema = result_columns(line.session.schema(compiled.sql, compiled.parameters), compiled.kinds)
                 size = line.catalog.reads.total
                 self._within_budget(plan, line)
                 tables = [each.json() for each in line.catalog.read]
@@ -275,7 +275,7 @@ class Queries:
             raise invalid("A view must be made of one SELECT statement")
         with self.line(project, None, {}, guard, looking=True) as line:
             compiled = line.compile(tree)
-            return _columns(line.session.schema(compiled.sql, compiled.parameters))
+            return result_columns(line.session.schema(compiled.sql, compiled.parameters), compiled.kinds)
 
     def check_function(self, definition: RoutineDefinition, plan: QueryPlan) -> None:
         """Raise for a temporary function whose body cannot run."""
@@ -310,7 +310,7 @@ class Queries:
                 what = ", ".join(sorted(line.volatile)) or "tables whose changes are not known here"
                 raise invalid_query(f"Materialized view query contains unsupported feature: {what}")
             result = line.session.query(compiled.sql, compiled.parameters)
-            fields = _columns(result.schema)
+            fields = result_columns(result.schema, compiled.kinds)
             columns = fields_from_rest(fields)
             batches = (fit(each, columns) for each in result.batches)
             yield ViewRows(fields, batches, list(dict.fromkeys(line.catalog.read)))
@@ -495,7 +495,7 @@ class Queries:
             states = self.cache.states(line.catalog.read) if key is not None else {}
             self._within_budget(plan, line)
             result = line.session.query(compiled.sql, compiled.parameters)
-            fields = _columns(result.schema)
+            fields = result_columns(result.schema, compiled.kinds)
             about = self._about(line, fields)
             if plan.destination is not None:
                 outcome = self._stored(job, plan, fields, result.batches, about)
@@ -578,7 +578,7 @@ class Queries:
             compiled = line.compile(statement.query)
             self._within_budget(plan, line)
             result = line.session.query(compiled.sql, compiled.parameters)
-            _columns(result.schema)
+            result_columns(result.schema)
             return Outcome({"query": {**self._about(line), **self.data.export(job, statement, result, result.batches)}})
 
     def _dml(self, job: Job, plan: QueryPlan, statement: Dml) -> Outcome:
@@ -659,7 +659,7 @@ class Queries:
                 compiled = line.compile(statement.query)
                 self._within_budget(plan, line)
                 result = line.session.query(compiled.sql, compiled.parameters)
-                fields, batches = _shaped(statement, result, job)
+                fields, batches = _shaped(statement, result, job, compiled)
                 if is_by_loading(layout_of(statement)):
                     raise invalid_query("The AS query_statement clause cannot be used with PARTITION BY _PARTITIONDATE")
                 name, rows = self._physical.fill(target.project, fields, batches)
@@ -755,7 +755,7 @@ class Queries:
                 compiled = line.compile(statement.query)
                 self._within_budget(plan, line)
                 result = line.session.query(compiled.sql, compiled.parameters)
-                fields, batches = _shaped(statement, result, job)
+                fields, batches = _shaped(statement, result, job, compiled)
                 kept = self._results.keep(arrow_schema(fields_from_rest(fields)), batches)
                 about = {**self._about(line), "outputRows": str(kept.rows.num_rows)}
             transaction.keep(lambda: self._results.drop(kept))
@@ -778,23 +778,6 @@ def _is_temporary(plan: QueryPlan, name: Any) -> bool:
     return temporary is not None and (name.project, name.dataset) == (temporary.project, temporary.dataset)
 
 
-def _columns(schema: pa.Schema) -> list[JsonField]:
-    """The columns of a result; raises for a name that two of them have, since every result is a table."""
-    fields = [each.rest() for each in fields_of(schema)]
-    names = [each["name"].lower() for each in fields]
-    if reserved := [each for each in names if each.startswith("_") and each.upper().startswith(schemas.RESERVED)]:
-        raise invalid_query(
-            f'Invalid field name "{fields[names.index(reserved[0])]["name"]}". Field names are not allowed to start with '
-            "the (case-insensitive) prefixes _PARTITION, _TABLE_, _FILE_, _ROW_TIMESTAMP, __ROOT__ and _COLIDENTIFIER"
-        )
-    if len(set(names)) < len(names):
-        twice = [name for name, times in Counter(names).items() if times > 1]
-        raise invalid_query(
-            f"Duplicate column names in the result are not supported. Found duplicate(s): {', '.join(twice)}"
-        )
-    return fields
-
-
 def _written(value: Any) -> Any:
     """A computed value as options have constants."""
     if isinstance(value, list):
@@ -812,11 +795,14 @@ def _counted(statement: Dml, rows: int) -> dict[str, Any]:
     return made
 
 
-def _shaped(statement: CreateTable, result: Any, job: Job) -> tuple[list[JsonField], Iterator[pa.RecordBatch]]:
+def _shaped(
+    statement: CreateTable, result: Any, job: Job, compiled: Compiled
+) -> tuple[list[JsonField], Iterator[pa.RecordBatch]]:
     """The columns of CREATE TABLE AS SELECT, and the query's rows in them."""
     given = fields_of(result.schema)
-    columns = given
-    if statement.fields is not None:
+    if statement.fields is None:
+        columns = fields_from_rest(result_columns(result.schema, compiled.kinds))
+    else:
         if len(statement.fields) != len(given):
             raise invalid(
                 f"Number of columns in the column definition list ({len(statement.fields)}) does not match "

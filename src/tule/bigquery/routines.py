@@ -300,10 +300,15 @@ def _argument(given: Mapping[str, Any], kind: str) -> dict[str, Any]:
         raise invalid("Each argument of a routine must have a name")
     made: dict[str, Any] = {"name": name}
     sort = given.get("argumentKind") or "FIXED_TYPE"
-    if sort not in ("ARGUMENT_KIND_UNSPECIFIED", "FIXED_TYPE", "ANY_TYPE"):
-        raise invalid(f"argumentKind must be FIXED_TYPE or ANY_TYPE; given: {sort!r} for {name}")
+    if sort not in ("ARGUMENT_KIND_UNSPECIFIED", "FIXED_TYPE", "ANY_TYPE", "FIXED_TABLE"):
+        raise invalid(f"argumentKind must be FIXED_TYPE, ANY_TYPE or FIXED_TABLE; given: {sort!r} for {name}")
     if sort == "ANY_TYPE":
         made["argumentKind"] = "ANY_TYPE"
+    elif sort == "FIXED_TABLE":
+        columns = (given.get("tableType") or {}).get("columns")
+        if kind != TABLE or not columns:
+            raise invalid(f"A table argument must be of a TABLE_VALUED_FUNCTION and have columns; given: {name}")
+        return {**made, "argumentKind": sort, "tableType": {"columns": [_column(each) for each in columns]}}
     elif not given.get("dataType"):
         raise invalid(f"Required parameter is missing: dataType of the argument {name}")
     if given.get("dataType"):
@@ -325,7 +330,7 @@ def _argument(given: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 def _column(given: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(given.get("name"), str) or not given.get("type"):
-        raise invalid("Each column of returnTableType must have a name and a type")
+        raise invalid("Each column of a table's type must have a name and a type")
     return {"name": given["name"], "type": json_type(field_from_json(given["name"], given["type"]))}
 
 
@@ -354,6 +359,9 @@ def _definition_argument(given: Mapping[str, Any], kind: str) -> RoutineArgument
     mode = given.get("mode", "IN") if kind == PROCEDURE else ""
     if given.get("argumentKind") == "ANY_TYPE":
         return RoutineArgument(given["name"], ANY_TYPE, mode, given.get("isAggregate", True))
+    if given.get("argumentKind") == "FIXED_TABLE":
+        columns = ", ".join(f"`{each['name']}` {_type_text(each['type'])}" for each in given["tableType"]["columns"])
+        return RoutineArgument(given["name"], f"TABLE<{columns}>", mode)
     return RoutineArgument(given["name"], _type_text(given["dataType"]), mode, given.get("isAggregate", True))
 
 
@@ -379,9 +387,9 @@ def resource_of(definition: RoutineDefinition, reference: RoutineReference) -> d
         if each.type == ANY_TYPE:
             made["argumentKind"] = "ANY_TYPE"
         elif each.type.startswith("TABLE<"):
-            raise not_implemented(
-                f"The table argument {each.name} of a stored function", do="pass the rows as an array"
-            )
+            columns = field_of_text(each.name, each.type.replace("TABLE<", "STRUCT<", 1)).fields
+            made["argumentKind"] = "FIXED_TABLE"
+            made["tableType"] = {"columns": [{"name": one.name, "type": json_type(one)} for one in columns]}
         else:
             made["dataType"] = json_type(field_of_text(each.name, each.type))
         if definition.kind == PROCEDURE:

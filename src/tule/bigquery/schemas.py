@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tule.bigquery import collations
 from tule.bigquery.errors import invalid, not_implemented
 from tule.bigquery.type_parameters import attributes, widened
 from tule.bigquery.types import Field
@@ -46,13 +47,12 @@ _NAME = re.compile(r"[^\W\d][\w \-&%=+:'<>#|]{0,299}")
 RESERVED = ("_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER", "_CHANGE_")
 _KNOWN = frozenset(
     {"name", "type", "mode", "fields", "description", "maxLength", "precision", "scale", "roundingMode",
-     "defaultValueExpression", "rangeElementType"}
+     "defaultValueExpression", "rangeElementType", "collation"}
 )  # fmt: skip
 _DEEPEST = 15
 # Attributes that change behaviour; each is refused by name unless it has the value that changes nothing.
 _REFUSED: dict[str, tuple[Any, ...]] = {
     "policyTags": (None, {}, {"names": []}),
-    "collation": (None, ""),
     "timestampPrecision": (None, "", 6, "6"),
     "foreignTypeDefinition": (None, ""),
     "categories": (None, {}),
@@ -109,7 +109,7 @@ def _field(given: Any, prefix: str, depth: int) -> JsonField:
         raise invalid(f"Field {path} is of type {kind} and cannot have fields")
     if given.get("description"):
         field["description"] = str(given["description"])
-    field |= attributes(given, kind, path, depth)
+    field |= attributes(given, kind, path, depth) | collations.attribute(given, kind, path)
     if "defaultValueExpression" in field:
         from tule.bigquery.sql.defaults import check
 
@@ -125,19 +125,20 @@ class SchemaChange:
     rows_change: bool
 
 
-def updated(table: object, old: Sequence[JsonField], new: Sequence[JsonField]) -> SchemaChange:
-    """``new`` as the schema of a table that has ``old``: fields may be added, relaxed and described.
+def updated(table: object, old: Sequence[JsonField], new: Sequence[JsonField], collation: str = "") -> SchemaChange:
+    """``new`` as the schema of a table that has ``old``: fields may be added, relaxed and described. ``collation``: that of
+    new fields that say none.
 
     Raises in BigQuery's words for anything else.
     """
-    return _compare(table, old, new, add=True, relax=True, complete=True)
+    return _compare(table, old, new, add=True, relax=True, complete=True, collation=collation)
 
 
 def appended(
-    table: object, old: Sequence[JsonField], new: Sequence[JsonField], *, add: bool, relax: bool
+    table: object, old: Sequence[JsonField], new: Sequence[JsonField], *, add: bool, relax: bool, collation: str = ""
 ) -> SchemaChange:
     """The table's schema after rows of schema ``new`` are appended; ``add`` and ``relax`` as schemaUpdateOptions say."""
-    return _compare(table, old, new, add=add, relax=relax, complete=False)
+    return _compare(table, old, new, add=add, relax=relax, complete=False, collation=collation)
 
 
 def _compare(
@@ -148,6 +149,7 @@ def _compare(
     add: bool,
     relax: bool,
     complete: bool,
+    collation: str,
     prefix: str = "",
 ) -> SchemaChange:
     head = f"Provided Schema does not match Table {table}."
@@ -180,6 +182,8 @@ def _compare(
                 changed = True
         if after.get("rangeElementType") != before.get("rangeElementType"):
             raise invalid(f"{head} Field {path} has changed rangeElementType")
+        if complete and after.get("collation", before.get("collation", "")) != before.get("collation", ""):
+            raise invalid(f"{head} Field {path} has changed collation")
         if complete:
             for key in ("description", "defaultValueExpression", "roundingMode"):
                 merged.pop(key, None)
@@ -192,8 +196,9 @@ def _compare(
                 changed = True
         if before["type"] == "RECORD":
             inner = _compare(
-                table, before["fields"], after["fields"], add=add, relax=relax, complete=complete, prefix=path + "."
-            )
+                table, before["fields"], after["fields"], add=add, relax=relax, complete=complete, collation=collation,
+                prefix=path + ".",
+            )  # fmt: skip
             merged["fields"] = inner.fields
             changed = changed or inner.rows_change
         fields.append(merged)
@@ -202,7 +207,7 @@ def _compare(
             raise invalid(f"{head} Cannot add fields (field: {prefix}{extra['name']})")
         if extra["mode"] == "REQUIRED":
             raise invalid(f"{head} Cannot add required fields to an existing schema. (field: {prefix}{extra['name']})")
-        fields.append(extra)
+        fields += collations.inherited([extra], collation)
         changed = True
     return SchemaChange(fields, changed)
 
@@ -271,6 +276,7 @@ def layout(body: Mapping[str, Any], fields: Sequence[JsonField]) -> dict[str, An
                 )
             if field["type"] not in _CLUSTER_TYPES or field["mode"] == "REPEATED":
                 raise invalid(f"A field of type {field['type']} cannot be clustered by. Invalid field: {name}.")
+        collations.check_clusters(fields, names)
         made["clustering"] = {"fields": list(names)}
     return made
 

@@ -52,6 +52,7 @@ class Snapshots:
         self._check(operation, source, state, target, replace)
         fields = state.body["schema"]["fields"]
         given = {**{key: state.body[key] for key in _DESCRIBED if key in state.body}, **(described or {})}
+        given.setdefault("defaultCollation", state.body.get("defaultCollation", ""))
         body = self._tables.table_body(target, given, fields, defaults=operation != "SNAPSHOT")
         kept = {key: state.body[key] for key in _KEPT if key in state.body}
         if operation == "SNAPSHOT" and "timePartitioning" in kept:

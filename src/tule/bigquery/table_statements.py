@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from tule.bigquery import schemas
+from tule.bigquery import collations, schemas
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.definitions import ddl, described_table
 from tule.bigquery.deleted_datasets import DeletedDatasets
@@ -125,6 +125,8 @@ class TableStatements:
                 return Outcome({"query": {"ddlOperationPerformed": "SKIP", **about}})
             raise not_found("Dataset", target)
         change = described(statement.options, SCHEMA, clears=True)
+        if statement.collation is not None:
+            change["defaultCollation"] = collations.checked(statement.collation, "a dataset's new tables") or None
         if "location" in change:
             raise invalid_query("The location of a dataset cannot be changed after it was created")
         return Outcome(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -110,7 +111,7 @@ def field_paths(records: Sequence[Record]) -> View:
                         "data_type": type_text(field),
                         "description": given.get("description"),
                         # The service writes NULL as a text here.
-                        "collation_name": "NULL",
+                        "collation_name": field.collation or "NULL",
                         "rounding_mode": None,
                     }
                 )
@@ -159,9 +160,14 @@ def schemata(records: Sequence[Record]) -> View:
                 "last_modified_time": record.update_time,
                 "location": record.body.get("location"),
                 "ddl": f"CREATE SCHEMA `{_schema(record)['catalog_name']}.{_schema(record)['schema_name']}`"
+                + (
+                    f"\nDEFAULT COLLATE '{record.body['defaultCollation']}'"
+                    if "defaultCollation" in record.body
+                    else ""
+                )
                 + (f"\nOPTIONS({options})" if options else "")
                 + ";",
-                "default_collation_name": "NULL",
+                "default_collation_name": record.body.get("defaultCollation", "NULL"),
             }
         )
     return fields, rows
@@ -234,7 +240,7 @@ def tables(records: Sequence[Record]) -> View:
                 "creation_time": record.create_time,
                 **_base(record.body),
                 "ddl": ddl(record),
-                "default_collation_name": "NULL",
+                "default_collation_name": record.body.get("defaultCollation", "NULL"),
             }
         )
     return fields, rows
@@ -264,12 +270,13 @@ def ddl(record: Record) -> str:
         return f"CREATE {word} `{reference.dotted}`{tail}\nAS {body[key]['query']};"
     word = {"SNAPSHOT": "SNAPSHOT TABLE", "EXTERNAL": "EXTERNAL TABLE"}.get(body["type"], "TABLE")
     columns = ",\n  ".join(_column_ddl(each) for each in body["schema"]["fields"])
-    return f"CREATE {word} `{reference.dotted}`\n(\n  {columns}\n){_layout_ddl(body)}{tail};"
+    default = f"\nDEFAULT COLLATE '{body['defaultCollation']}'" if body.get("defaultCollation") else ""
+    return f"CREATE {word} `{reference.dotted}`\n(\n  {columns}\n){default}{_layout_ddl(body)}{tail};"
 
 
 def _column_ddl(given: Mapping[str, Any]) -> str:
     (field,) = fields_from_rest([dict(given)])
-    text = f"{field.name} {type_text(field)}"
+    text = f"{field.name} {_type_ddl(field)}"
     if default := given.get("defaultValueExpression"):
         text += f" DEFAULT {default}"
     if given["mode"] == "REQUIRED":
@@ -277,6 +284,17 @@ def _column_ddl(given: Mapping[str, Any]) -> str:
     if given.get("description"):
         text += f" OPTIONS(description={json.dumps(given['description'], ensure_ascii=False)})"
     return text
+
+
+def _type_ddl(field: Field) -> str:
+    """A type with the collations of its texts."""
+    if field.type == "STRUCT":
+        inner = ", ".join(f"{each.name} {_type_ddl(each)}" for each in field.fields)
+        text = f"STRUCT<{inner}>"
+    else:
+        text = type_text(replace(field, mode="NULLABLE"))
+        text += f" COLLATE '{field.collation}'" if field.collation else ""
+    return f"ARRAY<{text}>" if field.repeated else text
 
 
 def _layout_ddl(body: Mapping[str, Any]) -> str:
@@ -437,7 +455,7 @@ def columns(records: Sequence[Record]) -> View:
                         clusters.index(field.name.lower()) + 1 if field.name.lower() in clusters else None
                     ),
                     # The service writes NULL as a text here.
-                    "collation_name": "NULL",
+                    "collation_name": field.collation or "NULL",
                     "column_default": field.default or "NULL",
                     "rounding_mode": None,
                 }

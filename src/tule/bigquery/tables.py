@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tule.bigquery import schemas
+from tule.bigquery import collations, schemas
 from tule.bigquery.datasets import Datasets, milliseconds
 from tule.bigquery.errors import already_exists, invalid, not_found, stale
 from tule.bigquery.history import TABLE_KIND as KIND
@@ -258,7 +258,11 @@ class Tables:
         self, reference: TableReference, body: Mapping[str, Any], fields: Any, *, defaults: bool = True
     ) -> dict[str, Any]:
         """The record body of a table: ``body`` checked, with what its dataset gives by default."""
-        checked = schemas.checked(fields)
+        body = {
+            **self._collation(reference, defaults),
+            **{key: value for key, value in body.items() if value is not None},
+        }
+        checked = collations.inherited(schemas.checked(fields), body.get("defaultCollation") or "")
         made: dict[str, Any] = {"tableReference": reference.json(), "type": TABLE, "schema": {"fields": checked}}
         made |= self._described(body) | schemas.layout(body, checked)
         kept = self._partitions_kept(reference) if defaults and "timePartitioning" in made else None
@@ -314,6 +318,8 @@ class Tables:
                 made[key] = body[key]
         if body.get("labels"):
             made["labels"] = checked_labels(body["labels"])
+        if body.get("defaultCollation") and collations.checked(body["defaultCollation"], "a table's new columns"):
+            made["defaultCollation"] = body["defaultCollation"]
         if body.get("tableConstraints"):
             made["tableConstraints"] = body["tableConstraints"]
         if body.get("requirePartitionFilter") or (body.get("timePartitioning") or {}).get("requirePartitionFilter"):
@@ -321,6 +327,12 @@ class Tables:
                 raise invalid("requirePartitionFilter must be of a partitioned table")
             made["requirePartitionFilter"] = True
         return made
+
+    def _collation(self, reference: TableReference, defaults: bool) -> dict[str, Any]:
+        """The default collation that a new table has from its dataset."""
+        dataset = self._datasets.find(reference.parent) if defaults else None
+        found = dataset.body.get("defaultCollation") if dataset is not None else None
+        return {"defaultCollation": found} if found else {}
 
     def _partitions_kept(self, reference: TableReference) -> str | None:
         dataset = self._datasets.find(reference.parent)
@@ -472,7 +484,9 @@ class Tables:
             if new.get("view") or new.get("externalDataConfiguration"):
                 raise invalid(f"A table cannot become a view or an external table: {reference}")
             fields = schemas.checked((new.get("schema") or {}).get("fields") or [])
-            schema = schemas.updated(reference, record.body["schema"]["fields"], fields)
+            schema = schemas.updated(
+                reference, record.body["schema"]["fields"], fields, new.get("defaultCollation") or ""
+            )
             self._same_partitioning(record.body, new)
             if new.get("expirationTime") == record.body.get("expirationTime"):
                 expiration = {key: new[key] for key in ("expirationTime",) if key in new}

@@ -75,7 +75,8 @@ def _size(body: Mapping[str, Any], key: str) -> int | None:
 @dataclass(frozen=True)
 class Field:
     """One column: ``type`` is a standard name (STRUCT with ``fields``, RANGE of ``element``), ``mode`` NULLABLE, REQUIRED
-    or REPEATED; ``length``, ``precision`` and ``scale`` as in STRING(10) and NUMERIC(10, 2); ``default`` in GoogleSQL."""
+    or REPEATED; ``length``, ``precision`` and ``scale`` as in STRING(10) and NUMERIC(10, 2); ``default`` in GoogleSQL;
+    ``collation`` of a STRING, None where none is said and "" where it is said that there is none."""
 
     name: str
     type: str
@@ -87,6 +88,7 @@ class Field:
     precision: int | None = None
     scale: int | None = None
     default: str = ""
+    collation: str | None = None
 
     @property
     def repeated(self) -> bool:
@@ -125,6 +127,8 @@ class Field:
                 made[key] = str(value)
         if self.default:
             made["defaultValueExpression"] = self.default
+        if self.collation is not None:
+            made["collation"] = self.collation
         if self.fields:
             made["fields"] = [each.rest() for each in self.fields]
         if self.description:
@@ -144,6 +148,7 @@ class Field:
             precision=_size(body, "precision"),
             scale=_size(body, "scale"),
             default=str(body.get("defaultValueExpression") or ""),
+            collation=body.get("collation"),
         )
 
     @classmethod

@@ -18,6 +18,7 @@ _EXECUTED = (
     "defaultTableExpirationMs",
     "defaultPartitionExpirationMs",
     "maxTimeTravelHours",
+    "defaultCollation",
     "access.*",
     *OUTPUT_FIELDS,
 )

@@ -71,7 +71,7 @@ TABLE_REFERENCE: Shape = {**_PROJECT, "datasetId": TEXT, "tableId": TEXT}
 MODEL_REFERENCE: Shape = {**_PROJECT, "datasetId": TEXT, "modelId": TEXT}
 JOB_REFERENCE: Shape = {**_PROJECT, "jobId": TEXT, "location": TEXT}
 
-_FIELD: dict[str, Any] = {"name": TEXT, "type": TEXT, "mode": TEXT, "description": TEXT}
+_FIELD: dict[str, Any] = {"name": TEXT, "type": TEXT, "mode": TEXT, "description": TEXT, "collation": TEXT}
 _FIELD["fields"] = [_FIELD]
 SCHEMA: Shape = {"fields": [_FIELD]}
 
@@ -228,6 +228,7 @@ DATASET: Shape = {
     "defaultPartitionExpirationMs": WHOLE,
     "access": [OBJECT],
     "storageBillingModel": TEXT,
+    "defaultCollation": TEXT,
 }
 TABLE: Shape = {
     **_LAYOUT,
@@ -241,6 +242,7 @@ TABLE: Shape = {
     "externalDataConfiguration": EXTERNAL,
     "requirePartitionFilter": FLAG,
     "tableConstraints": OBJECT,
+    "defaultCollation": TEXT,
 }
 MODEL: Shape = {
     "modelReference": MODEL_REFERENCE,
@@ -272,7 +274,16 @@ ROUTINE: Shape = {
     "routineReference": {**_PROJECT, "datasetId": TEXT, "routineId": TEXT},
     "routineType": TEXT,
     "language": TEXT,
-    "arguments": [{"name": TEXT, "argumentKind": TEXT, "mode": TEXT, "dataType": _KIND, "isAggregate": FLAG}],
+    "arguments": [
+        {
+            "name": TEXT,
+            "argumentKind": TEXT,
+            "mode": TEXT,
+            "dataType": _KIND,
+            "isAggregate": FLAG,
+            "tableType": {"columns": [{"name": TEXT, "type": _KIND}]},
+        }
+    ],
     "returnType": _KIND,
     "returnTableType": {"columns": [{"name": TEXT, "type": _KIND}]},
     "importedLibraries": TEXTS,

@@ -34,6 +34,7 @@ _EXECUTED = (
     "rangePartitioning.*",
     "clustering.fields",
     "requirePartitionFilter",
+    "defaultCollation",
     "externalDataConfiguration.*",
     *OUTPUT_FIELDS,
 )

@@ -14,6 +14,7 @@ from sqlglot import exp
 from tule.bigquery.sql.catalog import Name, Temporary
 from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.dialects import dialect
+from tule.bigquery.sql.kinds import Kind
 from tule.bigquery.sql.reads import Read, reads
 from tule.bigquery.sql.routine_statements import RoutineDefinition
 from tule.bigquery.sql.script import Script, Sql, parse_script
@@ -43,6 +44,8 @@ class Compiled:
     sources: dict[str, str] = field(default_factory=dict)
     repeatable: bool = True
     reads: tuple[Read, ...] = ()
+    kinds: tuple[Kind | None, ...] = ()
+    """The types of a query's columns, () where they are not known."""
 
     @property
     def exact(self) -> bool:
@@ -120,6 +123,7 @@ def compile_query(tree: Any, context: Context) -> Compiled:
         dict(context.sources),
         not context.called and not context.moments,
         reads(made, kind.printer),
+        tuple(context.kinds),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlglot import exp
 
 from tule.bigquery.sql.catalog import Catalog, Name, Temporary, Through
+from tule.bigquery.sql.kinds import Kind
 from tule.bigquery.sql.routine_statements import RoutineDefinition
 
 BOUND = "tule_bound"
@@ -78,6 +79,8 @@ class Context:
     """The functions of users that were expanded."""
     routines: tuple[tuple[str, ...], ...] = ()
     """The routines whose bodies are around, to find one that calls itself."""
+    kinds: list[Kind | None] = field(default_factory=list)
+    """The types of the whole query's columns, once they are known."""
     dialect: str = "duckdb"
     """Of the engine that the statement is for."""
 
@@ -108,7 +111,7 @@ class Context:
 
     def beside(self) -> Context:
         """The context of a part that is compiled and run by itself: the same names, bound values of its own."""
-        return replace(self, bound={}, sources={}, quick=False)
+        return replace(self, bound={}, sources={}, kinds=[], quick=False)
 
     def inside(self, project: str, view: Name, at: datetime | None = None) -> Context:
         """The context of a view's query: its own project, no default dataset, no parameters."""
@@ -120,6 +123,7 @@ class Context:
             views=(*self.views, view),
             at=at,
             scope=_system_only(self.scope),
+            kinds=[],
             quick=False,
         )
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -19,11 +19,15 @@ from tule.kernel.errors import InvalidArgument
 
 @dataclass(frozen=True)
 class Kind:
-    """A type: ARRAY has an ``element`` (None: not known), STRUCT has ``fields`` by name ("" where there is none)."""
+    """A type: ARRAY has an ``element`` (None: not known), STRUCT has ``fields`` by name ("" where there is none).
+
+    ``collation`` is that of a STRING, "" for the order of code points. It makes no other type.
+    """
 
     name: str
     element: Kind | None = None
     fields: tuple[tuple[str, Kind | None], ...] = ()
+    collation: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         if self.name in ("ARRAY", "RANGE"):
@@ -33,7 +37,7 @@ class Kind:
             return f"STRUCT<{inner}>"
         return self.name
 
-    def field(self, name: str) -> tuple[bool, Kind | None]:
+    def member(self, name: str) -> tuple[bool, Kind | None]:
         """Whether a struct has a field of that name in any case, and its type."""
         for each, kind in self.fields:
             if each.lower() == name.lower():
@@ -121,7 +125,9 @@ class NoSupertype(InvalidArgument):
 
 
 def _pair(a: Kind, a_literal: bool, b: Kind, b_literal: bool) -> Kind | None:
-    if a in (NULL, b):
+    if a == b:
+        return merged(a, b)
+    if a == NULL:
         return b
     if b == NULL:
         return a
@@ -152,12 +158,45 @@ def _pair(a: Kind, a_literal: bool, b: Kind, b_literal: bool) -> Kind | None:
     return None
 
 
-def kind_of_field(field: Field) -> Kind:
+def merged(a: Kind, b: Kind) -> Kind:
+    """One of two equal types, with the collations of both: where one has none, the other's holds."""
+    if a is b or not collates(b):
+        return a
+    if a.name == "STRING":
+        return a if a.collation else b
+    if a.element is not None and b.element is not None:
+        return replace(a, element=merged(a.element, b.element))
+    fields = zip(a.fields, b.fields, strict=True)
+    return replace(a, fields=tuple((name, x and y and merged(x, y)) for (name, x), (_, y) in fields))
+
+
+def collates(kind: Kind | None) -> bool:
+    """Whether a type, or a part of it, has a collation."""
+    if kind is None or kind.name not in _COLLATED:
+        return False
+    if kind.name == "STRING":
+        return bool(kind.collation)
+    return collates(kind.element) or any(collates(each) for _, each in kind.fields)
+
+
+_COLLATED = ("STRING", "ARRAY", "STRUCT")
+
+
+def collated(kind: Kind | None, collation: str) -> Kind | None:
+    """A STRING or an array of them with a collation; other types as they are."""
+    if kind is None or not collation:
+        return kind
+    if kind.name == "STRING":
+        return replace(kind, collation=collation)
+    return replace(kind, element=collated(kind.element, collation)) if kind.name == "ARRAY" else kind
+
+
+def kind_of_field(column: Field) -> Kind:
     """The type of a column."""
-    kind = Kind(field.type, Kind(field.element) if field.element else None)
-    if field.type == "STRUCT":
-        kind = Kind("STRUCT", None, tuple((each.name, kind_of_field(each)) for each in field.fields))
-    return array(kind) if field.repeated else kind
+    kind = Kind(column.type, Kind(column.element) if column.element else None, collation=column.collation or "")
+    if column.type == "STRUCT":
+        kind = Kind("STRUCT", None, tuple((each.name, kind_of_field(each)) for each in column.fields))
+    return array(kind) if column.repeated else kind
 
 
 _NODES: dict[str, str] = {

@@ -64,6 +64,8 @@ class CreateTable(Statement):
     partition_by: str = ""
     cluster_by: tuple[str, ...] = ()
     keys: tuple[KeyChange, ...] = ()
+    collation: str | None = None
+    """DEFAULT COLLATE; None: that of the dataset."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ class CreateSchema(Statement):
     dataset: str
     if_not_exists: bool
     options: Mapping[str, Any] = field(default_factory=dict)
+    collation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,8 @@ class AlterTable(Statement):
     options: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[ColumnChange, ...] = ()
     keys: tuple[KeyChange, ...] = ()
+    collation: str | None = None
+    """SET DEFAULT COLLATE: that of columns which are added later."""
 
 
 @dataclass(frozen=True)
@@ -325,6 +330,7 @@ def routine_name(path: Sequence[str], project: str, dataset: str | None) -> Name
 
 _TABLE_PROPERTIES = (
     exp.Property, exp.TemporaryProperty, exp.PartitionedByProperty, exp.ClusterProperty, exp.LikeProperty,
+    exp.CollateProperty,
 )  # fmt: skip
 """What may stand around a table's columns; another word would be lost."""
 
@@ -336,7 +342,9 @@ def _create(tree: exp.Create, project: str, dataset: str | None, temporary: Temp
     options = options_of(properties, computed=kind in ("SCHEMA", "TABLE", "VIEW"), tuned=kind == "MODEL")
     if kind == "SCHEMA":
         written = parts(tree.this)
-        return CreateSchema("CREATE_SCHEMA", tree, *_schema(written, project), absent, options)
+        return CreateSchema(
+            "CREATE_SCHEMA", tree, *_schema(written, project), absent, options, _default_collation(properties)
+        )
     schema = tree.this if isinstance(tree.this, exp.Schema) else None
     named = schema.this if schema else tree.this
     if properties is not None and properties.find(exp.TemporaryProperty):
@@ -382,7 +390,13 @@ def _create(tree: exp.Create, project: str, dataset: str | None, temporary: Temp
         options,
         **_layout_of(properties),
         keys=tuple(_keys(schema, name_of)) if schema else (),
+        collation=_default_collation(properties),
     )
+
+
+def _default_collation(properties: Any) -> str | None:
+    found = properties.find(exp.CollateProperty) if properties is not None else None
+    return None if found is None else found.this.name
 
 
 def _keys(schema: Any, name: Callable[[Any], Name]) -> Iterator[KeyChange]:
@@ -569,7 +583,7 @@ def _wrong(message: str) -> InvalidArgument:
 
 def _column(node: exp.ColumnDef) -> Field:
     """A column definition as a field; a constraint that changes behaviour and is not done is refused."""
-    mode, description, default = None, "", ""
+    mode, description, default, collation = None, "", "", None
     for constraint in node.args.get("constraints") or []:
         kind = constraint.kind
         if isinstance(kind, exp.NotNullColumnConstraint):
@@ -581,14 +595,14 @@ def _column(node: exp.ColumnDef) -> Field:
         elif isinstance(kind, exp.PrimaryKeyColumnConstraint | exp.Reference):
             # Keys are read with the others (``_keys``).
             continue
-        elif isinstance(kind, exp.CollateColumnConstraint) and kind.this.name == "":
-            # No collation is the collation of every column.
-            continue
+        elif isinstance(kind, exp.CollateColumnConstraint):
+            collation = kind.this.name
         else:
             raise Unimplemented(
                 f"Tule does not do {constraint.sql('bigquery')} of a column", given=node.name, reason="notImplemented"
             )
-    return replace(field_of(node.name, node.args["kind"], mode=mode, description=description), default=default)
+    made = field_of(node.name, node.args["kind"], mode=mode, description=description)
+    return replace(made, default=default, collation=made.collation if collation is None else collation)
 
 
 def _column_description(name: str, options: Mapping[str, Any]) -> str:

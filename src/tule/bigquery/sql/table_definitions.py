@@ -96,6 +96,8 @@ class AlterSchema(Statement):
     dataset: str
     if_exists: bool
     options: Mapping[str, Any]
+    collation: str | None = None
+    """SET DEFAULT COLLATE: that of tables which are made later."""
 
 
 @dataclass(frozen=True)

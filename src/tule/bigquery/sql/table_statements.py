@@ -224,10 +224,7 @@ def _create_policy(cursor: Cursor, replace: bool) -> Make:
     if cursor.skip("GRANT", "TO"):
         cursor.expect_symbol("(")
         while True:
-            token = cursor.take()
-            if not is_string(token):
-                raise cursor.text.error("Syntax error: Expected string literal", token.start)
-            grantees.append(str(token.text))
+            grantees.append(_string(cursor))
             if not cursor.skip_symbol(","):
                 break
         cursor.expect_symbol(")")
@@ -302,6 +299,10 @@ def _alter(cursor: Cursor) -> Make:
     if cursor.skip("SCHEMA"):
         exists = cursor.skip("IF", "EXISTS")
         path = tuple(cursor.path())
+        if cursor.skip("SET", "DEFAULT", "COLLATE"):
+            return _of_schema(
+                "AlterSchema", "ALTER_SCHEMA", path, if_exists=exists, options={}, collation=_string(cursor)
+            )
         if not cursor.at("SET", "OPTIONS"):
             raise _refused(f"ALTER SCHEMA {cursor.word()} {cursor.word(1)}", "use SET OPTIONS")
         return _of_schema("AlterSchema", "ALTER_SCHEMA", path, if_exists=exists, options=_set_options(cursor))
@@ -325,6 +326,13 @@ def _alter(cursor: Cursor) -> Make:
     )
 
 
+def _string(cursor: Cursor) -> str:
+    token = cursor.take()
+    if not is_string(token):
+        raise cursor.text.error("Syntax error: Expected string literal", token.start)
+    return str(token.text)
+
+
 def _set_options(cursor: Cursor) -> dict[str, Any]:
     cursor.expect("SET")
     return options_clause(cursor)
@@ -346,6 +354,7 @@ def _alter_table(cursor: Cursor) -> Make:
             "ALTER_TABLE", tree, resolve(path), exists, tuple(found["add"]), tuple(found["drop"]),
             tuple(found["rename"]), found["rename_to"], found["options"],
             columns=tuple(each(resolve) for each in columns), keys=tuple(each(resolve) for each in keys),
+            collation=found.get("collation"),
         )  # fmt: skip
 
     return make
@@ -354,8 +363,8 @@ def _alter_table(cursor: Cursor) -> Make:
 def _action(cursor: Cursor, found: dict[str, Any], columns: list[Any], keys: list[Any]) -> None:
     if cursor.at("SET", "OPTIONS"):
         found["options"] |= _set_options(cursor)
-    elif cursor.at("SET", "DEFAULT", "COLLATE") or cursor.at("DEFAULT", "COLLATE"):
-        raise _refused("DEFAULT COLLATE", "leave it out")
+    elif cursor.skip("SET", "DEFAULT", "COLLATE"):
+        found["collation"] = _string(cursor)
     elif cursor.skip("ADD", "COLUMN"):
         absent = cursor.skip("IF", "NOT", "EXISTS")
         found["add"].append((_definition(cursor, *cursor.until({})), absent))

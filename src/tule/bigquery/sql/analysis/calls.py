@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import having
+from tule.bigquery.sql.analysis import collations, having
 from tule.bigquery.sql.analysis.scopes import Scope, wrong
 from tule.bigquery.sql.functions.signatures import Function, Match, Signature
 from tule.bigquery.sql.kinds import BIGNUMERIC, FLOAT64, INT64, INTERVAL, NUMERIC, Kind, engine_type, shown
@@ -47,6 +47,8 @@ class Call:
     having: Any = None
     window: Any = None
     match: Match | None = None
+    result: Kind | None = None
+    """The type of the answer, once a builder knows it better than the signature."""
 
     @property
     def signature(self) -> Signature:
@@ -150,13 +152,16 @@ def named_call(
     _arguments(call, list(node.expressions), aliases)
     call.match = _matched(call)
     _coerce(call)
+    call.result = collations.result(call, call.match.result)
     made = walk.sums.made(node, _made(call))
+    if function.role == "aggregate" and window is None:
+        made.meta[collations.AGGREGATE] = True
     if safe:
         made = attempt(made, call.arguments)
     from tule.bigquery.sql.analysis.expressions import replace
 
     replace(window if window is not None else node, made)
-    return call.match.result
+    return call.result
 
 
 def refused(function: Function) -> Exception:
@@ -211,12 +216,10 @@ def _arguments(call: Call, given: list[Any], aliases: bool) -> None:
         _by_name(call)
     for each in call.order:
         if not isinstance(each.this, exp.Literal):
-            holder = each
-            call.walk.expr(each.this, call.scope)
-            del holder
+            collations.keyed(call.walk, each.this, call.scope)
     if call.having is not None:
         holder = exp.Paren(this=call.having.expression)
-        call.walk.expr(call.having.expression, call.scope)
+        collations.keyed(call.walk, call.having.expression, call.scope)
         call.having.set("expression", holder.this)
 
 
@@ -396,6 +399,8 @@ def _made(call: Call) -> Any:
     signature = call.signature
     if call.function.role == "scalar" and (call.distinct or call.order or call.nulls or call.limit is not None):
         raise call.wrong(f"Function {call.function.name} does not take DISTINCT, ORDER BY, LIMIT or IGNORE NULLS")
+    if (changed := collations.of_call(call)) is not None:
+        return changed
     if signature.engine.startswith("@"):
         made = BUILDERS[signature.engine[1:]](call)
     elif call.function.role == "scalar":

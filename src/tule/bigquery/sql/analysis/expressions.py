@@ -297,6 +297,13 @@ def _in_scope(scope: Scope, names: list[str], node: Any, aliases: bool) -> tuple
             if hit:
                 _through_value(node, source, names, 0)
                 return True, kind, names[1:]
+    if (value := scope.joined.get(first)) is not None and found:
+        made = value.copy()
+        for name in names[1:]:
+            made = exp.Dot(this=exp.Paren(this=made), expression=exp.to_identifier(name, quoted=True))
+        made.meta["tule_done"] = True
+        replace(node, made)
+        return True, found[0], names[1:]
     if by_alias:
         # ORDER BY and GROUP BY look at the SELECT list first.
         if not found or node.find_ancestor(exp.Order):
@@ -385,7 +392,7 @@ def _path(kind: Kind | None, names: list[str], node: Any) -> Kind | None:
             raise wrong(f"Cannot access field {name} on a value with type {kind}", node)
         if not kind.fields:
             return None
-        hit, kind_of_field = kind.field(name)
+        hit, kind_of_field = kind.member(name)
         if not hit:
             raise wrong(f"Field name {name} does not exist in {kind}", node)
         kind = kind_of_field
@@ -499,16 +506,19 @@ def _array(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
 
 
 def _case(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
+    from tule.bigquery.sql.analysis.calls import engine_call
+
     operand = None
     if node.this is not None:
         literal = is_literal(node.this)
         operand = (visit(walk, node.this, scope, aliases), literal)
     branches = []
+    compared = []
     for each in node.args["ifs"]:
         literal = is_literal(each.this)
         kind = visit(walk, each.this, scope, aliases)
         if operand is not None:
-            operators.comparable("=", operand, (kind, literal), node)
+            compared.append((each, operators.comparable("=", operand, (kind, literal), node)))
         else:
             operators.boolean(kind, "CASE", each)
         literal = is_literal(each.args["true"])
@@ -518,6 +528,9 @@ def _case(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
         branches.append((visit(walk, node.args["default"], scope, aliases), literal, node, "default"))
     if operand is not None:
         _compare_operand(node, operand[0])
+        if any(kind is not None and kind.collation for _, kind in compared):
+            for owner, _ in (*compared, (node, None)):
+                owner.set("this", engine_call("tule_collation_key", owner.this))
     return unified(branches, "CASE", node)
 
 

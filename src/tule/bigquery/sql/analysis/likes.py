@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from tule.bigquery.sql.analysis import collations
 from tule.bigquery.sql.analysis.scopes import Scope, wrong
-from tule.bigquery.sql.kinds import BOOL, BYTES, NULL, STRING, Kind
+from tule.bigquery.sql.kinds import BOOL, BYTES, NULL, STRING, Kind, collates
 
 if TYPE_CHECKING:
     from tule.bigquery.sql.analysis.walk import Walk
@@ -23,13 +24,25 @@ def _like(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     negate = bool(node.args.get("negate"))
     left = visit(walk, node.this, scope, aliases)
     right = visit(walk, node.expression, scope, aliases)
+    if (collates(left) or collates(right)) and _is_plain(node.expression):
+        # Without wildcards it is equality, which goes by whole texts.
+        same = exp.EQ(this=node.this, expression=node.expression)
+        collations.compared(same, ("this", "expression"), (left, right))
+        replace(node, exp.Not(this=exp.Paren(this=same)) if negate else same)
+        return BOOL
     value, pattern = _comparable(node.this, left, node.expression, right, node)
     replace(node, _matched(value, pattern, negate))
     return BOOL
 
 
+def _is_plain(pattern: Any) -> bool:
+    return isinstance(pattern, exp.Literal) and not set(pattern.this) & set("%_\\")
+
+
 def _comparable(value: Any, left: Kind | None, pattern: Any, right: Kind | None, node: Any) -> tuple[Any, Any]:
     """Both as texts; raises where they cannot be compared."""
+    if collates(left) or collates(right):
+        return collations.folded(value), collations.folded(pattern)
     if BYTES in (left, right) and {left, right} <= {BYTES, NULL}:
         from tule.bigquery.sql.functions.builders import characters
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import bignumerics, floats, likes, structs
+from tule.bigquery.sql.analysis import bignumerics, collations, floats, likes, structs
 from tule.bigquery.sql.analysis.scopes import Scope, wrong
 from tule.bigquery.sql.kinds import (
     BIGNUMERIC,
@@ -23,6 +23,7 @@ from tule.bigquery.sql.kinds import (
     TIMESTAMP,
     Kind,
     NoSupertype,
+    collates,
     common,
     shown,
 )
@@ -31,6 +32,7 @@ from tule.kernel.errors import InvalidArgument
 if TYPE_CHECKING:
     from tule.bigquery.sql.analysis.walk import Walk
 
+STRING_COLLATED = Kind("STRING", collation="und:ci")
 Typed = tuple["Kind | None", bool]
 _NUMBERS = ("INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64", "NULL")
 _SYMBOLS: dict[type[Any], str] = {
@@ -106,6 +108,8 @@ def _comparison(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | No
     a, b = _sides(walk, node, scope, aliases)
     kind = comparable(_SYMBOLS[type(node)], a, b, node)
     _coerce_sides(node, a, b, kind)
+    if collations.compared(node, ("this", "expression"), (kind,)):
+        return BOOL
     if kind is not None and kind.name == "STRUCT" and kind.fields:
         _replace(node, structs.compared(node, kind, kind))
     if kind == FLOAT64 and not isinstance(node, exp.NullSafeEQ | exp.NullSafeNEQ):
@@ -344,6 +348,8 @@ def _between(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
             raise wrong("Tule does BETWEEN with a BIGNUMERIC only where all three are: cast the others", node)
         if other is not None and other_literal and other.name not in _NUMBERS:
             node.set(key, coerced(node.args[key], other, together))
+    if collations.compared(node, ("this", "low", "high"), (kind, *bounds.values())):
+        return BOOL
     if floats.maybe_nan(node.args["high"], bounds["high"]) or floats.maybe_nan(node.args["low"], bounds["low"]):
         low = floats.compared(exp.GTE(this=node.this.copy(), expression=node.args["low"]), kind, bounds["low"])
         high = floats.compared(exp.LTE(this=node.this.copy(), expression=node.args["high"]), kind, bounds["high"])
@@ -366,6 +372,9 @@ def _in(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
             )
         comparable("IN", (kind, literal), (element, True), node)
         _same_decimals(kind, element, node)
+        if collates(kind) or collates(element):
+            node.set("this", collations.key(node.this, STRING_COLLATED))
+            unnest.set("expressions", [_call("tule_collation_keys", unnest.expressions[0])])
         content, value = unnest.expressions[0], node.this
         made = node
         if constant:
@@ -383,10 +392,13 @@ def _in(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
                 raise wrong("Subquery of type IN must have only one output column", node)
             comparable("IN", (kind, literal), (columns[0][1], False), node)
             _same_decimals(kind, columns[0][1], node)
+            if collates(kind) or collates(columns[0][1]):
+                node.set("this", collations.key(node.this, STRING_COLLATED))
+                node.set("query", collations.keys_of(node.args["query"]))
             if floats.maybe_nan(node.this, kind) and columns[0][1] == FLOAT64:
                 _replace(node, floats.found_in(node, node.this))
         return BOOL
-    nan = False
+    nan, kinds = False, [kind]
     if node.expressions and structs.listed(walk, node, kind, scope, aliases):
         return BOOL
     for each in list(node.expressions):
@@ -394,6 +406,7 @@ def _in(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
         other_literal = is_literal(each)
         other = visit(walk, each, scope, aliases)
         together = comparable("IN", (kind, literal), (other, other_literal), node)
+        kinds.append(other)
         current = node.expressions[index]
         if kind == BIGNUMERIC and other not in (kind, None, NULL):
             node.set("expressions", coerced(current, other, kind), index)
@@ -407,6 +420,9 @@ def _in(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
                 current.replace(made)
     if nan and floats.maybe_nan(node.this, kind):
         _replace(node, floats.found_in(node, node.this, node.expressions))
+    if any(map(collates, kinds)):
+        node.set("this", collations.key(node.this, STRING_COLLATED))
+        node.set("expressions", [collations.key(each, STRING_COLLATED) for each in node.expressions])
     return BOOL
 
 

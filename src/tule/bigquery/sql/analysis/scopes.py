@@ -44,7 +44,7 @@ class Source:
         if not self.value:
             return False, None
         kind = dict(self.columns or ()).get(self.value)
-        return kind.field(name) if kind is not None else (False, None)
+        return kind.member(name) if kind is not None else (False, None)
 
     @property
     def row(self) -> Kind | None:
@@ -67,6 +67,10 @@ class Scope:
     using: list[str] = field(default_factory=list)
     qualify: bool = False
     """Whether names without a table get that of their source."""
+    joined: dict[str, Any] = field(default_factory=dict)
+    """What a name of USING stands for where the engine cannot match the columns by itself."""
+    grouped: list[Any] = field(default_factory=list)
+    """What of GROUP BY has a collation."""
 
     def out(self) -> Iterator[Scope]:
         scope: Scope | None = self

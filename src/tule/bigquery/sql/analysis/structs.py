@@ -84,7 +84,7 @@ def listed(walk: Walk, node: Any, kind: Kind | None, scope: Scope, aliases: bool
 
 def equal(a: Any, b: Any, left: Kind, right: Kind) -> Any:
     """Whether two structs are equal, None where their fields are not known."""
-    from tule.bigquery.sql.analysis import floats
+    from tule.bigquery.sql.analysis import collations, floats
 
     parts = []
     for index, ((name, x), (other, y)) in enumerate(zip(left.fields, right.fields, strict=True), 1):
@@ -99,6 +99,7 @@ def equal(a: Any, b: Any, left: Kind, right: Kind) -> Any:
             part = exp.EQ(this=one, expression=two)
             if "FLOAT64" in (x.name, y.name):
                 part = floats.compared(part, x, y)
+            collations.compared(part, ("this", "expression"), (x, y))
         parts.append(exp.Paren(this=part))
     if not parts:
         return None

@@ -6,14 +6,14 @@ from typing import Any
 
 from sqlglot import exp
 
-from tule.bigquery.sql.analysis import changes, series, set_operations, unnests, writes
+from tule.bigquery.sql.analysis import changes, collations, series, set_operations, unnests, writes
 from tule.bigquery.sql.analysis.doubtful_sums import DoubtfulSums
 from tule.bigquery.sql.analysis.ordering import groups, orders
 from tule.bigquery.sql.analysis.scopes import PSEUDO, Columns, Scope, Source, wrong
 from tule.bigquery.sql.analysis.windows import random_windows, split
 from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.free_names import COLUMNS
-from tule.bigquery.sql.kinds import Kind, NoSupertype, common, kind_of_field
+from tule.bigquery.sql.kinds import Kind, NoSupertype, collates, common, kind_of_field
 
 RESOLVED = "tule_resolved"
 
@@ -41,6 +41,7 @@ class Walk:
             case exp.Query():
                 self._open_values(tree)
                 columns = self.query(tree, None)
+                self.context.kinds[:] = [kind for _, kind in columns or ()]
                 self._whole_arrays(tree, columns)
             case exp.Insert():
                 changes.insert(self, tree)
@@ -74,7 +75,9 @@ class Walk:
         if isinstance(node, exp.Subquery):
             scope = self._with(node, outer)
             columns = self._known(node) or self.query(node.this, scope)
-            self._order(node, Scope(scope, [Source("", columns)]))
+            inner = Scope(scope, [Source("", columns)])
+            if ordered := self._order(node, inner, columns):
+                collations.order_by_keys(exp.Select(), ordered, inner)
             return columns
         if isinstance(node, exp.SetOperation):
             return self._set_operation(node, outer)
@@ -131,7 +134,10 @@ class Walk:
                 node.set(key, writes.branch(node.args[key], given, columns))
         elif left is None or right is None:
             columns = None
-        self._order(node, Scope(scope, [Source("", columns)]))
+        ordered = self._order(node, Scope(scope, [Source("", columns)]), columns)
+        compares = not isinstance(node, exp.Union) or node.args.get("distinct")
+        if ordered or (compares and any(collates(kind) for _, kind in columns or ())):
+            collations.set_operation(node, columns or [])
         return columns
 
     def _select(self, node: Any, outer: Scope | None) -> Columns | None:
@@ -148,7 +154,7 @@ class Walk:
         columns = self._list(node, scope)
         scope.aliases = {name.lower(): kind for name, kind in columns or () if name}
         if (group := node.args.get("group")) is not None:
-            self._group(group, scope)
+            self._group(group, scope, columns)
         for key in ("having", "qualify"):
             if (clause := node.args.get(key)) is not None:
                 self.expr(clause.this, scope)
@@ -158,47 +164,72 @@ class Walk:
             raise wrong("DISTINCT ON is not GoogleSQL")
         for _, kind in (columns or ()) if distinct is not None else ():
             groups(kind, node, "DISTINCT")
-        self._order(node, scope)
+        self._collated(node, scope, columns, self._order(node, scope, columns))
         if random:
             split(node, scope)
         return self._as_struct(node, columns)
 
-    def _group(self, group: Any, scope: Scope) -> None:
+    def _collated(self, node: Any, scope: Scope, columns: Columns | None, ordered: list[Any]) -> None:
+        """Compare the texts of a SELECT that have a collation by their keys."""
+        if scope.grouped:
+            collations.group_by_keys(node, scope.grouped, scope)
+        if node.args.get("distinct") is not None and any(collates(kind) for _, kind in columns or ()):
+            collations.distinct(node, columns or [], scope)
+        elif ordered:
+            collations.order_by_keys(node, ordered, scope)
+
+    def _group(self, group: Any, scope: Scope, columns: Columns | None) -> None:
         for each in list(group.expressions):
-            self._grouping(each, scope)
+            self._grouping(each, scope, columns)
         for key in ("rollup", "cube", "grouping_sets"):
             for each in list(group.args.get(key) or []):
-                self._grouping(each, scope)
+                self._grouping(each, scope, columns)
 
-    def _grouping(self, node: Any, scope: Scope) -> None:
+    def _grouping(self, node: Any, scope: Scope, columns: Columns | None) -> None:
         """What rows are grouped by; sets of several, and sets of sets."""
         if isinstance(node, exp.Rollup | exp.Cube | exp.GroupingSets):
             for each in list(node.expressions):
                 if isinstance(each, exp.Tuple):
                     for part in list(each.expressions):
-                        self._grouping(part, scope)
+                        self._grouping(part, scope, columns)
                 else:
-                    self._grouping(each, scope)
-        elif not isinstance(node, exp.Literal):
-            groups(self.expr(node, scope, aliases=True), node)
+                    self._grouping(each, scope, columns)
+            return
+        holder, key, index = node.parent, node.arg_key, node.index
+        kind = _at_position(node, columns)
+        if not isinstance(node, exp.Literal):
+            kind = self.expr(node, scope, aliases=True)
+            groups(kind, node)
+        if collates(kind):
+            current = holder.args[key][index]
+            # A part of a value has no key: that is said now.
+            collations.key(current.copy(), kind)
+            scope.grouped.append(current)
 
-    def _order(self, node: Any, scope: Scope) -> None:
+    def _order(self, node: Any, scope: Scope, columns: Columns | None) -> list[Any]:
+        """Walk ORDER BY, LIMIT and OFFSET; what of ORDER BY has a collation."""
+        found = []
         if (order := node.args.get("order")) is not None:
             for each in list(order.expressions):
+                kind = _at_position(each.this, columns)
                 # A number is a position of the SELECT list.
                 if not isinstance(each.this, exp.Literal):
-                    orders(self.expr(each.this, scope, aliases=True), each)
+                    kind = self.expr(each.this, scope, aliases=True)
+                    orders(kind, each)
+                if collates(kind):
+                    found.append(each)
         for key in ("limit", "offset"):
             clause = node.args.get(key)
             if clause is not None and not isinstance(clause.expression, exp.Literal):
                 self.expr(clause.expression, scope)
+        return found
 
     def _window_parts(self, window: Any, scope: Scope) -> None:
         for each in list(window.args.get("partition_by") or []):
-            self.expr(each, scope)
+            collations.keyed(self, each, scope)
         if (order := window.args.get("order")) is not None:
             for each in list(order.expressions):
-                self.expr(each.this, scope)
+                collations.keyed(self, each.this, scope)
         if (spec := window.args.get("spec")) is not None:
             for key in ("start", "end"):
                 if isinstance(spec.args.get(key), exp.Expression):
@@ -238,6 +269,8 @@ class Walk:
         result: list[Any] = []
         for item, expansion in zip(items, made, strict=True):
             result.extend([item] if expansion is None else expansion)
+        if scope.joined:
+            result = [_named(each, name) for each, (name, _) in zip(result, columns, strict=True)] if known else result
         if not result:
             raise wrong("SELECT list must not be empty", node)
         node.set("expressions", result)
@@ -307,7 +340,10 @@ class Walk:
         using = {name.lower() for name in scope.using}
         for name in scope.using:
             kind = next((kind for source in scope.sources for hit, kind in [source.find(name.lower())] if hit), None)
-            found.append((name, kind, exp.column(exp.to_identifier(name, quoted=True))))
+            node = scope.joined.get(name.lower())
+            found.append(
+                (name, kind, node.copy() if node is not None else exp.column(exp.to_identifier(name, quoted=True)))
+            )
         for source in scope.sources:
             found.extend(each for each in _columns_of(source) or () if each[0].lower() not in using)
         return found
@@ -389,6 +425,8 @@ class Walk:
                 source.merged.add(name.lower())
         if (condition := join.args.get("on")) is not None:
             self.expr(condition, scope)
+        elif using:
+            collations.joined_by_keys(join, scope, before)
 
     def _source(self, node: Any, scope: Scope) -> None:
         if series.name_of(node):
@@ -478,6 +516,17 @@ class Walk:
         from tule.bigquery.sql.analysis.expressions import visit
 
         return visit(self, node, scope, aliases)
+
+
+def _at_position(node: Any, columns: Columns | None) -> Kind | None:
+    """The type of the column whose number stands in ORDER BY or GROUP BY."""
+    if not isinstance(node, exp.Literal) or columns is None or not node.this.isdigit():
+        return None
+    return columns[int(node.this) - 1][1] if 0 < int(node.this) <= len(columns) else None
+
+
+def _named(item: Any, name: str) -> Any:
+    return item if item.alias_or_name == name else exp.alias_(item, name, quoted=True)
 
 
 def _source_of(name: str, columns: Columns) -> Source:

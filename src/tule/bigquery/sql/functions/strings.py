@@ -16,7 +16,7 @@ FUNCTIONS: dict[str, Function] = {
         CHR(INT64) STRING
         CODE_POINTS_TO_BYTES(ARRAY<INT64>) BYTES
         CODE_POINTS_TO_STRING(ARRAY<INT64>) STRING
-        - COLLATE: there are no collations
+        COLLATE(STRING, CONST) STRING = @collate
         CONCAT(STRING...) STRING = @concat
         CONCAT(BYTES...) BYTES = @concat
         CONCAT(ANY...) STRING = @concat_any

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from tule.bigquery.collations import COLLATIONS
 from tule.bigquery.sql.analysis import casts
 from tule.bigquery.sql.analysis.calls import engine_call as call
 from tule.bigquery.sql.kinds import FLOAT64, INT64, NULL, STRING, Kind, array, engine_type
@@ -336,7 +337,17 @@ def _depth(kind: Kind) -> int:
     return 1 + (_depth(kind.element) if kind.element is not None and kind.element.name == "ARRAY" else 0)
 
 
+def _collate(it: Call) -> Any:
+    """The text as it is, of a type with the collation."""
+    given = it.constant(1, "collation")
+    if given not in COLLATIONS:
+        raise it.wrong(f"COLLATE has an invalid collation specification: {given!r}; there are 'und:ci' and ''")
+    it.result = Kind("STRING", collation=given)
+    return it.argument(0)
+
+
 BUILDERS: dict[str, Callable[[Call], Any]] = {
+    "collate": _collate,
     "concat": _concat,
     "concat_any": _concat_any,
     "contains_substr": _contains_substr,

@@ -24,10 +24,11 @@ from tule.bigquery.sql.analysis.calls import engine_call as call
 from tule.bigquery.sql.analysis.scopes import wrong
 from tule.bigquery.sql.context import Context, Scope
 from tule.bigquery.sql.forms import WithExpression
-from tule.bigquery.sql.free_names import free_names, leading, path
+from tule.bigquery.sql.free_names import COLUMNS, free_names, leading, path
 from tule.bigquery.sql.functions import FUNCTIONS, aggregate_in, is_aggregate
 from tule.bigquery.sql.functions.keysets import VOLATILE
 from tule.bigquery.sql.parse import TableRef, parse, parse_expression
+from tule.bigquery.sql.pipes import PIPED
 from tule.bigquery.sql.routine_statements import (
     AGGREGATE,
     ANY_TYPE,
@@ -41,6 +42,7 @@ from tule.bigquery.sql.rules.name_columns import name_columns
 from tule.bigquery.sql.rules.refuse import refuse
 from tule.bigquery.sql.rules.resolve_tables import resolve_tables
 from tule.bigquery.sql.words import moved
+from tule.bigquery.types import Field
 from tule.kernel.errors import TuleError, Unimplemented
 
 _DEEPEST = 30
@@ -168,6 +170,7 @@ def _expanded(node: Any, definition: RoutineDefinition, context: Context) -> Any
 def _matched(node: Any, given: list[Any], definition: RoutineDefinition) -> list[Any]:
     """The arguments of a call, each cast to its type; raises where they do not fit."""
     wanted = definition.arguments
+    given = _piped(given, wanted)
     if len(given) != len(wanted):
         counted = f"{len(wanted)} argument{'' if len(wanted) == 1 else 's'}"
         raise wrong(
@@ -178,6 +181,16 @@ def _matched(node: Any, given: list[Any], definition: RoutineDefinition) -> list
         value if each.type == ANY_TYPE or each.type.startswith("TABLE<") else cast_to(value, each, definition, node)
         for value, each in zip(given, wanted, strict=True)
     ]
+
+
+def _piped(given: list[Any], wanted: Sequence[RoutineArgument]) -> list[Any]:
+    """Arguments with the rows of ``|> CALL``, if they are among them, in the place of the first table."""
+    rows = next((each for each in given if each.meta.get(PIPED)), None)
+    place = next((index for index, each in enumerate(wanted) if each.type.startswith("TABLE<")), None)
+    if rows is None or place is None:
+        return given
+    rest = [each for each in given if each is not rows]
+    return [*rest[:place], rows, *rest[place:]]
 
 
 def _body(definition: RoutineDefinition, context: Context) -> Any:
@@ -207,6 +220,7 @@ def _body(definition: RoutineDefinition, context: Context) -> Any:
             marker = exp.Subquery(
                 this=exp.select("*").from_(exp.Table(this=_Argument(this=tables[table.name.lower()])))
             )
+            marker.meta[COLUMNS] = _table_columns(definition.arguments[tables[table.name.lower()]])
             marker.set(
                 "alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name, quoted=True))
             )
@@ -414,6 +428,8 @@ def _table(node: exp.Table, definition: RoutineDefinition, given: list[Any], con
     for marker in list(body.find_all(_Argument)):
         value = given[marker.this]
         if isinstance(marker.parent, exp.Table):
+            # What it stands for tells its columns from now on.
+            marker.find_ancestor(exp.Subquery).meta.pop(COLUMNS)
             marker.parent.replace(_relation(value, definition.arguments[marker.this], context))
             continue
         if next(iter(value.find_all(exp.Column)), None) is not None and _inside_query(marker, body):
@@ -444,14 +460,20 @@ def _resolved(value: Any, context: Context) -> Any:
 
 
 def _relation(value: Any, argument: RoutineArgument, context: Context) -> Any:
-    """A table argument: ``TABLE t`` or a query."""
-    if isinstance(value, TableRef):
-        return value.this.copy()
-    if isinstance(value, exp.Subquery):
-        made = value.copy()
-        made.set("alias", exp.TableAlias(this=exp.to_identifier(argument.name, quoted=True)))
-        return made
+    """A table argument: the columns that it asks for of ``TABLE t`` or a query, which may have others."""
+    alias = exp.TableAlias(this=exp.to_identifier(argument.name, quoted=True))
+    if isinstance(value, TableRef | exp.Subquery):
+        rows = value.this.copy() if isinstance(value, TableRef) else value.copy()
+        rows.set("alias", alias.copy())
+        columns = [exp.column(exp.to_identifier(each.name, quoted=True)) for each in _table_columns(argument)]
+        return exp.Subquery(this=exp.select(*columns).from_(rows), alias=alias)
     raise wrong(f"The argument {argument.name} must be a table: TABLE name, or a query in parentheses")
+
+
+def _table_columns(argument: RoutineArgument) -> tuple[Field, ...]:
+    from tule.bigquery.sql.statements import field_of_text
+
+    return field_of_text(argument.name, argument.type.replace("TABLE<", "STRUCT<", 1)).fields
 
 
 def _shaped(body: Any, columns: Sequence[tuple[str, str]]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tule.engines.duckdb.functions import bignumerics, udfs
 
-_FILES = ("checks", "numbers", "casts", "bignumerics", "ranges", "dates", "texts", "lists", "learning")
+_FILES = ("checks", "numbers", "casts", "bignumerics", "ranges", "dates", "texts", "collations", "lists", "learning")
 _HEAD = re.compile(r"(?P<name>tule_\w+)(?P<parameters>\([^)]*(?:\(\d+, \d+\)[^)]*)*\)) AS\n")
 
 
