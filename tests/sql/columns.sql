@@ -119,9 +119,6 @@ CREATE TABLE d.bad (x TIMESTAMP(12));
 CREATE TABLE d.bad (x ARRAY<STRING(3)>);
 --> error: Tule has no parameters of types inside of an ARRAY; given: column x. Next: leave them out
 
-CREATE TABLE d.bad (x STRING COLLATE 'und:ci');
---> error: Tule does not do COLLATE 'und:ci' of a column; given: x
-
 CREATE TABLE d.bad (x NUMERIC OPTIONS (rounding_mode = 'ROUND_HALF_EVEN'));
 --> error: Tule does not do rounding_mode ROUND_HALF_EVEN of a column; given: x. Next: leave it out
 

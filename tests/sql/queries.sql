@@ -533,5 +533,5 @@ CREATE EXTERNAL TABLE d.ext OPTIONS (format = 'CSV');
 CREATE MATERIALIZED VIEW d.m AS SELECT RAND() AS a;
 --> error: Materialized view query contains unsupported feature: RAND
 
-CREATE TABLE d.e (a INT64) DEFAULT COLLATE 'und:ci';
---> error: Tule does not do DEFAULT COLLATE 'und:ci' in CREATE TABLE. Next: see docs/bigquery-sql.md
+CREATE TABLE d.e (a INT64) COMMENT 'x';
+--> error: Tule does not do COMMENT='x' in CREATE TABLE. Next: see docs/bigquery-sql.md

@@ -659,8 +659,6 @@ SELECT LOWER(1);
 SELECT LOWER();
 --> error: Number of arguments does not match for function LOWER. Supported signatures: LOWER(STRING); LOWER(BYTES) at [1:8]
 
-SELECT COLLATE('a', 'und:ci');
---> error: Function not supported in Tule: COLLATE; given: there are no collations. Next: see docs/bigquery-sql.md for the functions it has
 
 SELECT LOWR('a');
 --> error: Function not found: LOWR; Did you mean lower? at [1:8]

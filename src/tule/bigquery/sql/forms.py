@@ -12,6 +12,8 @@ from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.tokens import TokenType
 
+from tule.bigquery.sql.depths import counted
+
 _Parsers = dict[Any, Any]
 
 
@@ -72,6 +74,36 @@ class FormParser:
         if not skip_with_token and self._next is not None and self._next.token_type == TokenType.L_PAREN:
             return None
         return super()._parse_with(skip_with_token)  # type: ignore[misc]
+
+    def _parse_cte(self: Any) -> Any:
+        """``name AS (query) [WITH DEPTH [AS column] [BETWEEN n AND n | MAX n]]``"""
+        made = super()._parse_cte()  # type: ignore[misc]
+        following = self._next.text.upper() if self._next is not None else ""
+        if not isinstance(made, exp.CTE) or following != "DEPTH" or not self._match(TokenType.WITH):
+            return made
+        self._advance()
+        column = self._parse_id_var().name if self._match(TokenType.ALIAS) else "depth"
+        low = high = None
+        if self._match(TokenType.BETWEEN):
+            low = self._parse_bound()
+            if not self._match(TokenType.AND):
+                self.raise_error("Expected AND")
+            high = self._parse_bound()
+        elif self._match_text_seq("MAX"):
+            high = self._parse_bound()
+        return counted(made, column, low, high)
+
+    def _parse_bound(self: Any) -> Any:
+        """A number of rounds; None for UNBOUNDED."""
+        if self._match_text_seq("UNBOUNDED"):
+            return None
+        found = self._parse_primary() or self._parse_parameter_or_none()
+        if not isinstance(found, exp.Literal | exp.Parameter | exp.Placeholder) or getattr(found, "is_string", False):
+            self.raise_error("Expected a whole number or UNBOUNDED")
+        return found
+
+    def _parse_parameter_or_none(self: Any) -> Any:
+        return self._parse_placeholder()
 
     def _named_value(self: Any) -> Any:
         """``name AS value,``, None where something else stands."""

@@ -323,7 +323,7 @@ class PipeParser:
         """The rows of a table function of which the rows before are the first table among its arguments."""
         self._match_text_seq("CALL")
         called = self._parse_table()
-        function = called.this if isinstance(called, exp.Table) else None
+        function: Any = called.this if isinstance(called, exp.Table) else None
         if not isinstance(function, exp.Func):
             self.raise_error("Expected a table function after |> CALL")
         before = self._build_pipe_cte(query=query, expressions=[exp.Star()])
