@@ -51,6 +51,8 @@ VERTEX = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
 _PREDICT = r"/v1/(?P<name>projects/[^/]+/locations/[^/]+/endpoints/[^/:]+):predict"
 
 _PORTS = "ports"
+# Jobs of Vertex AI that the last server left in the middle.
+_UNFINISHED = " OR ".join(f"state = JOB_STATE_{each}" for each in ("QUEUED", "PENDING", "RUNNING", "CANCELLING"))
 
 # Pools of native libraries read these once, when they are loaded.
 _THREAD_VARIABLES = (
@@ -100,6 +102,7 @@ class App:
         allocator.give_back()
         self.home = Home.open(settings)
         self._closing: list[Callable[[], Any]] = [self.home.close]
+        self._beginning: list[Callable[[], Any]] = []
         try:
             self._open()
         except BaseException:
@@ -152,6 +155,10 @@ class App:
         """Run ``action`` when the server stops, before what was opened earlier is closed."""
         self._closing.append(action)
 
+    def on_start(self, action: Callable[[], Any]) -> None:
+        """Run ``action`` once the server answers: what goes on with work whose processes call it."""
+        self._beginning.append(action)
+
     def start(self) -> None:
         """Return when both ports accept connections; secrets and certificates that clients read exist by then."""
         _ = self.access.token
@@ -159,6 +166,8 @@ class App:
         self.retention.start()
         # The next server takes the same ports if it can: an environment made with `tule env` stays right.
         write_private(self.home.path(_PORTS), f"{self.server.port} {self.server.tls_port}\n".encode(), replace=True)
+        for action in self._beginning:
+            action()
 
     def stop(self) -> None:
         """Let requests in flight end, then close everything. Idempotent."""
@@ -302,6 +311,16 @@ class App:
         self.on_stop(endpoints.close)
         endpoints.recover()
         return endpoints
+
+    @Part
+    def custom_jobs(self) -> Any:
+        from tule.vertex.training import Capacity, CustomJobs, this_machine
+
+        room = Capacity(this_machine())
+        scale = self.settings.scale_machines
+        jobs = CustomJobs(self.records, self.jobs, self.containers, self.clock, machine=room, scale=scale)
+        self.on_stop(jobs.close)
+        return jobs
 
     @Part
     def trials(self) -> Any:
@@ -511,14 +530,22 @@ def _vertex(app: App) -> None:
 
         return VizierService(app.platform, Studies(app.records, app.trials), app.trials)
 
+    def custom_jobs() -> Any:
+        from tule.vertex.training.api import CustomJobService
+
+        return CustomJobService(app.platform, app.custom_jobs)
+
     app.table.add_api("aiplatform.googleapis.com", VERTEX)
     app.table.add_service(VERTEX, "ModelService", models)
     app.table.add_service(VERTEX, "EndpointService", endpoints)
     app.table.add_service(VERTEX, "PredictionService", predictions)
     app.table.add_service(VERTEX, "VizierService", studies)
+    app.table.add_service(VERTEX, "JobService", custom_jobs)
     if app.records.list("Endpoint", page_size=1).records:
         # Deployed models are opened again before anybody asks.
         _ = app.endpoints
+    if app.records.list("customJob", filter=_UNFINISHED, page_size=1).records:
+        app.on_start(lambda: app.custom_jobs.recover())
 
 
 def _ports_before(home: Home) -> tuple[int, int]:

@@ -61,7 +61,7 @@ class Room:
         return self.trials.complete(trial["name"], measured(**metrics))
 
 
-def measured(step: int = 0, **metrics: float) -> dict[str, Any]:
+def measured(step: int = 0, /, **metrics: float) -> dict[str, Any]:
     found = [{"metricId": key, "value": value} for key, value in metrics.items()]
     return {**({"stepCount": str(step)} if step else {}), "metrics": found}
 
@@ -164,7 +164,8 @@ def test_a_trial_without_a_final_measurement_takes_one_that_it_has(room: Room, s
 
 @pytest.mark.parametrize("rule", ["medianAutomatedStoppingSpec", "decayCurveStoppingSpec"])
 def test_a_hopeless_trial_is_told_to_stop_and_a_good_one_is_not(room: Room, rule: str) -> None:
-    study = room.study(RATE, **{rule: {}})
+    rules: dict[str, Any] = {rule: {}}
+    study = room.study(RATE, **rules)
     for at in range(6):
         trial = room.suggest(study)[0]
         for step in range(1, 6):
@@ -282,7 +283,7 @@ def test_wrong_trials_and_measurements_are_refused(room: Room) -> None:
         room.end(trial, loss=math.nan)
     with pytest.raises(InvalidArgument, match="The parameter depth must be in"):
         room.trials.create(study, {"parameters": [{"parameterId": "depth", "value": 9.0}]})
-    assert len(room.trials.list(study)) == 1
+    assert len(room.trials.all(study)) == 1
     assert "measurements" not in room.trials.get(trial["name"])
     with pytest.raises(AlreadyExists, match="display name of a study must be free"):
         room.study(DEPTH)

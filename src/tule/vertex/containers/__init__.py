@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tule.vertex.containers.container import Container, expand
     from tule.vertex.containers.containers import Containers, Prepared
     from tule.vertex.containers.machines import Machine, machine_of
+    from tule.vertex.containers.resources import Resources
 
 _PLACES = {
     "Accounts": "accounts",
@@ -21,12 +22,24 @@ _PLACES = {
     "Containers": "containers",
     "Machine": "machines",
     "Prepared": "containers",
+    "Resources": "resources",
     "cause": "causes",
     "expand": "container",
     "machine_of": "machines",
 }
 
-__all__ = ["Accounts", "Cause", "Container", "Containers", "Machine", "Prepared", "cause", "expand", "machine_of"]
+__all__ = [
+    "Accounts",
+    "Cause",
+    "Container",
+    "Containers",
+    "Machine",
+    "Prepared",
+    "Resources",
+    "cause",
+    "expand",
+    "machine_of",
+]
 
 
 def __getattr__(name: str) -> Any:

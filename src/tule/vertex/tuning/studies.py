@@ -65,7 +65,7 @@ class Studies:
         """The study's state; it is written down when no more trials will be suggested."""
         record = self.find(name)
         if record.body["state"] == "ACTIVE":
-            why = self._trials.ended(record, self._trials.list(name))
+            why = self._trials.ended(record, self._trials.all(name))
             if why:
                 record = self._records.update(name, {"state": "COMPLETED", "inactiveReason": why})
         return str(record.body["state"])

@@ -41,7 +41,7 @@ class Trials:
     def get(self, name: str) -> dict[str, Any]:
         return _message(self._find(name))
 
-    def list(self, owner: str) -> list[dict[str, Any]]:
+    def all(self, owner: str) -> list[dict[str, Any]]:
         """All trials, in the order of their numbers."""
         return [_message(each) for each in self._records.list(KIND, owner, order_by=_ORDER)]
 
@@ -52,8 +52,8 @@ class Trials:
     def optimal(self, owner: str) -> list[dict[str, Any]]:
         """The best trials: those that no other beats in one metric without losing in another."""
         record = self._records.get(owner)
-        best = {each.number for each in self._study(record, self.list(owner)).optimal()}
-        return [each for each in self.list(owner) if int(each["id"]) in best]
+        best = {each.number for each in self._study(record, self.all(owner)).optimal()}
+        return [each for each in self.all(owner) if int(each["id"]) in best]
 
     # -- suggesting
 
@@ -72,7 +72,7 @@ class Trials:
         if count < 1:
             raise InvalidArgument("suggestion_count must be at least 1", given=count)
         with self._locks[owner]:
-            present = self.list(owner)
+            present = self.all(owner)
             mine = [each for each in present if each["state"] == "ACTIVE" and each.get("clientId", "") == client]
             asked = [each for each in present if each["state"] == "REQUESTED"][: max(0, count - len(mine))]
             fresh = self._fresh(owner, present, count - len(mine) - len(asked))
@@ -189,7 +189,7 @@ class Trials:
         if trial["state"] not in _OPEN or trial["state"] == "STOPPING":
             return bool(trial["state"] == "STOPPING")
         owner = self._records.get(_owner(name))
-        spec, others = owner.body["studySpec"], self.list(owner.name)
+        spec, others = owner.body["studySpec"], self.all(owner.name)
         asap = spec.get("studyStoppingConfig", {}).get("shouldStopAsap") and self.ended(owner, others)
         if asap or self._hopeless(spec, trial, others):
             self.stop(name)
