@@ -331,6 +331,7 @@ class App:
     @Part
     def containers(self) -> Any:
         """What makes processes of container specs."""
+        from tule.engines.mount.files import BucketFiles
         from tule.vertex.containers import Accounts, Containers
 
         containers = Containers(
@@ -338,6 +339,7 @@ class App:
             self.objects,
             Accounts(self.access, self.policies, self.projects, self.records),
             self._intercepted,
+            files=BucketFiles(lambda: self.server.port),
             scale=self.settings.scale_machines,
             image_python=self.settings.image_python,
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tule.app import App, build
 from tule.engines.local import LocalRunner
 from tule.kernel.access import Access
 from tule.kernel.clock import RealClock
@@ -22,6 +23,7 @@ from tule.kernel.jobs import Exit, Job, Jobs
 from tule.kernel.objects import Objects
 from tule.kernel.projects import Projects
 from tule.kernel.records import Records
+from tule.kernel.settings import Settings
 from tule.vertex.containers import Accounts, Container, Containers, Prepared, cause
 from tule.vertex.containers.causes import Cause
 from tule.vertex.containers.resources import Resources
@@ -76,6 +78,20 @@ class Bench:
     def cause(self, job: Job) -> Cause | None:
         assert isinstance(job.exit, Exit), job.state
         return cause(job.exit, self.jobs.logs(job.name, "stdout"), self.jobs.logs(job.name, "stderr"))
+
+
+@pytest.fixture(scope="package")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """A server of this process, for containers that talk to one; use buckets of your own in it."""
+    made = build(Settings(home=tmp_path_factory.mktemp("containers") / "home", project="p", offline=True))
+    made.start()
+    yield made
+    made.stop()
+
+
+def make_bucket(app: App, project: str, name: str, **more: Any) -> str:
+    app.objects.buckets.create(project, name, {"location": "US", "storageClass": "STANDARD", **more})
+    return name
 
 
 @pytest.fixture

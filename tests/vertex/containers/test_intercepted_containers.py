@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.vertex.containers.conftest import IMAGE
+from tests.vertex.containers.conftest import IMAGE, make_bucket
 
-from tule.app import App, build
+from tule.app import App
 from tule.kernel.jobs import Job
-from tule.kernel.settings import Settings
 from tule.vertex.containers import Container, Prepared, cause
 
 pytestmark = pytest.mark.clients
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    made = build(Settings(home=tmp_path_factory.mktemp("containers") / "home", project="p", offline=True))
-    made.start()
-    made.objects.buckets.create("p", "data-of-p")
-    made.objects.buckets.create("q", "data-of-q")
-    made.objects.put("data-of-q", "x", [b"q"])
-    yield made
-    made.stop()
+@pytest.fixture(scope="module", autouse=True)
+def buckets(app: App) -> None:
+    make_bucket(app, "p", "data-of-p")
+    make_bucket(app, "q", "data-of-q")
+    app.objects.put("data-of-q", "x", [b"q"])
 
 
 def run(app: App, name: str, code: str, **more: str) -> tuple[Prepared, Job]:

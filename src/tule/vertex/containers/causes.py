@@ -167,8 +167,9 @@ _SAYS_NON_FINITE = re.compile(r"(?i)\b(?:contains? (?:nan|inf)|(?:is|became|was)
 
 
 def _not_run(exit: Exit, said: _Said) -> Cause | None:
-    if exit.detail.startswith("it could not run"):
-        return Cause(Kind.MISSING_PROGRAM, exit.detail, (), "name a program that is in the image, or install it")
+    told = (exit.detail, *(line.removeprefix("tule: ") for line in said.lines if line.startswith("tule: ")))
+    if trouble := next((line for line in told if line.startswith("it could not run")), None):
+        return Cause(Kind.MISSING_PROGRAM, trouble, (), "name a program that is in the image, or install it")
     found = next((line for line in reversed(said.lines) if line.endswith((": not found", ": command not found"))), None)
     if found is None:
         return None

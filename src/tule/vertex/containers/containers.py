@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,6 +44,19 @@ class Interception(Protocol):
         """For a project, with a credential for the proxy and the file of an account's key."""
 
 
+class BucketFiles(Protocol):
+    """Gives a process the buckets as files below ``/gcs``."""
+
+    @property
+    def trouble(self) -> str:
+        """Why this machine does not permit it; empty where it does."""
+
+    def command(
+        self, folder: Path, argv: Sequence[str], *, project: str, token: str, notes: Sequence[str] = ()
+    ) -> tuple[str, ...]:
+        """The command with ``/gcs`` in view; the notes are written first."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A process that may be started: ``Jobs.submit(owner, prepared.spec)``.
@@ -64,6 +77,14 @@ class Prepared:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """Whom a process is: the file of its key, and what the server knows it by."""
+
+    key: Path
+    credential: str
+
+
 class Containers:
     """Prepares containers for one data directory. Safe to use from any thread."""
 
@@ -74,6 +95,7 @@ class Containers:
         accounts: Accounts,
         interception: Interception,
         *,
+        files: BucketFiles | None = None,
         scale: bool = False,
         image_python: str = "match",
         interpreters: Interpreters | None = None,
@@ -87,6 +109,7 @@ class Containers:
         self._objects = objects
         self._accounts = accounts
         self._interception = interception
+        self._files = files
         self._scale = scale
         self._image_python = image_python
         self._interpreters = interpreters or Interpreters()
@@ -136,14 +159,16 @@ class Containers:
         for each in ("work", "tmp", "home"):
             (folder / each).mkdir(mode=0o700)
         programs = environment.layer(folder / "venv")
+        account = self._account(container, project, folder)
+        path = f"{programs}:{environment.programs}:{_PATH}"
+        notes = (*notes, *share.notes)
         spec = JobSpec(
-            argv=container.argv,
-            env=self._variables(container, project, folder, f"{programs}:{environment.programs}:{_PATH}", share),
+            argv=self._command(container.argv, account, project, folder, notes),
+            env=self._variables(container, account, project, folder, path, share),
             cwd=str(folder / "work"),
             memory_bytes=share.memory_bytes,
             wall_seconds=container.wall_seconds,
         )
-        notes = (*notes, *share.notes)
         for note in notes:
             _LOG.info("%s: %s", name, note)
         return Prepared(spec, folder, notes)
@@ -230,10 +255,24 @@ class Containers:
     def _folder(self, name: str) -> Path:
         return self._home.root / "containers" / hashlib.sha256(name.encode()).hexdigest()[:32]
 
-    def _variables(self, container: Container, project: str, folder: Path, path: str, share: Share) -> dict[str, str]:
+    def _account(self, container: Container, project: str, folder: Path) -> _Account:
         email = self._accounts.resolve(container.service_account, project)
         key = folder / "credentials.json"
         self._accounts.write_key(email, project, key)
+        return _Account(key, self._accounts.proxy_credential(email))
+
+    def _command(
+        self, argv: Sequence[str], account: _Account, project: str, folder: Path, notes: Sequence[str]
+    ) -> tuple[str, ...]:
+        if self._files is None or self._files.trouble:
+            return tuple(argv)
+        place = folder / "mount"
+        place.mkdir(mode=0o700)
+        return self._files.command(place, argv, project=project, token=account.credential, notes=notes)
+
+    def _variables(
+        self, container: Container, account: _Account, project: str, folder: Path, path: str, share: Share
+    ) -> dict[str, str]:
         known = {
             "PATH": path,
             "HOME": str(folder / "home"),
@@ -242,7 +281,7 @@ class Containers:
             "PYTHONUNBUFFERED": "1",
             "CLOUD_ML_PROJECT_ID": str(self._accounts.number(project)),
             **self._pip(),
-            **self._interception(project=project, credential=self._accounts.proxy_credential(email), credentials=key),
+            **self._interception(project=project, credential=account.credential, credentials=account.key),
         }
         if not share.gpus:
             known["CUDA_VISIBLE_DEVICES"] = ""

@@ -1,0 +1,82 @@
+"""The program beside a process that sees the server's buckets below ``/gcs``: makes its view, starts it, serves its files.
+
+Run with the path of a JSON file (see ``Mount``) and the command. It ends as the command does: with its code, or by the
+signal that ended it. What the command closed below ``/gcs`` is an object by then, and was one as soon as it was closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: list[str]) -> NoReturn:
+    about = json.loads(Path(arguments[0]).read_text())
+    for note in about["notes"]:
+        print(f"tule: {note}", file=sys.stderr, flush=True)
+    device = _view(about)
+    child = os.fork()
+    if child == 0:
+        _become(arguments[1:])
+    # A request to end is for the command; this program ends with it.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    _serve(about, device, child)
+
+
+def _view(about: dict[str, str]) -> int:
+    """Make the process's view of the file system; returns the device through which its files are asked for."""
+    from tule.engines.mount import namespaces
+
+    parent = os.getppid()
+    really_root = namespaces.enter()
+    # What ties this process to its parent is lost with its old rights.
+    _die_with_parent()
+    if os.getppid() != parent:
+        os._exit(126)
+    return namespaces.mount_files(Path(about["root"]), "gcs", everybody=really_root)
+
+
+def _become(command: list[str]) -> NoReturn:
+    _die_with_parent()
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        print(f"tule: it could not run: {command[0]} ({error.strerror})", file=sys.stderr, flush=True)
+        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+def _serve(about: dict[str, str], device: int, child: int) -> NoReturn:
+    from tule.engines.mount.fuse import Serving
+    from tule.engines.mount.remote import Remote
+    from tule.engines.mount.tree import Tree
+
+    remote = Remote(about["host"], int(about["port"]), about["token"], about["project"])
+    serving = Serving(device, Tree(remote, about["staging"]))
+    serving.start()
+    _, status = os.waitpid(child, 0)
+    serving.settle()
+    sys.stderr.flush()
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        signal.pause()
+    os._exit(os.WEXITSTATUS(status))
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
