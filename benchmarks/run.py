@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SUITES = ("startup", "queries", "warehouse", "training", "prediction", "forecasting", "serving")
+SUITES = ("startup", "queries", "warehouse", "training", "prediction", "forecasting", "recommendation", "serving")
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 
 

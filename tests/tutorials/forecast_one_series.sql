@@ -17,11 +17,12 @@ FROM ML.ARIMA_EVALUATE(MODEL d.departures, STRUCT(FALSE AS show_all_candidate_mo
 
 -- the week that came, after a month without holidays; an interval of 0.9 is 1.6449 standard errors wide on each side
 SELECT COUNT(*) AS days, AVG(ABS(forecast_value - flights) / flights) < 0.1 AS near,
+  COUNTIF(flights BETWEEN prediction_interval_lower_bound AND prediction_interval_upper_bound) >= 5 AS inside,
   AVG((prediction_interval_upper_bound - forecast_value) / standard_error) AS width
 FROM ML.FORECAST(MODEL d.departures, STRUCT(7 AS horizon, 0.9 AS confidence_level))
 JOIN d.daily ON DATE(forecast_timestamp) = date;
---> days | near | width
---> 7 | True | 1.6448536
+--> days | near | inside | width
+--> 7 | True | True | 1.6448536
 
 -- the parts of the past add up to it
 SELECT COUNT(*) AS days, COUNTIF(ABS(time_series_data - (trend + IFNULL(seasonal_period_yearly, 0) + IFNULL(seasonal_period_quarterly, 0)

@@ -25,7 +25,7 @@ import numpy as np
 import orjson
 
 from tule.kernel.errors import AlreadyExists, DataLoss, NotFound, Unimplemented
-from tule.learn.models.base import Cluster, FeatureStatistics, Iteration, Model
+from tule.learn.models.base import Cluster, FeatureStatistics, Iteration, Model, Parts
 from tule.learn.schema import Field, Signature
 
 FORMAT = "tule-bundle"
@@ -80,10 +80,10 @@ def save(
     """
     if directory.exists():
         raise AlreadyExists("A bundle is saved to a new directory", given=directory.name, do="choose another name")
-    state, arrays, files = model.to_parts()
+    parts = model.to_parts()
     packed = io.BytesIO()
-    np.savez(packed, allow_pickle=False, **arrays)
-    contents = {ARRAYS: packed.getvalue(), **files}
+    np.savez(packed, allow_pickle=False, **parts.arrays)
+    contents = {ARRAYS: packed.getvalue(), **parts.files}
     label = model.signature.label
     manifest = {
         "format": FORMAT,
@@ -99,7 +99,7 @@ def save(
         "statistics": [asdict(item) for item in model.statistics],
         "metrics": dict(metrics or {}),
         "provenance": dict(provenance or {}),
-        "state": state,
+        "state": parts.state,
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())},
     }
     contents[MANIFEST] = orjson.dumps(_packed(manifest), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
@@ -208,7 +208,7 @@ def load(directory: Path) -> Model:
     }
     common["family"] = manifest.family
     try:
-        return FAMILIES[manifest.family].model.from_parts(common, manifest.state, arrays, files)
+        return FAMILIES[manifest.family].model.from_parts(common, Parts(manifest.state, arrays, files))
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise DataLoss(
             "A bundle's files must fit together", given=f"{type(error).__name__}: {error}", do="train again"

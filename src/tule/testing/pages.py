@@ -34,14 +34,17 @@ def settings() -> str:
 
 def model_options() -> str:
     """docs/bigquery-ml-options.md"""
+    from tule.bigquery.ml.expand import AI_EMBEDDING, WITHOUT_MODEL
     from tule.bigquery.ml.functions import FUNCTIONS
     from tule.bigquery.ml.functions import REFUSED as REFUSED_FUNCTIONS
     from tule.bigquery.ml.options import OPTIONS, REFUSED
     from tule.bigquery.ml.options.model_types import ALL, IMPORTED, REMOTE, TYPES
+    from tule.bigquery.ml.vector_search import NAME as VECTOR_SEARCH
 
     def types(names: Iterable[str]) -> str:
         kept = [name for name in TYPES if name in set(names)]
-        return "all that are trained" if set(kept) == ALL else ", ".join(kept)
+        named = {frozenset(ALL): "all that are trained", frozenset(ALL | IMPORTED): "all that are trained or imported"}
+        return named.get(frozenset(kept), ", ".join(kept))
 
     parts = [
         "# BigQuery ML: options and functions",
@@ -76,7 +79,11 @@ def model_options() -> str:
                 for f in forms
             ),
         ),
-        "Refused by name (UNIMPLEMENTED): " + ", ".join(f"`ML.{name}`" for name in REFUSED_FUNCTIONS) + ".",
+        "Without a model: "
+        + ", ".join(f"`{name}`" for name in sorted([*WITHOUT_MODEL, VECTOR_SEARCH]))
+        + f". `{AI_EMBEDDING}` is `ML.GENERATE_EMBEDDING` with simpler column names.",
+        "Refused by name (UNIMPLEMENTED):\n\n"
+        + table(("function", "why"), ((f"`{name}`", why) for name, why in REFUSED_FUNCTIONS.items())),
     ]
     return "\n\n".join(parts)
 

@@ -21,7 +21,10 @@ def test_components_as_vectors(models: Models) -> None:
     own = models.ask(
         f"SELECT * FROM ML.PREDICT(MODEL d.parts, ({_ROWS}), STRUCT(TRUE AS keep_original_columns)) ORDER BY id"
     )
+    simple = models.ask(f"SELECT * FROM AI.GENERATE_EMBEDDING(MODEL d.parts, ({_ROWS})) ORDER BY id")
+    assert list(simple[0]) == ["embedding", "id", "x", "z", "f"]
     vectors = [row["ml_generate_embedding_result"] for row in found]
+    assert [row["embedding"] for row in simple] == vectors
     assert vectors == [[row["principal_component_1"], row["principal_component_2"]] for row in own]
 
 
@@ -38,6 +41,8 @@ def test_the_factors_of_each_id_with_its_intercept(models: Models) -> None:
         for row in weights
     }
     key, value = ("processed_input", "feature"), "ml_generate_embedding_result"
+    simple = models.ask("SELECT * FROM AI.GENERATE_EMBEDDING(MODEL d.ratings)")
+    assert [row["embedding"] for row in simple] == [row[value] for row in found]
     assert {(row[key[0]], row[key[1]]): row[value] for row in found} == wanted and len(wanted) == 10
 
 
@@ -49,8 +54,10 @@ def test_the_factors_of_each_id_with_its_intercept(models: Models) -> None:
             "ML.GENERATE_EMBEDDING is not supported for model type LINEAR",
         ),
         ("ML.GENERATE_EMBEDDING(MODEL d.parts, (SELECT 1 AS z, TRUE AS f))", "The data must have the column"),
-        ("AI.GENERATE_EMBEDDING(MODEL d.parts, (SELECT 1 AS z))", "Tule does not do AI.GENERATE_EMBEDDING"),
-        ("AI.SEARCH((SELECT 1 AS x), 'x', 'text')", "Tule does not do AI.SEARCH"),
+        ("AI.GENERATE_EMBEDDING(MODEL d.parts, (SELECT 1 AS z))", "must have the column x"),
+        ("AI.SEARCH((SELECT 1 AS x), 'x', 'text')", "Tule does not do AI.SEARCH; given: it searches a column whose"),
+        ("AI.GENERATE_TEXT(MODEL d.parts, (SELECT 'a' AS prompt))", "given: it asks a large language model"),
+        ("ML.TRANSLATE(MODEL d.parts, (SELECT 'a' AS text_content))", "given: it asks the Translation API"),
     ],
 )
 def test_what_makes_no_vectors(models: Models, sql: str, message: str) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+from tule.learn.search import automl
+from tule.learn.search.portfolio import Candidate, Problem
 
 if TYPE_CHECKING:
     from tests.bigquery.ml.conftest import Models
@@ -93,6 +98,44 @@ def test_a_graph_answers_as_its_model(models: Models, name: str) -> None:
         assert found[f"{first}_probs"] == pytest.approx(wanted, abs=2e-6)
 
 
+def every_kind(problem: Problem) -> list[Candidate]:
+    """A part of each family that a search tries, quickly trained."""
+    stem, linear = ("classifier", "logistic") if problem.classes else ("regressor", "linear")
+    trees = {"max_iterations": 5, "early_stop": False, "learn_rate": 0.3}
+    found = [
+        Candidate(
+            f"boosted_tree_{stem}",
+            {**trees, "category_encoding_method": each},
+            problem.classes == 0 and each != "LABEL_ENCODING",
+        )
+        for each in ("LABEL_ENCODING", "ONE_HOT_ENCODING", "TARGET_ENCODING")
+    ]
+    network = Candidate(f"dnn_{stem}", {"hidden_units": [6], "max_iterations": 2})
+    return [*found, Candidate(f"{linear}_regression", {"l2_reg": 1e-3}), network]
+
+
+@pytest.mark.parametrize("label", ["y", "label", "big"])
+def test_a_blend_is_exported(models: Models, monkeypatch: pytest.MonkeyPatch, label: str) -> None:
+    """The parts of an automatic search as one graph: trees, linear models and networks over the same inputs."""
+    monkeypatch.setattr(automl._Search, "_candidates", lambda search: iter(every_kind(search._problem)))
+    monkeypatch.setattr(automl, "greedy", lambda found, actual, score: np.full(len(found), 1 / len(found)))
+    monkeypatch.setattr(automl, "FOLDS", 2)
+    monkeypatch.setattr(automl, "FOLDS_OF_MANY_CLASSES", 2)
+    name, kind = f"blend_{label}", "REGRESSOR" if label == "y" else "CLASSIFIER"
+    columns, options = "x, k, c, b, d, t", f"MODEL_TYPE='AUTOML_{kind}', INPUT_LABEL_COLS=['{label}']"
+    models.train(name, options, f"SELECT {columns}, {label} FROM ({_ROWS.replace('120', '1100')})")
+    assert len(models.opened(name).model.parts) >= 5  # type: ignore[attr-defined]
+    found = answers(exported(models, name), models.ask(f"SELECT {_INPUTS} FROM d.rows ORDER BY id"))
+    own = models.ask(f"SELECT * FROM ML.PREDICT(MODEL d.{name}, (SELECT id, {columns} FROM d.rows)) ORDER BY id")
+    first = f"predicted_{label}"
+    if label == "y":
+        assert found[first] == pytest.approx(np.array([row[first] for row in own]), rel=2e-6, abs=2e-6)
+    else:
+        wanted = np.array([[pair["prob"] for pair in row[f"{first}_probs"]] for row in own])
+        assert found[f"{first}_probs"] == pytest.approx(wanted, abs=2e-6)
+        assert found[first].tolist() == [row[first] for row in own]
+
+
 @pytest.mark.parametrize("name", ["several", "groups"])
 def test_an_exported_graph_is_imported(models: Models, name: str) -> None:
     options, columns, first = _MODELS[name]
@@ -144,3 +187,42 @@ def test_what_has_no_form_is_told(models: Models, options: str, columns: str, me
     error = models.api.query_error("EXPORT MODEL d.formless OPTIONS(URI = 'gs://graphs/formless')")
     assert message in error["message"]
     assert not models.api.app.objects.list("graphs", prefix="formless/").objects
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed")
+@pytest.mark.parametrize("name", ["line", "several", "groups", "parts", "deep", "wide", "codes"])
+def test_a_saved_model_answers_as_the_graph_beside_it(models: Models, tmp_path: Path, name: str) -> None:
+    import tensorflow
+
+    options, columns, _ = _MODELS[name]
+    models.train(f"saved_{name}", options, f"SELECT {columns} FROM d.rows")
+    rows = models.ask(f"SELECT {_INPUTS} FROM d.rows ORDER BY id")
+    wanted = answers(exported(models, f"saved_{name}"), rows)
+    for each in models.api.app.objects.list("graphs", prefix=f"saved_{name}/").objects:
+        path = tmp_path / each.key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(models.api.app.objects.path("graphs", each.key).read_bytes())
+    serve = tensorflow.saved_model.load(str(tmp_path / f"saved_{name}")).signatures["serving_default"]
+    feeds = {}
+    for key, spec in serve.structured_input_signature[1].items():
+        values = [row[key] for row in rows]
+        given = values if spec.dtype == tensorflow.string else [np.nan if v is None else v for v in values]
+        feeds[key] = tensorflow.constant(given, spec.dtype)
+    found = serve(**feeds)
+    assert set(found) == set(wanted)
+    for key, values in wanted.items():
+        if values.dtype.kind == "f":
+            assert found[key].numpy() == pytest.approx(values, rel=1e-9, abs=1e-9)
+        else:
+            texts = [each.decode() if isinstance(each, bytes) else each for each in found[key].numpy().tolist()]
+            assert texts == values.tolist()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is not None, reason="TensorFlow is installed")
+def test_a_saved_model_needs_tensorflow(models: Models) -> None:
+    models.train("plain", "MODEL_TYPE='LINEAR_REG', INPUT_LABEL_COLS=['y']", "SELECT x, y FROM d.rows")
+    reference = {"projectId": "test-project", "datasetId": "d", "modelId": "plain"}
+    extract = {"sourceModel": reference, "destinationUris": ["gs://graphs/plain"]}
+    job = models.api.job(extract={**extract, "destinationFormat": "ML_TF_SAVED_MODEL"})
+    assert "pip install 'tule[tensorflow]'" in job["status"]["errorResult"]["message"]
+    assert not models.api.app.objects.list("graphs", prefix="plain/").objects

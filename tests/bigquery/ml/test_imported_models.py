@@ -221,6 +221,73 @@ def test_a_pickle_is_no_booster(models: Models) -> None:
     assert "model.bst" in error["message"]
 
 
+# -- in the model registry
+
+
+_PLACE = "projects/test-project/locations/us-central1"
+
+
+def served(models: Models, name: str, instances: list[Any]) -> list[Any]:
+    answers, _ = models.api.app.endpoints.router.predict(models.deploy(name), instances)
+    return answers
+
+
+def test_a_registered_graph_is_deployed_and_answers_as_in_sql(models: Models, classifier: Any) -> None:
+    options = "MODEL_TYPE = 'ONNX', MODEL_PATH = 'gs://imports/onnx/*', MODEL_REGISTRY = 'VERTEX_AI'"
+    named = "VERTEX_AI_MODEL_ID = 'net', VERTEX_AI_MODEL_VERSION_ALIASES = ['best']"
+    create(models, "kept", "", f"{options}, {named}")
+    run = models.resource("kept")["trainingRuns"][-1]
+    assert (run["vertexAiModelId"], run["vertexAiModelVersion"]) == ("net", "1")
+    version = models.api.app.models.get(f"{_PLACE}/models/net@best")
+    assert version.message["modelSourceInfo"] == {"sourceType": "BQML"} and version.artifact.format == "onnx"
+    sql = "SELECT label, probabilities FROM ML.PREDICT(MODEL d.kept, (SELECT id, [x1, x2] AS float_input FROM d.rows))"
+    found = served(models, "net", [{"float_input": row} for row in rows().tolist()])
+    assert found == models.ask(f"{sql} ORDER BY id")
+    error = models.api.query_error("DROP MODEL d.kept")
+    assert "deployed" in error["message"] and models.exists("kept")
+
+
+def test_boosters_are_registered_later_or_at_once(models: Models, boosters: dict[str, Any]) -> None:
+    path = "MODEL_TYPE = 'XGBOOST', MODEL_PATH = 'gs://imports/{}/*'"
+    create(models, "early", "", path.format("named") + ", MODEL_REGISTRY = 'VERTEX_AI'")
+    clause = "INPUT(a FLOAT64, b FLOAT64) OUTPUT(p ARRAY<FLOAT64>)"
+    create(models, "late", clause, path.format("classes"))
+    models.api.query("ALTER MODEL d.late SET OPTIONS (vertex_ai_model_id = 'late-one')")
+    assert models.resource("late")["trainingRuns"][-1]["vertexAiModelId"] == "late-one"
+    named = [dict(zip(("x1", "x2"), row, strict=True)) for row in rows().tolist()]
+    sql = "SELECT predicted_label AS y FROM ML.PREDICT(MODEL d.early, TABLE d.rows) ORDER BY id"
+    assert served(models, "early", named) == [row["y"] for row in models.ask(sql)]
+    sql = "SELECT p FROM ML.PREDICT(MODEL d.late, (SELECT x1 AS a, x2 AS b, id FROM d.rows)) ORDER BY id"
+    assert served(models, "late-one", rows().tolist()) == [row["p"] for row in models.ask(sql)]
+    create(models, "early", "", path.format("named") + ", MODEL_REGISTRY = 'VERTEX_AI'", verb="CREATE OR REPLACE")
+    assert models.resource("early")["trainingRuns"][-1]["vertexAiModelVersion"] == "2"
+
+
+def test_a_lite_graph_at_an_endpoint(models: Models) -> None:
+    put(models, "small/model.tflite", (_FILES / "two_outputs.tflite").read_bytes())
+    path = "MODEL_TYPE = 'TENSORFLOW_LITE', MODEL_PATH = 'gs://imports/small/*', MODEL_REGISTRY = 'VERTEX_AI'"
+    create(models, "small", "", path)
+    found = served(models, "small", [{"x": row, "b": 0.5} for row in rows().tolist()])
+    sql = "SELECT y, s FROM ML.PREDICT(MODEL d.small, (SELECT id, [x1, x2] AS x, 0.5 AS b FROM d.rows)) ORDER BY id"
+    assert found == models.ask(sql)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("MODEL_REGISTRY = 'VERTEX_AI', VERTEX_AI_MODEL_ID = 'Not So'", "VERTEX_AI_MODEL_ID must have 1 to 63"),
+        ("VERTEX_AI_MODEL_ID = 'net-b'", "MODEL_REGISTRY"),
+        ("MODEL_REGISTRY = 'SHELF'", "must be one of VERTEX_AI"),
+    ],
+)
+def test_a_registration_that_cannot_be(models: Models, classifier: Any, options: str, message: str) -> None:
+    path = f"MODEL_TYPE = 'ONNX', MODEL_PATH = 'gs://imports/onnx/*', {options}"
+    before = models.bundles()
+    error = models.api.query_error(f"CREATE MODEL d.unregistered OPTIONS({path})")
+    assert message in error["message"]
+    assert not models.exists("unregistered") and models.bundles() == before
+
+
 # -- TensorFlow
 
 

@@ -31,6 +31,7 @@ from tule.bigquery.ml.functions import Trained
 from tule.bigquery.ml.imports.files import FOLDER
 from tule.bigquery.ml.imports.ports import Endpoints, ForeignModels
 from tule.bigquery.ml.options import ModelOptions
+from tule.bigquery.ml.registration import RegisteredFiles
 from tule.bigquery.ml.transform import Transform
 from tule.bigquery.ml.trials import Tuning
 from tule.kernel.errors import NotFound
@@ -65,6 +66,17 @@ class Bundles:
     def directory(self, bundle: str) -> Path:
         """The folder that serving needs."""
         return self._root / bundle / "model"
+
+    def files(self, bundle: str) -> RegisteredFiles:
+        """What the model registry keeps of a bundle: of an imported model the files that it came from."""
+        from tule.bigquery.ml.imports.foreign import FORMATS
+        from tule.learn import bundle as files
+
+        directory = self.directory(bundle)
+        if not (directory / IMPORTED).exists():
+            return RegisteredFiles(directory, "bundle", files.MANIFEST)
+        about = json.loads((directory / IMPORTED).read_bytes())
+        return RegisteredFiles(directory / FOLDER, FORMATS[about["options"]["model_type"]], about["file"])
 
     def draft(self) -> Draft:
         """A place for a bundle that is being made."""

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from sqlglot import exp
 
-from tule.bigquery.ml import key_drivers, nodes, predict_sql, series_functions, vector_search
+from tule.bigquery.ml import (
+    correlation,
+    decompositions,
+    key_drivers,
+    nodes,
+    predict_sql,
+    series_functions,
+    vector_search,
+)
 from tule.bigquery.ml.arguments import Arguments, model_of, read_arguments
 from tule.bigquery.ml.batches import QueryBatches, Relation, actual
 from tule.bigquery.ml.data_calls import Rows
@@ -33,6 +41,7 @@ from tule.bigquery.ml.functions import (
     describe_data,
     features_at_time,
     form,
+    generate_embedding,
     tfdv_describe,
     validate_data_drift,
 )
@@ -52,12 +61,16 @@ from tule.kernel.errors import InvalidArgument, Unimplemented
 if TYPE_CHECKING:
     from tule.learn.data import Batches
 
+AI_EMBEDDING = "AI.GENERATE_EMBEDDING"
 ANSWER = "_tule_answer_"
 INPUT = "_tule_input_{}_"
 
 WITHOUT_MODEL: dict[str, Callable[[exp.Expression, Context, Run], exp.Expression]] = {
     key_drivers.NAME: key_drivers.expand,
-    **{name: partial(series_functions.expand, name) for name in series_functions.FUNCTIONS},
+    correlation.NAME: correlation.expand,
+    **{
+        name: partial(module.expand, name) for module in (series_functions, decompositions) for name in module.FUNCTIONS
+    },
     **{f"ML.{module.NAME}": module.expand for module in (describe_data, tfdv_describe, validate_data_drift)},
     f"ML.{features_at_time.AT_TIME}": features_at_time.at_time,
     f"ML.{features_at_time.ENTITY_AT_TIME}": features_at_time.entity_at_time,
@@ -82,10 +95,20 @@ def expand(call: exp.Expression, context: Context, run: Run, open: Open, indexes
         run.guard("bigquery.connections.use", trained.model.connection)  # type: ignore[attr-defined]
     function, arguments = _form(call, forms, trained, context, run)
     if trained.tuning is not None and function.by_trial:
-        return _by_trial(call, function, arguments, context, run, trained)
-    values = function.read_arguments(arguments.values, trained)
-    expansion = _Expansion(call, context, run, trained, arguments, values)
-    return _expanded(expansion, function)
+        made = _by_trial(call, function, arguments, context, run, trained)
+    else:
+        values = function.read_arguments(arguments.values, trained)
+        made = _expanded(_Expansion(call, context, run, trained, arguments, values), function)
+    return _with_simple_names(made, trained) if name == AI_EMBEDDING else made
+
+
+def _with_simple_names(made: exp.Expression, trained: Trained) -> exp.Expression:
+    """The answer of ML.GENERATE_EMBEDDING with the column names of AI.GENERATE_EMBEDDING."""
+    first = [nodes.column(TRIAL)] if trained.tuning is not None else []
+    vector = nodes.named(nodes.column(generate_embedding.RESULT), "embedding")
+    rest = exp.Star(except_=[*(each.copy() for each in first), nodes.column(generate_embedding.RESULT)])
+    source = nodes.subquery(made) if isinstance(made, exp.Query) else made
+    return nodes.select([*first, vector, rest], source)
 
 
 def _by_trial(
@@ -133,11 +156,14 @@ def _form(
 
 def _function(name: str) -> Sequence[Function]:
     head, _, last = name.rpartition(".")
-    if head == "ML" and last in FUNCTIONS:
+    if (head == "ML" and last in FUNCTIONS) or name == AI_EMBEDDING:
         return FUNCTIONS[last]
-    if (head == "ML" and last in REFUSED) or head == "AI":
+    if name in REFUSED or head == "AI":
         raise Unimplemented(
-            f"Tule does not do {name}", do="see docs/bigquery-ml.md for what it does", reason="notImplemented"
+            f"Tule does not do {name}",
+            given=REFUSED.get(name),
+            do="deploy a model to an endpoint and ask it by ML.PREDICT of a remote model, or see docs/bigquery-ml.md",
+            reason="notImplemented",
         )
     near = difflib.get_close_matches(last, FUNCTIONS, n=2) if head == "ML" else []
     raise InvalidArgument(

@@ -4,11 +4,11 @@
     assets/<n>.txt              the values of the n-th categorical feature, a line each, in the order of their numbers
     assets/model_metadata.json  features, classes and what each column of the booster's matrix is
     transform/transform.sql     of a model with a TRANSFORM: the clause with what it fitted, as a query
+    saved_model.pb, variables/  all but trees: the graph as a SavedModel, where TensorFlow is installed to write it
     onnx/model.onnx             any family with an exact form, preprocessing included: Tule's own addition
 
 EXPORT MODEL writes all that a type has, an extract job the one format that it names. The service also writes a Python
-program that predicts; Tule exports no code. A TensorFlow SavedModel can only be made by TensorFlow: it is refused. A
-TensorFlow model that was imported is exported as the files that it came from.
+program that predicts; Tule exports no code. A TensorFlow model that was imported is exported as the files that it came from.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tule.bigquery.ml.functions import Trained
-from tule.bigquery.ml.options.model_types import CLASSIFIERS, EXPORTED, TENSORFLOW, TREES
+from tule.bigquery.ml.options.model_types import AUTOML, CLASSIFIERS, EXPORTED, TENSORFLOW, TREES
 from tule.bigquery.ml.resource import label_text
 from tule.bigquery.source_files import ObjectFiles
 from tule.kernel.errors import InvalidArgument, Unimplemented
+
+if TYPE_CHECKING:
+    from tule.learn.onnx.builder import Graph
 
 BOOSTER, SAVED_MODEL, ONNX_GRAPH = "ML_XGBOOST_BOOSTER", "ML_TF_SAVED_MODEL", "ML_ONNX"
 FORMATS = (SAVED_MODEL, BOOSTER, ONNX_GRAPH)
@@ -69,12 +72,7 @@ def _files(trained: Trained, format: str | None) -> dict[str, bytes]:
             do=f"only {', '.join(sorted(EXPORTED))} and {TENSORFLOW} can", reason="invalid",
         )  # fmt: skip
     if format == SAVED_MODEL:
-        raise Unimplemented(
-            "Tule does not write ML_TF_SAVED_MODEL: a SavedModel can only be made by TensorFlow",
-            given=f"{trained.name} of type {model_type}",
-            do=f"set destinationFormat to {BOOSTER if model_type in TREES else ONNX_GRAPH}",
-            reason="notImplemented",
-        )
+        return _saved_model(trained)
     if model_type in TREES:
         files = {} if format == ONNX_GRAPH else dict(_booster(trained))
         try:
@@ -91,16 +89,44 @@ def _files(trained: Trained, format: str | None) -> dict[str, bytes]:
             do=f"only {' and '.join(sorted(TREES))} can",
             reason="invalid",
         )
-    return _graph(trained)
+    graph = _graph(trained)
+    if format == ONNX_GRAPH or not _writes_saved_models(trained):
+        return graph
+    return graph | _saved_model(trained)
+
+
+def _writes_saved_models(trained: Trained) -> bool:
+    """Whether TensorFlow is installed, and has operators for all of the model: it has none for trees."""
+    from tule.learn.tensorflow.saving import is_installed
+
+    return trained.options.model_type not in TREES | AUTOML and is_installed()
+
+
+def _saved_model(trained: Trained) -> dict[str, bytes]:
+    from tule.learn.tensorflow.saving import is_installed, saved_model
+
+    if not is_installed():
+        raise Unimplemented(
+            f"{SAVED_MODEL} can only be written where TensorFlow is installed",
+            given=f"{trained.name} of type {trained.options.model_type}",
+            do="run `pip install 'tule[tensorflow]'` in Tule's environment, or set destinationFormat to "
+            f"{BOOSTER if trained.options.model_type in TREES else ONNX_GRAPH}",
+            reason="notImplemented",
+        )
+    return saved_model(_graph_of(trained))
 
 
 def _graph(trained: Trained) -> dict[str, bytes]:
-    from tule.learn.onnx.families import write
+    return {"onnx/model.onnx": _graph_of(trained).to_bytes()}
+
+
+def _graph_of(trained: Trained) -> Graph:
+    from tule.learn.onnx.families import graph_of
     from tule.learn.onnx.preprocessing import no_form
 
     if trained.transform is not None:
         raise no_form("A TRANSFORM clause", trained.name)
-    return {"onnx/model.onnx": write(trained.model)}
+    return graph_of(trained.model)
 
 
 def _imported(trained: Trained, format: str | None) -> dict[str, bytes]:

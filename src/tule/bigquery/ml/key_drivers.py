@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from sqlglot import exp
 
-from tule.bigquery.ml import nodes
-from tule.bigquery.ml.arguments import query_of
-from tule.bigquery.ml.batches import QueryBatches, Relation, actual
+from tule.bigquery.ml.batches import QueryBatches
+from tule.bigquery.ml.given_rows import check_different, given_rows
 from tule.bigquery.ml.mistakes import users_errors, wrong
 from tule.bigquery.ml.named_arguments import FLAG, TEXT, TEXTS, Argument, NamedArguments, number, whole
 from tule.bigquery.model_statements import Run
-from tule.bigquery.sql import Context, compile_query
+from tule.bigquery.sql import Context
 from tule.bigquery.sql.rules.resolve_tables import relation as relation_node
 
 if TYPE_CHECKING:
@@ -55,12 +54,11 @@ def expand(call: exp.Expression, context: Context, run: Run) -> exp.Expression:
     if arguments["min_apriori_support"] is not None and arguments["top_k"] is not None:
         raise wrong(f"min_apriori_support and top_k of {NAME} exclude each other", do="leave one out")
     wanted = [arguments["metric_col"], *arguments["dimension_cols"], arguments["interest_label_col"]]
-    if len({name.lower() for name in wanted}) < len(wanted):
-        raise wrong(f"The columns that {NAME} is given must be different", given=", ".join(wanted), do="name each once")
+    check_different(wanted, NAME)
     if len(arguments["dimension_cols"]) > _MOST_DIMENSIONS:
         given = len(arguments["dimension_cols"])
         raise wrong(f"{NAME} takes 1 to {_MOST_DIMENSIONS} dimensions", given=given, do="name fewer")
-    rows = _rows(nodes.standalone(query_of(tables[0]), call), wanted, context, run)
+    rows = given_rows(tables[0], wanted, NAME, call, context, run)
     schema = pa.schema(
         [
             pa.field("drivers", pa.list_(pa.string())),
@@ -74,29 +72,6 @@ def expand(call: exp.Expression, context: Context, run: Run) -> exp.Expression:
         found = _fitted(rows, arguments).table()
     found = found.rename_columns({name: _NAMES.get(name, name) for name in found.schema.names}).cast(schema)
     return relation_node(run.session.temporary(schema, found.to_batches()))
-
-
-def _rows(query: exp.Expression, wanted: list[str], context: Context, run: Run) -> QueryBatches:
-    """The columns that matter: the metric, the dimensions, the label."""
-
-    def result(tree: exp.Expression) -> Any:
-        made = compile_query(tree, context.beside())
-        return run.session.query(made.sql, made.parameters)
-
-    def schema(tree: exp.Expression) -> pa.Schema:
-        made = compile_query(tree.copy(), context.beside())
-        return run.session.schema(made.sql, made.parameters)
-
-    given = schema(query)
-    columns = []
-    for name in wanted:
-        found = actual(given.names, name)
-        if found is None:
-            raise wrong(f"The columns of {NAME} must be among those of its table", given=name,
-                        do=f"use one of {', '.join(given.names)}")  # fmt: skip
-        columns.append(found)
-    chosen = nodes.select([nodes.named(nodes.column(name), name) for name in columns], nodes.subquery(query))
-    return QueryBatches(result, Relation(nodes.subquery(chosen), schema(chosen)), columns, check=run.check)
 
 
 def _fitted(rows: QueryBatches, arguments: Mapping[str, Any]) -> ContributionModel:

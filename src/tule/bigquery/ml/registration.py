@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,15 @@ _MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
 _REGIONS = {"EU": "europe-west4"}
 
 
+@dataclass(frozen=True)
+class RegisteredFiles:
+    """What a model is in the registry: a folder, how it is opened (bundle, onnx, booster, ...), and the file to open."""
+
+    directory: Path
+    format: str
+    file: str
+
+
 class Registry(Protocol):
     """The model registry (``vertex.registry``), passed in by the wiring. Both may be called inside a transaction."""
 
@@ -23,7 +33,7 @@ class Registry(Protocol):
         project: str,
         location: str,
         model_id: str,
-        bundle_dir: Path,
+        files: RegisteredFiles,
         display_name: str,
         version_aliases: Sequence[str] = (),
         labels: Mapping[str, str] | None = None,
@@ -31,7 +41,7 @@ class Registry(Protocol):
         *,
         description: str = "",
     ) -> tuple[str, str]:
-        """Add the bundle as a model or its next version: (resource name, version)."""
+        """Add the files as a model or its next version: (resource name, version)."""
 
     def remove(self, project: str, location: str, model_id: str, version: str | None = None) -> None:
         """Take a version out again; FailedPrecondition while it is deployed, nothing where it is gone."""

@@ -16,19 +16,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from sqlglot import exp
 
-from tule.bigquery.ml import nodes
-from tule.bigquery.ml.arguments import query_of
-from tule.bigquery.ml.batches import QueryBatches, Relation, actual
-from tule.bigquery.ml.mistakes import users_errors, wrong
+from tule.bigquery.ml.batches import QueryBatches
+from tule.bigquery.ml.given_rows import whole_table
+from tule.bigquery.ml.mistakes import users_errors
 from tule.bigquery.ml.named_arguments import FLAG, TEXT, TEXTS, Argument, NamedArguments, number, whole
+from tule.bigquery.ml.series_rows import Rows, Series
 from tule.bigquery.model_statements import Run
-from tule.bigquery.sql import Context, compile_query
+from tule.bigquery.sql import Context
 from tule.bigquery.sql.rules.resolve_tables import relation as relation_node
 
 if TYPE_CHECKING:
     from tule.learn.models.timeseries import TimeSeriesModel
 
-Rows = list[dict[str, Any]]
 _MODELS = ("TimesFM 2.0", "TimesFM 2.5")
 _MOST_HORIZON = 10_000
 
@@ -72,88 +71,26 @@ FUNCTIONS: dict[str, NamedArguments] = {
 def expand(name: str, call: exp.Expression, context: Context, run: Run) -> exp.Expression:
     """The relation that stands in the place of a call."""
     tables, arguments = FUNCTIONS[name].read(name, call, context)
-    series = _Series(call, context, run, arguments)
+    series = Series(name, call, context, run, arguments)
     histories = series.rows(tables[0])
     others = series.rows(tables[1]) if len(tables) > 1 else None
     schema = _schema(name, series, histories, arguments)
     if run.looking:
         return relation_node(run.session.temporary(schema, ()))
     with users_errors():
-        model = series.fitted(histories)
-        rows = None if others is None else series.table(others)
+        model = series.fitted(histories, horizon=arguments.get("horizon", 1024), **_context(arguments))
+        rows = None if others is None else whole_table(others)
         answer = _ANSWERS[name](series, model, rows)
     return relation_node(run.session.temporary(schema, pa.Table.from_pylist(answer, schema).to_batches()))
 
 
-class _Series:
-    """The rows of one call and what is fitted to them."""
-
-    def __init__(self, call: exp.Expression, context: Context, run: Run, arguments: Mapping[str, Any]) -> None:
-        self._call = call
-        self._context = context
-        self._run = run
-        self.arguments = arguments
-
-    def rows(self, node: Any) -> QueryBatches:
-        """The columns that matter of a table argument: times, data, ids."""
-        query = nodes.standalone(query_of(node), self._call)
-        given = self._compiled_schema(query)
-        wanted = [self.arguments["timestamp_col"], self.arguments["data_col"], *self.arguments["id_cols"]]
-        columns = []
-        for name in wanted:
-            found = actual(given.names, name)
-            if found is None:
-                raise wrong("The columns of a time series must be among those of its table", given=name,
-                             do=f"use one of {', '.join(given.names)}")  # fmt: skip
-            columns.append(nodes.named(nodes.column(found), name))
-        chosen = nodes.select(columns, nodes.subquery(query))
-        relation = Relation(nodes.subquery(chosen), self._compiled_schema(chosen))
-        return QueryBatches(self._result, relation, wanted, check=self._run.check)
-
-    def _compiled_schema(self, tree: exp.Expression) -> pa.Schema:
-        made = compile_query(tree.copy(), self._context.beside())
-        found: pa.Schema = self._run.session.schema(made.sql, made.parameters)
-        return found
-
-    def _result(self, tree: exp.Expression) -> Any:
-        made = compile_query(tree, self._context.beside())
-        return self._run.session.query(made.sql, made.parameters)
-
-    def table(self, rows: QueryBatches) -> pa.Table:
-        return pa.Table.from_batches(list(rows.scan()), rows.schema)
-
-    def fitted(self, rows: QueryBatches) -> TimeSeriesModel:
-        """One ARIMA_PLUS for each series; those that could not be fitted keep their problem."""
-        from tule.learn.data import ArrowBatches
-        from tule.learn.models import FAMILIES
-        from tule.learn.models.arima import fit_series
-        from tule.learn.models.timeseries import TimeSeriesModel
-
-        arguments = self.arguments
-        options: dict[str, Any] = {
-            "time_series_timestamp_col": arguments["timestamp_col"],
-            "time_series_data_col": arguments["data_col"],
-            "horizon": arguments.get("horizon", 1024),
-        }
-        if arguments["id_cols"]:
-            options["time_series_id_col"] = arguments["id_cols"]
-        if arguments["context_window"]:
-            options["max_time_series_length"] = max(4, arguments["context_window"])
-        table = self.table(rows)
-        if not table.num_rows:
-            raise wrong("A time series must have rows", given="none", do="check the query")
-        family = replace(FAMILIES["arima_plus"], train=lambda request: fit_series(request)[0])
-        model = family.fit(ArrowBatches(table), label=None, options=options)
-        assert isinstance(model, TimeSeriesModel)
-        return model
-
-    def failed(self, model: TimeSeriesModel) -> list[tuple[tuple[Any, ...], str]]:
-        """(ids, problem) of each series that could not be fitted."""
-        pairs = zip(model.ids, model.fitted, model.problems, strict=True)
-        return [(own, problem) for own, fitted, problem in pairs if fitted is None]
+def _context(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """``context_window`` as an option of ARIMA_PLUS."""
+    window = arguments["context_window"]
+    return {"max_time_series_length": max(4, window)} if window else {}
 
 
-def _schema(name: str, series: _Series, rows: QueryBatches, arguments: Mapping[str, Any]) -> pa.Schema:
+def _schema(name: str, series: Series, rows: QueryBatches, arguments: Mapping[str, Any]) -> pa.Schema:
     ids = [rows.schema.field(each) for each in arguments["id_cols"]]
     time, number = pa.timestamp("us", tz="UTC"), pa.float64()
     bounds = [("prediction_interval_lower_bound", number), ("prediction_interval_upper_bound", number)]
@@ -179,7 +116,7 @@ _METRICS = (
 )  # fmt: skip
 
 
-def _forecast(series: _Series, model: TimeSeriesModel, rows: pa.Table | None) -> Rows:
+def _forecast(series: Series, model: TimeSeriesModel, rows: pa.Table | None) -> Rows:
     level, horizon = series.arguments["confidence_level"], series.arguments["horizon"]
     past = series.arguments["output_historical_time_series"]
     found: Rows = []
@@ -190,19 +127,19 @@ def _forecast(series: _Series, model: TimeSeriesModel, rows: pa.Table | None) ->
         row["ai_forecast_status"] = ""
         if row.get("time_series_type") == "history":
             row["prediction_interval_lower_bound"] = row["prediction_interval_upper_bound"] = None
-    return _listed(series, found, model, "ai_forecast_status")
+    return series.listed(found, model, "ai_forecast_status")
 
 
-def _evaluate(series: _Series, model: TimeSeriesModel, rows: pa.Table | None) -> Rows:
+def _evaluate(series: Series, model: TimeSeriesModel, rows: pa.Table | None) -> Rows:
     assert rows is not None
     found = []
     if any(each is not None for each in model.fitted):
         made = model.evaluate(rows, horizon=series.arguments["horizon"])
         found = [{**row, "ai_evaluate_status": ""} for row in made.to_pylist()]
-    return _listed(series, found, model, "ai_evaluate_status")
+    return series.listed(found, model, "ai_evaluate_status")
 
 
-def _anomalies(series: _Series, model: TimeSeriesModel, rows: pa.Table | None) -> Rows:
+def _anomalies(series: Series, model: TimeSeriesModel, rows: pa.Table | None) -> Rows:
     assert rows is not None
     arguments = series.arguments
     found = []
@@ -213,14 +150,7 @@ def _anomalies(series: _Series, model: TimeSeriesModel, rows: pa.Table | None) -
             found.append({renamed.get(name, name): value for name, value in row.items()})
             known = row["is_anomaly"] is not None
             found[-1]["ai_detect_anomalies_status"] = "" if known else "The point is not of a series and a time to come"
-    return _listed(series, found, model, "ai_detect_anomalies_status")
+    return series.listed(found, model, "ai_detect_anomalies_status")
 
 
 _ANSWERS = {"AI.FORECAST": _forecast, "AI.EVALUATE": _evaluate, "AI.DETECT_ANOMALIES": _anomalies}
-
-
-def _listed(series: _Series, found: Rows, model: TimeSeriesModel, status: str) -> Rows:
-    """The rows, then one with NULLs and its problem for each series that could not be fitted."""
-    for own, problem in series.failed(model):
-        found.append({**dict(zip(series.arguments["id_cols"], own, strict=True)), status: problem})
-    return found

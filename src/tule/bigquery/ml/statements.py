@@ -16,7 +16,7 @@ from tule.bigquery.labels import checked_labels
 from tule.bigquery.ml.bundles import Bundles
 from tule.bigquery.ml.imports.ports import Endpoints, ForeignModels
 from tule.bigquery.ml.options import ModelOptions, read_options
-from tule.bigquery.ml.options.model_types import ANSWERING, REMOTE, TRANSFORM_ONLY, TRANSFORMED
+from tule.bigquery.ml.options.model_types import ANSWERING, REGISTERED, REMOTE, TRANSFORM_ONLY, TRANSFORMED
 from tule.bigquery.ml.registration import Registry, evaluation, is_model_id, region, registered_id
 from tule.bigquery.ml.vectors.indexes import States, VectorIndexes
 from tule.bigquery.model_statements import Run, reference
@@ -161,7 +161,7 @@ class MachineLearning:
         statistics["query"]["ddlOperationPerformed"] = "CREATE" if existing is None else "REPLACE"
         return Outcome(
             statistics,
-            commit=lambda: self._put(target, statement.replace, options, done, body),
+            commit=lambda: self._put(target, statement.replace, options, done.bundle, done.metrics, body),
             undo=lambda: self.bundles.remove(done.bundle),
             stopped=done.tuned.stopped if done.tuned is not None else None,
         )
@@ -172,6 +172,8 @@ class MachineLearning:
         """A model that was not trained here: an imported file, or an endpoint."""
         from tule.bigquery.ml.imports.creation import connect, import_model
 
+        if options.get("model_registry"):
+            self._check_registration(target, options, run)
         draft = self.bundles.draft()
         try:
             if statement.connection is None:
@@ -184,16 +186,10 @@ class MachineLearning:
             draft.discard()
             raise
         body = self._foreign_body(target, options, model)
-
-        def commit() -> None:
-            old = self._check_place(target, statement.replace)
-            registered = list(old.body[_PRIVATE].get("registered", ())) if old is not None else []
-            self._place(target, old, {**body, _PRIVATE: {"bundle": draft.bundle, "registered": registered}})
-
         operation = "CREATE" if existing is None else "REPLACE"
         return Outcome(
             {"query": {"ddlOperationPerformed": operation}},
-            commit=commit,
+            commit=lambda: self._put(target, statement.replace, options, draft.bundle, {}, body),
             undo=lambda: self.bundles.remove(draft.bundle),
         )
 
@@ -291,19 +287,25 @@ class MachineLearning:
         )
 
     def _put(
-        self, target: ModelReference, replace: bool, options: ModelOptions, done: Finished, body: dict[str, Any]
+        self,
+        target: ModelReference,
+        replace: bool,
+        options: ModelOptions,
+        bundle: str,
+        metrics: Mapping[str, Any],
+        body: dict[str, Any],
     ) -> None:
         """Make the record visible; inside the transaction that ends the job."""
         old = self._check_place(target, replace)
         registered = list(old.body[_PRIVATE].get("registered", ())) if old is not None else []
         if options.get("model_registry"):
-            about = self._register(target, options, done.bundle, done.metrics, body, options.get("vertex_ai_model_id"))
+            about = self._register(target, options, bundle, metrics, body, options.get("vertex_ai_model_id"))
             body["trainingRuns"][-1] |= {
                 "vertexAiModelId": about["model"],
                 "vertexAiModelVersion": about["version"],
             }
             registered.append(about)
-        self._place(target, old, {**body, _PRIVATE: {"bundle": done.bundle, "registered": registered}})
+        self._place(target, old, {**body, _PRIVATE: {"bundle": bundle, "registered": registered}})
 
     def _check_place(self, target: ModelReference, replace: bool) -> Record | None:
         """The record that a model would take the place of; raises where it may not."""
@@ -367,7 +369,7 @@ class MachineLearning:
             target.project,
             place,
             model,
-            self.bundles.directory(bundle),
+            self.bundles.files(bundle),
             target.model[:128],
             options.get("vertex_ai_model_version_aliases") or (),
             body.get("labels"),
@@ -396,6 +398,8 @@ class MachineLearning:
             if not is_model_id(new_id):
                 raise _wrong_id(new_id)
             trained = self.open(target)
+            if trained.options.model_type not in REGISTERED:
+                raise invalid_query(f"A remote model cannot be registered: {target}. Next: its endpoint's model is")
             place = region(self._datasets.location(target.parent), self._location)
             run.guard("aiplatform.models.upload", f"projects/{target.project}/locations/{place}")
 
@@ -417,7 +421,8 @@ class MachineLearning:
     def _metrics(self, bundle: str) -> Mapping[str, Any]:
         from tule.learn import bundle as files
 
-        return files.read(self.bundles.directory(bundle)).metrics
+        directory = self.bundles.directory(bundle)
+        return files.read(directory).metrics if files.is_bundle(directory) else {}
 
     # -- EXPORT MODEL
 

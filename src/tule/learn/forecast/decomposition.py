@@ -25,6 +25,8 @@ _AUTOMATIC = ("DAILY", "WEEKLY", "YEARLY")
 _HARMONICS = {"YEARLY": 10, "QUARTERLY": 5, "MONTHLY": 4, "WEEKLY": 6, "DAILY": 6}
 _CYCLES = 15
 """Cycles in the window that smooths one phase."""
+_FEW = 4
+"""Fewer cycles than that are averaged."""
 _ROUNDS = 4
 _STRONG, _CHANCE = 0.64, 0.6
 """The share of the variance that a season must explain, and what more for few cycles, which fit anything."""
@@ -196,9 +198,9 @@ def _phases(series: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray, np
         table = np.empty((cycles + 2, period))
         whole = np.append(series - trend, np.zeros(short)).reshape(cycles, period)
         full = period - short
-        table[1:-1, :full] = smooth(whole[:, :full], _CYCLES)
+        table[1:-1, :full] = _along_cycles(whole[:, :full])
         if short:
-            table[1:-2, full:] = smooth(whole[:-1, full:], _CYCLES)
+            table[1:-2, full:] = _along_cycles(whole[:-1, full:])
             table[-2, full:] = table[-3, full:]
         table[0], table[-1] = table[1], table[-2]
         line = table.ravel()[: n + 2 * period]
@@ -209,12 +211,42 @@ def _phases(series: np.ndarray, period: int) -> tuple[np.ndarray, np.ndarray, np
     return seasonal, pattern, trend
 
 
+def _along_cycles(phases: np.ndarray) -> np.ndarray:
+    """Each phase (a column) smoothed. A line through a few cycles would go through their noise: they are averaged."""
+    if len(phases) < _FEW:
+        return np.broadcast_to(phases.mean(axis=0), phases.shape)
+    return smooth(phases, _CYCLES)
+
+
+@functools.lru_cache(maxsize=64)
+def _noise(cycles: int) -> float:
+    """The variance of forecasts' errors in that of the adjusted series, for white noise and a season of whole phases."""
+    weights = _along_cycles(np.eye(cycles))
+    left = np.eye(cycles) - weights
+    pattern = weights.T @ _newest_most(cycles)
+    return (1.0 + float(pattern @ pattern)) / float((left * left).sum(axis=1).mean())
+
+
+def noise(season: Season, points: int) -> float:
+    """How much of the noise a component took out of the adjusted series, and brings into its forecasts: the variance of what
+    comes, in that of the adjusted series, where the noise is white."""
+    if season.whole:
+        return _noise(max(2, int(points // season.period)))
+    coefficients = len(season.pattern)
+    return (points + coefficients) / max(1.0, points - coefficients)
+
+
 def _smoothed_cycles(seasonal: np.ndarray, period: int) -> np.ndarray:
     """The next cycle: each phase exponentially smoothed over the cycles so far."""
     cycles = len(seasonal) // period
     table = seasonal[len(seasonal) - cycles * period :].reshape(cycles, period)
+    return np.asarray(_newest_most(cycles) @ table)
+
+
+def _newest_most(cycles: int) -> np.ndarray:
+    """The weights of exponential smoothing."""
     weights = _GAIN * (1.0 - _GAIN) ** np.arange(cycles - 1, -1, -1)
-    return np.asarray((weights / weights.sum()) @ table)
+    return np.asarray(weights / weights.sum())
 
 
 def _waves(series: np.ndarray, period: float, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,23 @@ class Arima:
             values = last + np.cumsum(values)
         weights = self._weights(horizon)
         return values, np.sqrt(self.variance * np.cumsum(weights * weights))
+
+    def at_end_of(self, series: np.ndarray) -> Arima:
+        """The same model at the end of other points, more of them than its orders: only where forecasts go on from moves."""
+        from scipy.signal import lfilter
+
+        level = []
+        for _ in range(self.d):
+            level.append(series[-1])
+            series = np.diff(series)
+        state, size = np.zeros(0), len(self.state)
+        if size:
+            top, bottom = np.zeros(size + 1), np.zeros(size + 1)
+            top[0] = bottom[0] = 1.0
+            top[1 : len(self.ar) + 1] = -self.ar
+            bottom[1 : len(self.ma) + 1] = self.ma
+            _, state = lfilter(top, bottom, series - self.constant, zi=np.zeros(size))
+        return replace(self, level=np.array(level), state=state)
 
     def _ahead(self, horizon: int) -> np.ndarray:
         """Expected values of the centred stationary process: the filter run on its own predictions."""

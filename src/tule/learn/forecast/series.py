@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from tule.kernel.errors import InvalidArgument
+from tule.learn.forecast import calibration
 from tule.learn.forecast.cleaning import Cleaned, clean
-from tule.learn.forecast.decomposition import Parts, Season, decompose, detect, possible
+from tule.learn.forecast.decomposition import Parts, Season, decompose, detect, noise, possible
 from tule.learn.forecast.frequency import Grid, average, fill, lay
 from tule.learn.forecast.holidays import Calendar, Effect, Holiday
 from tule.learn.forecast.orders import Arima, Candidate, fit, search
@@ -104,6 +105,8 @@ class Fitted:
     naive_error: float
     """Mean absolute change from one point to the next in training: the unit of mean_absolute_scaled_error."""
     history: History | None
+    widening: float = 1.0
+    """What the ARIMA's standard errors are multiplied by: ``calibration``."""
     regression: Regression | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -114,7 +117,7 @@ class Fitted:
         trend, errors = self.arima.forecast(horizon)
         return self.contributions(
             trend,
-            errors,
+            errors * self.widening,
             [season.at(places, n) for season in self.seasons],
             [self.calendar.line(effect, self.grid, n, horizon) for effect in self.effects],
             z,
@@ -172,6 +175,7 @@ class Fitted:
             "has_spikes": self.has_spikes,
             "has_steps": self.has_steps,
             "naive_error": self.naive_error,
+            "widening": self.widening,
             "regression": None if self.regression is None else self.regression.to_json(),
             "notes": self.notes,
         }
@@ -209,6 +213,7 @@ class Fitted:
             state["has_steps"],
             state["naive_error"],
             history,
+            state["widening"],
             None if state["regression"] is None else Regression.from_json(state["regression"]),
             list(state["notes"]),
         )
@@ -290,9 +295,35 @@ class _Fit:
             bool(cleaned.steps.any()),
             float(np.abs(np.diff(raw)).mean()),
             history,
+            self._widening(cleaned.values, best, names),
             self.regression,
             self.notes,
         )
+
+    def _widening(self, values: np.ndarray, best: _Model, names: Sequence[str]) -> float:
+        """How much wider than the ARIMA's own errors those of earlier forecasts were."""
+        points, length = len(values), self._length(len(values))
+        periods = [season.period for season in best.parts.seasons]
+        cycle = round(max((each for each in periods if each <= calibration.MOST_AHEAD), default=calibration.NO_CYCLE))
+        fewest = max(
+            [2.0 * each for each in periods] + [3.0 * (len(best.arima.ar) + len(best.arima.ma) + best.arima.d + 2)]
+        )
+        holidays = sum((self.calendar.line(each, self.grid, 0, points) for each in best.effects), np.zeros(points))
+        seen = np.log(values) if best.multiplicative else values
+        ahead = calibration.reach(points, cycle)
+
+        def adjusted(end: int) -> tuple[np.ndarray, np.ndarray]:
+            parts = decompose(seen[:end] - holidays[:end], self.grid, names)
+            later = np.arange(end, end + ahead)
+            coming = sum((season.at(later, end) for season in parts.seasons), np.zeros(ahead))
+            around = np.concatenate([parts.seasonal, coming]) + holidays[: end + ahead]
+            kept = values[: end + ahead]
+            found = kept / np.exp(around) if best.multiplicative else kept - around
+            return found[max(0, end - length) : end], found[end:]
+
+        chosen = calibration.ends(points, cycle, math.ceil(fewest) + 1)
+        seasons = math.prod(noise(season, points) for season in best.parts.seasons)
+        return calibration.widening(best.arima, chosen, ahead, adjusted, seasons)
 
     def _cleaned(self) -> Cleaned:
         plan, values = self.plan, self.values

@@ -252,6 +252,15 @@ def _checked(name: str, value: Any, hint: Any, rules: Mapping[str, Any]) -> Any:
     return value
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a bundle stores of a family: JSON state, arrays, and further files by name."""
+
+    state: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
 COMMON = ("signature", "options", "classes", "iterations", "statistics", "num_rows", "skipped_rows", "notes")
 
 
@@ -345,18 +354,12 @@ class Model(ABC):
         raise Unimplemented(f"A {self.family} model detects no anomalies", do="use k-means or PCA")
 
     @abstractmethod
-    def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
-        """What a bundle stores of this family: JSON state, arrays, and further files by name."""
+    def to_parts(self) -> Parts:
+        """What a bundle stores of this model."""
 
     @classmethod
     @abstractmethod
-    def from_parts(
-        cls,
-        common: Mapping[str, Any],
-        state: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray],
-        files: Mapping[str, bytes],
-    ) -> Model:
+    def from_parts(cls, common: Mapping[str, Any], parts: Parts) -> Model:
         """The inverse of ``to_parts``; ``common`` holds the attributes of this base class."""
 
 

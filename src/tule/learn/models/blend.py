@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tule.kernel.errors import InvalidArgument
 from tule.learn.metrics import Classification, Evaluator, Regression, matrix
-from tule.learn.models.base import Model, Options, Rows, batches_of, option
+from tule.learn.models.base import Model, Options, Parts, Rows, batches_of, option
 from tule.learn.models.supervised import choose, classified
 from tule.learn.schema import Signature
 
@@ -68,7 +68,7 @@ class Part:
 
     def outward(self, found: np.ndarray) -> np.ndarray:
         """The model's own predictions in units of the label."""
-        return np.expm1(np.minimum(found, _LARGEST_LOG)) if self.logarithm else found
+        return np.expm1(np.minimum(found, LARGEST_LOG)) if self.logarithm else found
 
     def probabilities(self, batch: pa.RecordBatch, classes: Sequence[Any]) -> np.ndarray:
         """(n, classes) in the order of ``classes``; 0 for those that this part has not seen."""
@@ -85,7 +85,7 @@ class Part:
         return made
 
 
-_LARGEST_LOG = 700.0
+LARGEST_LOG = 700.0
 
 
 class BlendModel(Model):
@@ -165,32 +165,29 @@ class BlendModel(Model):
         assert self.signature.label is not None
         return Regression(self.signature.label.name) if self.classes is None else Classification(self, threshold)
 
-    def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+    def to_parts(self) -> Parts:
         states: list[dict[str, Any]] = []
         arrays: dict[str, np.ndarray] = {}
         files: dict[str, bytes] = {}
         for at, each in enumerate(self.parts):
-            state, own, more = each.model.to_parts()
-            states.append({"weight": each.weight, "logarithm": each.logarithm, **_about(each.model), "state": state})
-            arrays |= {f"part{at}/{name}": array for name, array in own.items()}
-            files |= {f"part{at}.{name}": content for name, content in more.items()}
-        return {"parts": states}, arrays, files
+            own = each.model.to_parts()
+            states.append(
+                {"weight": each.weight, "logarithm": each.logarithm, **_about(each.model), "state": own.state}
+            )
+            arrays |= {f"part{at}/{name}": array for name, array in own.arrays.items()}
+            files |= {f"part{at}.{name}": content for name, content in own.files.items()}
+        return Parts({"parts": states}, arrays, files)
 
     @classmethod
-    def from_parts(
-        cls,
-        common: Mapping[str, Any],
-        state: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray],
-        files: Mapping[str, bytes],
-    ) -> Self:
-        parts = []
-        for at, told in enumerate(state["parts"]):
+    def from_parts(cls, common: Mapping[str, Any], parts: Parts) -> Self:
+        found = []
+        for at, told in enumerate(parts.state["parts"]):
             before, name = f"part{at}/", f"part{at}."
-            own = {key.removeprefix(before): array for key, array in arrays.items() if key.startswith(before)}
-            more = {key.removeprefix(name): content for key, content in files.items() if key.startswith(name)}
-            parts.append(Part(_restored(told, own, more), told["weight"], told["logarithm"]))
-        return cls(common, parts)
+            own = {key.removeprefix(before): array for key, array in parts.arrays.items() if key.startswith(before)}
+            more = {key.removeprefix(name): content for key, content in parts.files.items() if key.startswith(name)}
+            model = _restored(told, Parts(told["state"], own, more))
+            found.append(Part(model, told["weight"], told["logarithm"]))
+        return cls(common, found)
 
 
 def _about(model: Model) -> dict[str, Any]:
@@ -206,7 +203,7 @@ def _about(model: Model) -> dict[str, Any]:
     }
 
 
-def _restored(told: Mapping[str, Any], arrays: Mapping[str, np.ndarray], files: Mapping[str, bytes]) -> Model:
+def _restored(told: Mapping[str, Any], parts: Parts) -> Model:
     from tule.learn.bundle import from_json
     from tule.learn.models import FAMILIES
 
@@ -221,7 +218,7 @@ def _restored(told: Mapping[str, Any], arrays: Mapping[str, np.ndarray], files: 
         "skipped_rows": 0,
         "notes": [],
     }
-    return FAMILIES[told["family"]].model.from_parts(common, told["state"], arrays, files)
+    return FAMILIES[told["family"]].model.from_parts(common, parts)
 
 
 def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from tule.kernel.errors import InvalidArgument, ResourceExhausted, Unimplemented
 from tule.learn.data import missing_column
 from tule.learn.metrics import Evaluator
-from tule.learn.models.base import Model, Options, Rows, option
+from tule.learn.models.base import Model, Options, Parts, Rows, option
 from tule.learn.models.fitting import FitRequest
 from tule.learn.models.insights import BY_CATEGORY, RATIO, SUMMABLE, Insight, insights_table, ratio
 from tule.learn.schema import Field, Signature
@@ -129,27 +129,21 @@ class ContributionModel(Model):
         ``contribution``, by which the rows are ordered, falling."""
         return insights_table(self.metric.kind, self.dimensions, self.insights)
 
-    def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+    def to_parts(self) -> Parts:
         state = {
             "dimensions": [each.to_json() for each in self.dimensions],
             "values": [list(each.values) for each in self.insights],
         }
         sums = [[*each.test, *each.control, each.support] for each in self.insights]
-        return state, {"sums": np.array(sums, np.float64).reshape(len(sums), 5)}, {}
+        return Parts(state, {"sums": np.array(sums, np.float64).reshape(len(sums), 5)})
 
     @classmethod
-    def from_parts(
-        cls,
-        common: Mapping[str, Any],
-        state: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray],
-        files: Mapping[str, bytes],
-    ) -> Self:
+    def from_parts(cls, common: Mapping[str, Any], parts: Parts) -> Self:
         insights = [
             Insight(tuple(values), (a, b), (c, d), support)
-            for values, (a, b, c, d, support) in zip(state["values"], arrays["sums"].tolist(), strict=True)
+            for values, (a, b, c, d, support) in zip(parts.state["values"], parts.arrays["sums"].tolist(), strict=True)
         ]
-        return cls(common, [Field.from_json(each) for each in state["dimensions"]], insights)
+        return cls(common, [Field.from_json(each) for each in parts.state["dimensions"]], insights)
 
 
 def fit_contribution(request: FitRequest) -> ContributionModel:

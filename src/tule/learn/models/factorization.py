@@ -27,6 +27,7 @@ from tule.learn.models.base import (
     Iteration,
     IterativeOptions,
     Model,
+    Parts,
     Rows,
     batches_of,
     option,
@@ -146,7 +147,7 @@ class FactorizationModel(Model):
     def evaluator(self, threshold: float) -> Evaluator:
         return Ranked(self) if self.implicit else Regression(self.rating_name)
 
-    def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+    def to_parts(self) -> Parts:
         arrays: dict[str, np.ndarray] = {}
         files: dict[str, bytes] = {}
         for name, side in (("users", self.users), ("items", self.items)):
@@ -155,21 +156,15 @@ class FactorizationModel(Model):
             with pa.ipc.new_file(sink, pa.schema([("id", side.ids.type)])) as writer:
                 writer.write_batch(pa.record_batch({"id": side.ids}))
             files[f"{name}.arrow"] = sink.getvalue().to_pybytes()
-        return {"mean": self.mean}, arrays, files
+        return Parts({"mean": self.mean}, arrays, files)
 
     @classmethod
-    def from_parts(
-        cls,
-        common: Mapping[str, Any],
-        state: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray],
-        files: Mapping[str, bytes],
-    ) -> Self:
+    def from_parts(cls, common: Mapping[str, Any], parts: Parts) -> Self:
         sides = []
         for name in ("users", "items"):
-            ids = pa.ipc.open_file(files[f"{name}.arrow"]).read_all().column("id").combine_chunks()
-            sides.append(Side(ids, arrays[f"{name}/factors"], arrays[f"{name}/intercepts"]))
-        return cls(common, sides[0], sides[1], state["mean"])
+            ids = pa.ipc.open_file(parts.files[f"{name}.arrow"]).read_all().column("id").combine_chunks()
+            sides.append(Side(ids, parts.arrays[f"{name}/factors"], parts.arrays[f"{name}/intercepts"]))
+        return cls(common, sides[0], sides[1], parts.state["mean"])
 
 
 def _padded(side: Side) -> Side:

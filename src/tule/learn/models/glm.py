@@ -15,7 +15,7 @@ import pyarrow as pa
 from tule.kernel.errors import FailedPrecondition
 from tule.learn.explain.linear import attributions
 from tule.learn.metrics import Classification, Evaluator, Regression
-from tule.learn.models.base import AdvancedWeight, Rows, Weight, batches_of
+from tule.learn.models.base import AdvancedWeight, Parts, Rows, Weight, batches_of
 from tule.learn.models.expression import LinearExpression, LinearOutput, Term
 from tule.learn.models.supervised import Explained, Supervised, choose, classified
 from tule.learn.transforms import Block, Encoding, Kind
@@ -210,21 +210,16 @@ class GeneralizedLinearModel(Supervised):
         """(K,) scores at the training means."""
         return np.asarray(self.raw_intercept + self._means @ self.raw_coef)
 
-    def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+    def to_parts(self) -> Parts:
         state, arrays = self.encoding.to_parts()
         arrays |= {"coef": self.coef, "intercept": self.intercept}
         if self.errors is not None:
             arrays["errors"] = self.errors
-        return {"encoding": state, "degrees": self.degrees}, arrays, {}
+        return Parts({"encoding": state, "degrees": self.degrees}, arrays)
 
     @classmethod
-    def from_parts(
-        cls,
-        common: Mapping[str, Any],
-        state: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray],
-        files: Mapping[str, bytes],
-    ) -> Self:
+    def from_parts(cls, common: Mapping[str, Any], parts: Parts) -> Self:
+        arrays, state = parts.arrays, parts.state
         encoding = Encoding.from_parts(state["encoding"], arrays)
         return cls(common, encoding, arrays["coef"], arrays["intercept"], arrays.get("errors"), state["degrees"])
 

@@ -16,7 +16,17 @@ import pyarrow as pa
 
 from tule.kernel.errors import InvalidArgument
 from tule.learn.metrics import Evaluator
-from tule.learn.models.base import CentroidValue, Cluster, Iteration, IterativeOptions, Model, Rows, batches_of, option
+from tule.learn.models.base import (
+    CentroidValue,
+    Cluster,
+    Iteration,
+    IterativeOptions,
+    Model,
+    Parts,
+    Rows,
+    batches_of,
+    option,
+)
 from tule.learn.models.cutoffs import SAMPLE, cutoff_of, quantiles
 from tule.learn.models.fitting import FitRequest, Source, computed, feature_statistics, stalled
 from tule.learn.models.fitting import Rows as EncodedRows
@@ -129,20 +139,15 @@ class KMeansModel(Model):
     def evaluator(self, threshold: float) -> Evaluator:
         return Clustering(self)
 
-    def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+    def to_parts(self) -> Parts:
         state, arrays = self.encoding.to_parts()
         arrays |= {"centers": self.centers, "radii": self.radii, "sizes": self.sizes, "cutoffs": self.cutoffs}
-        return {"encoding": state}, arrays, {}
+        return Parts({"encoding": state}, arrays)
 
     @classmethod
-    def from_parts(
-        cls,
-        common: Mapping[str, Any],
-        state: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray],
-        files: Mapping[str, bytes],
-    ) -> Self:
-        encoding = Encoding.from_parts(state["encoding"], arrays)
+    def from_parts(cls, common: Mapping[str, Any], parts: Parts) -> Self:
+        arrays = parts.arrays
+        encoding = Encoding.from_parts(parts.state["encoding"], arrays)
         return cls(common, encoding, arrays["centers"], arrays["radii"], arrays["sizes"], arrays["cutoffs"])
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tule.kernel.errors import InvalidArgument, ResourceExhausted
 from tule.learn.metrics import Classification, Evaluator, Regression
-from tule.learn.models.base import Diverged, Iteration, IterativeOptions, Model, Rows, batches_of, option
+from tule.learn.models.base import Diverged, Iteration, IterativeOptions, Model, Parts, Rows, batches_of, option
 from tule.learn.models.cutoffs import SAMPLE, cutoff_of, quantiles
 from tule.learn.models.fitting import (
     FitRequest,
@@ -215,19 +215,13 @@ class NeuralModel(Supervised):
         assert self.signature.label is not None
         return Regression(self.signature.label.name) if self.classes is None else Classification(self, threshold)
 
-    def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+    def to_parts(self) -> Parts:
         return _parts(self.encoding, self.network, means=self.means)
 
     @classmethod
-    def from_parts(
-        cls,
-        common: Mapping[str, Any],
-        state: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray],
-        files: Mapping[str, bytes],
-    ) -> Self:
-        encoding = Encoding.from_parts(state["encoding"], arrays)
-        return cls(common, encoding, Network.from_parts(state["network"], arrays), arrays["means"])
+    def from_parts(cls, common: Mapping[str, Any], parts: Parts) -> Self:
+        encoding = Encoding.from_parts(parts.state["encoding"], parts.arrays)
+        return cls(common, encoding, Network.from_parts(parts.state["network"], parts.arrays), parts.arrays["means"])
 
 
 class DnnRegressor(NeuralModel):
@@ -300,19 +294,13 @@ class AutoencoderModel(Model):
     def evaluator(self, threshold: float) -> Evaluator:
         return Reconstruction()
 
-    def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+    def to_parts(self) -> Parts:
         return _parts(self.encoding, self.network, cutoffs=self.cutoffs)
 
     @classmethod
-    def from_parts(
-        cls,
-        common: Mapping[str, Any],
-        state: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray],
-        files: Mapping[str, bytes],
-    ) -> Self:
-        encoding = Encoding.from_parts(state["encoding"], arrays)
-        return cls(common, encoding, Network.from_parts(state["network"], arrays), arrays["cutoffs"])
+    def from_parts(cls, common: Mapping[str, Any], parts: Parts) -> Self:
+        encoding = Encoding.from_parts(parts.state["encoding"], parts.arrays)
+        return cls(common, encoding, Network.from_parts(parts.state["network"], parts.arrays), parts.arrays["cutoffs"])
 
 
 LOSSES = ("mean_absolute_error", "mean_squared_error", "mean_squared_log_error")
@@ -336,13 +324,11 @@ class Reconstruction(Evaluator):
         return {name: total / self._rows for name, total in self._sums.items()}
 
 
-def _parts(
-    encoding: Encoding, network: Network, **own: np.ndarray
-) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+def _parts(encoding: Encoding, network: Network, **own: np.ndarray) -> Parts:
     """What a bundle stores of a network and of how its inputs are made, with further arrays."""
     encoded, arrays = encoding.to_parts()
     state, weights = network.to_parts()
-    return {"encoding": encoded, "network": state}, {**arrays, **weights, **own}, {}
+    return Parts({"encoding": encoded, "network": state}, {**arrays, **weights, **own})
 
 
 def _errors(network: Network, inputs: np.ndarray) -> dict[str, np.ndarray]:

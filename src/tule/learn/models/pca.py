@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from tule.kernel.errors import InvalidArgument, ResourceExhausted
 from tule.learn.metrics import Evaluator
-from tule.learn.models.base import ComponentInfo, ComponentValue, Model, Options, Rows, batches_of, option
+from tule.learn.models.base import ComponentInfo, ComponentValue, Model, Options, Parts, Rows, batches_of, option
 from tule.learn.models.cutoffs import SAMPLE, cutoff_of, quantiles
 from tule.learn.models.fitting import FitRequest, Source, feature_statistics
 from tule.learn.models.fitting import Rows as EncodedRows
@@ -136,19 +136,14 @@ class PcaModel(Model):
     def evaluator(self, threshold: float) -> Evaluator:
         return Explained()
 
-    def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+    def to_parts(self) -> Parts:
         state, arrays = self.encoding.to_parts()
         arrays |= {"loadings": self.loadings, "eigenvalues": self.eigenvalues, "cutoffs": self.cutoffs}
-        return {"encoding": state, "total": self.total}, arrays, {}
+        return Parts({"encoding": state, "total": self.total}, arrays)
 
     @classmethod
-    def from_parts(
-        cls,
-        common: Mapping[str, Any],
-        state: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray],
-        files: Mapping[str, bytes],
-    ) -> Self:
+    def from_parts(cls, common: Mapping[str, Any], parts: Parts) -> Self:
+        arrays, state = parts.arrays, parts.state
         encoding = Encoding.from_parts(state["encoding"], arrays)
         return cls(common, encoding, arrays["loadings"], arrays["eigenvalues"], state["total"], arrays["cutoffs"])
 

@@ -23,7 +23,7 @@ from tule.learn.forecast.holidays import Calendar, Holiday
 from tule.learn.forecast.regression import INTERCEPT
 from tule.learn.forecast.series import Contributions, Fitted
 from tule.learn.metrics import Evaluator, numbers
-from tule.learn.models.base import Model, Rows
+from tule.learn.models.base import Model, Parts, Rows
 from tule.learn.schema import type_from_json, type_to_json
 
 TIME = pa.timestamp("us", tz="UTC")
@@ -39,6 +39,16 @@ class _Ahead:
     times: np.ndarray
     parts: Contributions
     regression: np.ndarray
+
+
+@dataclass(frozen=True)
+class ChangePoint:
+    """A stretch of time in which a series changed for good, and how its values were in it. Times are microseconds."""
+
+    ids: Ids
+    first: int
+    last: int
+    metrics: dict[str, float | int]
 
 
 class TimeSeriesModel(Model):
@@ -526,6 +536,31 @@ class TimeSeriesModel(Model):
         others = {name: table.column(name) for name in table.schema.names}
         return {"keys": keys, "series": series, "times": times, "data": data, "others": others, **found}
 
+    # -- changes
+
+    def change_points(self) -> list[ChangePoint]:
+        """ML.DETECT_CHANGE_POINTS: where the level or the slope of each series changed for good."""
+        from tule.learn.forecast.changes import changes
+
+        found = []
+        for own, fitted in zip(self.ids, self.fitted, strict=True):
+            if fitted is None or fitted.history is None:
+                continue
+            parts, history = fitted.past(1.0), fitted.history
+            level = history.data - history.spikes - (parts.total - parts.trend)
+            for first, last in changes(level):
+                inside = history.data[first : last + 1]
+                metrics: dict[str, float | int] = {
+                    "avg": float(inside.mean()),
+                    "min": float(inside.min()),
+                    "max": float(inside.max()),
+                    "stddev": float(inside.std(ddof=1)),
+                    "count": len(inside),
+                }
+                times = fitted.grid.times(first, last - first + 1)
+                found.append(ChangePoint(own, int(times[0]), int(times[-1]), metrics))
+        return found
+
     # -- shared
 
     def _checked_rows(self, rows: Rows, names: Sequence[str]) -> pa.Table:
@@ -595,7 +630,7 @@ class TimeSeriesModel(Model):
 
     # -- on disk
 
-    def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+    def to_parts(self) -> Parts:
         states: list[Any] = []
         arrays: dict[str, list[np.ndarray]] = {"history": [], "regression": []}
         for each in self.fitted:
@@ -625,33 +660,27 @@ class TimeSeriesModel(Model):
             "problems": self.problems,
             "holidays": [each.to_json() for each in self.calendar.days],
         }
-        return state, joined, {"ids.arrow": sink.getvalue()}
+        return Parts(state, joined, {"ids.arrow": sink.getvalue()})
 
     @classmethod
-    def from_parts(
-        cls,
-        common: Mapping[str, Any],
-        state: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray],
-        files: Mapping[str, bytes],
-    ) -> Self:
-        calendar = Calendar([Holiday.from_json(each) for each in state["holidays"]])
+    def from_parts(cls, common: Mapping[str, Any], parts: Parts) -> Self:
+        calendar = Calendar([Holiday.from_json(each) for each in parts.state["holidays"]])
         fitted: list[Fitted | None] = []
-        starts = dict.fromkeys(arrays, 0)
-        for own in state["series"]:
+        starts = dict.fromkeys(parts.arrays, 0)
+        for own in parts.state["series"]:
             if own is None:
                 fitted.append(None)
                 continue
-            parts = {}
+            histories = {}
             for name, shape in own["shapes"].items():
                 size = math.prod(shape)
-                parts[name] = arrays[name][starts[name] : starts[name] + size].reshape(shape)
+                histories[name] = parts.arrays[name][starts[name] : starts[name] + size].reshape(shape)
                 starts[name] += size
-            fitted.append(Fitted.from_parts(own, parts, calendar))
-        table = pa.ipc.open_file(files["ids.arrow"]).read_all()
+            fitted.append(Fitted.from_parts(own, histories, calendar))
+        table = pa.ipc.open_file(parts.files["ids.arrow"]).read_all()
         columns = [column.to_pylist() for column in table.columns]
         ids: list[Ids] = list(zip(*columns, strict=True)) if columns else [()]
-        return cls(common, ids, fitted, state["problems"], calendar)
+        return cls(common, ids, fitted, parts.state["problems"], calendar)
 
 
 def _total(series: Sequence[_Ahead], z: float) -> _Ahead:

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
 import pyarrow as pa
 
 from tule.kernel.errors import InvalidArgument, Unimplemented
 from tule.learn.metrics import Evaluator
-from tule.learn.models.base import Model, Options, Rows
+from tule.learn.models.base import Model, Options, Parts, Rows
 from tule.learn.models.fitting import FitRequest
 from tule.learn.schema import Signature
 
@@ -36,17 +35,11 @@ class TransformOnlyModel(Model):
     def evaluator(self, threshold: float) -> Evaluator:
         raise Unimplemented("A TRANSFORM_ONLY model has no metrics", do="evaluate a trained model")
 
-    def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
-        return {}, {}, {}
+    def to_parts(self) -> Parts:
+        return Parts()
 
     @classmethod
-    def from_parts(
-        cls,
-        common: Mapping[str, Any],
-        state: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray],
-        files: Mapping[str, bytes],
-    ) -> Self:
+    def from_parts(cls, common: Mapping[str, Any], parts: Parts) -> Self:
         return cls(common)
 
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 from tule.kernel.errors import InvalidArgument, ResourceExhausted
 from tule.learn.data import ArrowBatches, Batches
 from tule.learn.metrics import Classification, Evaluator, Regression
-from tule.learn.models.base import Importance, Iteration, IterativeOptions, Rows, batches_of, option
+from tule.learn.models.base import Importance, Iteration, IterativeOptions, Parts, Rows, batches_of, option
 from tule.learn.models.fitting import (
     FitRequest,
     Source,
@@ -230,22 +230,18 @@ class TreeModel(Supervised):
             for at, name in enumerate(self.features)
         ]
 
-    def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+    def to_parts(self) -> Parts:
         state, arrays = self.encoding.to_parts()
         arrays |= {f"targets/{at}": table for at, table in enumerate(self.columns.targets)}
-        return {"encoding": state, "method": self.columns.method}, arrays, {"model.ubj": self.file}
+        return Parts({"encoding": state, "method": self.columns.method}, arrays, {"model.ubj": self.file})
 
     @classmethod
-    def from_parts(
-        cls,
-        common: Mapping[str, Any],
-        state: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray],
-        files: Mapping[str, bytes],
-    ) -> Self:
-        encoding = Encoding.from_parts(state["encoding"], arrays)
-        targets = [arrays[f"targets/{at}"] for at in range(sum(name.startswith("targets/") for name in arrays))]
-        return cls(common, TreeColumns(encoding, state["method"], targets), files["model.ubj"])
+    def from_parts(cls, common: Mapping[str, Any], parts: Parts) -> Self:
+        encoding = Encoding.from_parts(parts.state["encoding"], parts.arrays)
+        targets = [
+            parts.arrays[f"targets/{at}"] for at in range(sum(name.startswith("targets/") for name in parts.arrays))
+        ]
+        return cls(common, TreeColumns(encoding, parts.state["method"], targets), parts.files["model.ubj"])
 
 
 class TreeRegressor(TreeModel):

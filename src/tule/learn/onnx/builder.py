@@ -56,7 +56,10 @@ class Graph:
 
     def input(self, name: str, kind: str, sizes: Sequence[int] = ()) -> str:
         """A tensor (rows, *sizes) that the caller gives; ``kind`` is NumPy's name of a type, or ``str``."""
-        self.inputs.append((name, kind, tuple(sizes)))
+        made = (name, kind, tuple(sizes))
+        # Parts of one model read the same inputs.
+        if made not in self.inputs:
+            self.inputs.append(made)
         return name
 
     def constant(self, values: Any, kind: str = "float64") -> str:

@@ -5,6 +5,7 @@
     k-means             CENTROID_ID, NEAREST_CENTROIDS, NEAREST_CENTROIDS_DISTANCE: the nearest, ascending
     PCA, autoencoder    a column each, as they are called in SQL
     factorization       predicted_<rating>
+    a blend             as its parts do: their weighted mean
 
 Arithmetic is float64, but trees, which are float32 in XGBoost. Features, classes and the family stand in the metadata.
 """
@@ -19,6 +20,7 @@ import numpy as np
 import orjson
 
 from tule.learn.models.base import Model
+from tule.learn.models.blend import LARGEST_LOG, BlendModel, Part
 from tule.learn.models.factorization import FactorizationModel, Side
 from tule.learn.models.glm import GeneralizedLinearModel
 from tule.learn.models.kmeans import NEAREST, KMeansModel
@@ -55,22 +57,60 @@ def _text(values: Any) -> str:
     return orjson.dumps(values).decode()
 
 
-def _linear(graph: Graph, model: GeneralizedLinearModel) -> None:
+# -- what learns from a label
+
+
+def _supervised(graph: Graph, model: Model) -> None:
+    values = _values(graph, model)
+    if model.classes is None:
+        _number(graph, model, values)
+    else:
+        _classes(graph, model, values)
+
+
+def _values(graph: Graph, model: Model) -> str:
+    """Predictions (n,) of a regression, or probabilities (n, classes)."""
+    for kind, build in _SCORES:
+        if isinstance(model, kind):
+            scores = build(graph, model)
+            return _squeezed(graph, scores) if model.classes is None else _chances(graph, scores, len(model.classes))
+    raise no_form("A model of this family", model.family)
+
+
+def _linear(graph: Graph, model: GeneralizedLinearModel) -> str:
     encoded = Encoded(graph, model.encoding, scaled=False)
-    scores = graph.node("Add", encoded.times(model.raw_coef), graph.constant(model.raw_intercept))
-    if model.classes is None:
-        _number(graph, model, _squeezed(graph, scores))
-    else:
-        _classes(graph, model, _chances(graph, scores, len(model.classes)))
+    return graph.node("Add", encoded.times(model.raw_coef), graph.constant(model.raw_intercept))
 
 
-def _neural(graph: Graph, model: NeuralModel) -> None:
+def _neural(graph: Graph, model: NeuralModel) -> str:
     inputs = Encoded(graph, model.encoding, scaled=True).matrix()
-    scores = _layers(graph, model.network, inputs, len(model.network.layers))
+    return _layers(graph, model.network, inputs, len(model.network.layers))
+
+
+def _blend(graph: Graph, model: BlendModel) -> None:
+    """The weighted mean of the parts: each reads the same inputs."""
+    parts = [graph.node("Mul", _part(graph, model, each), graph.constant(each.weight)) for each in model.parts]
+    mean = parts[0] if len(parts) == 1 else graph.node("Sum", *parts)
     if model.classes is None:
-        _number(graph, model, _squeezed(graph, scores))
+        _number(graph, model, mean)
     else:
-        _classes(graph, model, _chances(graph, scores, len(model.classes)))
+        _classes(graph, model, mean)
+
+
+def _part(graph: Graph, model: BlendModel, part: Part) -> str:
+    """A part's predictions in units of the label, or its probabilities in the order of the blend's classes."""
+    values = _values(graph, part.model)
+    if model.classes is None:
+        if not part.logarithm:
+            return values
+        power = graph.node("Exp", graph.node("Min", values, graph.constant(LARGEST_LOG)))
+        return graph.node("Sub", power, graph.constant(1.0))
+    order = part.in_order(np.eye(len(part.model.classes or ())), model.classes)
+    return (
+        values
+        if np.array_equal(order, np.eye(len(model.classes)))
+        else graph.node("MatMul", values, graph.constant(order))
+    )
 
 
 def _autoencoder(graph: Graph, model: AutoencoderModel) -> None:
@@ -187,7 +227,7 @@ def _side(graph: Graph, name: str, side: Side) -> tuple[str, str]:
     )
 
 
-def _trees(graph: Graph, model: TreeModel) -> None:
+def _trees(graph: Graph, model: TreeModel) -> str:
     from tule.learn.runtime.forests import ensemble_of
     from tule.learn.runtime.graphs import tree_attributes
 
@@ -198,11 +238,7 @@ def _trees(graph: Graph, model: TreeModel) -> None:
     rows = graph.node("Cast", _tree_matrix(graph, model, encoded), to=_FLOAT)
     attributes = tree_attributes(found.trees, found.width, found.targets, kind="float32", or_equal=False)
     margins = graph.node("TreeEnsemble", rows, raw=attributes, domain=ML)
-    wide = graph.node("Cast", margins, to=_DOUBLE)
-    if model.classes is None:
-        _number(graph, model, _squeezed(graph, wide))
-    else:
-        _classes(graph, model, _chances(graph, wide, len(model.classes)))
+    return graph.node("Cast", margins, to=_DOUBLE)
 
 
 def _tree_matrix(graph: Graph, model: TreeModel, encoded: Encoded) -> str:
@@ -279,10 +315,16 @@ def _kind(values: list[Any]) -> str:
     return {bool: "bool", int: "int64", float: "float64"}.get(kinds.pop(), "str") if len(kinds) == 1 else "str"
 
 
-_FAMILIES: tuple[tuple[type[Model], Callable[[Graph, Any], None]], ...] = (
+_SCORES: tuple[tuple[type[Model], Callable[[Graph, Any], str]], ...] = (
     (GeneralizedLinearModel, _linear),
     (TreeModel, _trees),
     (NeuralModel, _neural),
+)
+"""Families that learn from a label: scores (n, 1) or (n, classes)."""
+
+_FAMILIES: tuple[tuple[type[Model], Callable[[Graph, Any], None]], ...] = (
+    *((kind, _supervised) for kind, _ in _SCORES),
+    (BlendModel, _blend),
     (AutoencoderModel, _autoencoder),
     (KMeansModel, _clusters),
     (PcaModel, _components),

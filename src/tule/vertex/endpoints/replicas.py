@@ -139,7 +139,7 @@ class InWorkers:
 
 
 # What opens each format of artifact in a worker.
-_LOADERS = {each: each for each in ("pickle", "booster", "saved_model", "onnx", "bundle")}
+_LOADERS = {each: each for each in ("pickle", "booster", "saved_model", "onnx", "tflite", "bundle")}
 
 
 class LocalReplicas:
@@ -266,6 +266,10 @@ def check_servable(version: Version) -> None:
             do="upload a version with artifact_uri and a serving image",
         )
     if version.artifact.format == "bundle":
+        return
+    if version.message.get("modelSourceInfo", {}).get("sourceType") == "BQML":
+        # A file that BigQuery ML imported: it came without an image, and is opened as there.
+        check_installed(version.artifact.format)
         return
     if version.image is None:
         raise FailedPrecondition(

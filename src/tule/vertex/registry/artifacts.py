@@ -52,13 +52,25 @@ class Source(Protocol):
         """The content of one file."""
 
 
+class OwnFiles(Protocol):
+    """The files of a model that this server keeps: their folder, the format (as ``Artifact`` has it), the file to open."""
+
+    @property
+    def directory(self) -> Path: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def file(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A stored copy: ``id`` names its folder, ``model_file`` the one file a runtime opens (None: nothing to open)."""
 
     id: str
     format: str
-    """``bundle``, ``pickle``, ``booster``, ``saved_model``, ``onnx``, ``archive`` (.mar), ``files`` (a custom image's)."""
+    """``bundle``, ``pickle``, ``booster``, ``saved_model``, ``onnx``, ``tflite``, ``archive`` (.mar), ``files`` (a custom
+    image's)."""
     model_file: str | None
     files: dict[str, str]
     """Relative name -> SHA-256 in hex."""
@@ -159,14 +171,15 @@ class Artifacts:
             self._check_bundle(artifact)
         return artifact
 
-    def adopt(self, directory: Path) -> Artifact:
-        """A copy of a bundle that this server wrote itself; hard links where the file system has them."""
-        found = sorted(path for path in directory.rglob("*") if path.is_file())
-        names = [path.relative_to(directory).as_posix() for path in found]
-        if MANIFEST not in names:
-            raise FailedPrecondition("A registered model must be a bundle", given=f"no {MANIFEST} in {directory.name}")
+    def adopt(self, files: OwnFiles) -> Artifact:
+        """A copy of a model that this server keeps itself."""
+        found = sorted(path for path in files.directory.rglob("*") if path.is_file())
+        names = [path.relative_to(files.directory).as_posix() for path in found]
+        if files.file not in names:
+            given = f"no {files.file} in {files.directory.name}"
+            raise FailedPrecondition("A registered model must have its file", given=given)
         contents = ((name, path.open("rb")) for name, path in zip(names, found, strict=True))
-        return self._write(contents, "bundle", MANIFEST)
+        return self._write(contents, files.format, files.file)
 
     def copy(self, artifact: Artifact) -> Artifact:
         """Another copy of the same files, for a model that lives and dies on its own."""

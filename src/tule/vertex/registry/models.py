@@ -17,14 +17,13 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from tule.kernel.clock import Clock
 from tule.kernel.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from tule.kernel.names import Pattern, numeric_id
 from tule.kernel.records import Record, Records
-from tule.vertex.registry.artifacts import Artifact, Artifacts, Source
+from tule.vertex.registry.artifacts import Artifact, Artifacts, OwnFiles, Source
 from tule.vertex.registry.images import Image, runtime_of
 
 MODEL = Pattern("projects/{project}/locations/{location}/models/{model}")
@@ -156,15 +155,15 @@ class Models:
         self,
         parent: str,
         model_id: str,
-        directory: Path,
+        files: OwnFiles,
         message: Mapping[str, Any],
     ) -> Version:
-        """Add a bundle that this server trained: a new model of that id, or the next version of it."""
+        """Add a model that this server made: a new model of that id, or the next version of it."""
         name = f"{parent}/models/{model_id}"
         MODEL.parse(name)
         known = self._records.find(name) is not None
         self.check_new(parent, message, name if known else "", "" if known else model_id)
-        artifact = self.artifacts.adopt(directory)
+        artifact = self.artifacts.adopt(files)
         return self._add(
             parent, message, artifact, parent_model=name if known else "", model_id="" if known else model_id
         )

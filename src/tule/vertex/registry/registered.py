@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from tule.kernel.errors import NotFound
+from tule.vertex.registry.artifacts import OwnFiles
 from tule.vertex.registry.evaluations import METRICS_SCHEMAS
 from tule.vertex.registry.models import DEFAULT, Models
 
@@ -22,7 +22,7 @@ class Registry:
         project: str,
         location: str,
         model_id: str,
-        bundle_dir: Path,
+        files: OwnFiles,
         display_name: str,
         version_aliases: Sequence[str] = (),
         labels: Mapping[str, str] | None = None,
@@ -30,9 +30,9 @@ class Registry:
         *,
         description: str = "",
     ) -> tuple[str, str]:
-        """Add the bundle as model ``model_id``, or as its next version; returns the model's name and the version.
+        """Add the files as model ``model_id``, or as its next version; returns the model's name and the version.
 
-        The bundle is copied, so its folder may change or go afterwards. ``version_aliases`` move to the new version
+        They are copied, so their folder may change or go afterwards. ``version_aliases`` move to the new version
         (``default`` among them makes it the default one; a first version always is). ``evaluation`` is
         ``{"problem": "classification" | "regression" | ..., "metrics": {...}}`` and becomes the version's
         ModelEvaluation. Raises InvalidArgument for a wrong id, alias or label.
@@ -46,7 +46,7 @@ class Registry:
             "supportedDeploymentResourcesTypes": ["DEDICATED_RESOURCES"],
             "supportedExportFormats": [{"id": "custom-trained", "exportableContents": ["ARTIFACT"]}],
         }
-        version = self._models.register(f"projects/{project}/locations/{location}", model_id, bundle_dir, message)
+        version = self._models.register(f"projects/{project}/locations/{location}", model_id, files, message)
         if evaluation:
             schema = METRICS_SCHEMAS.get(str(evaluation.get("problem", "")))
             about = {"displayName": display_name, "metrics": dict(evaluation.get("metrics", {}))}

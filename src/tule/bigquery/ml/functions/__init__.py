@@ -71,21 +71,24 @@ FUNCTIONS: dict[str, tuple[Function, ...]] = {
 }
 """The forms of each function."""
 
-# Table functions of the reference that this Tule does not do: refused by name.
-REFUSED = (
-    "CORRELATION",
-    "TREND",
-    "SEASONALITY",
-    "DETECT_CHANGE_POINTS",
-    "GENERATE_TEXT_EMBEDDING",
-    "GENERATE_TEXT",
-    "GENERATE_TABLE",
-    "UNDERSTAND_TEXT",
-    "TRANSLATE",
-    "TRANSCRIBE",
-    "ANNOTATE_IMAGE",
-    "PROCESS_DOCUMENT",
-)
+_LANGUAGE = "it asks a large language model through a remote model, and Tule serves none"
+_EMBEDDINGS = "it asks a text embedding model through a remote model, and Tule serves none"
+_SERVICE = "it asks {} through a remote model, and Tule has no such service behind remote models"
+REFUSED: dict[str, str] = {
+    "ML.GENERATE_TEXT": _LANGUAGE,
+    "ML.GENERATE_TABLE": _LANGUAGE,
+    "AI.GENERATE_TEXT": _LANGUAGE,
+    "AI.GENERATE_TABLE": _LANGUAGE,
+    "ML.GENERATE_TEXT_EMBEDDING": _EMBEDDINGS,
+    "AI.SEARCH": "it searches a column whose embeddings AI.EMBED generates, which needs a text embedding model; "
+    "VECTOR_SEARCH searches vectors of one's own",
+    "ML.UNDERSTAND_TEXT": _SERVICE.format("the Natural Language API"),
+    "ML.TRANSLATE": _SERVICE.format("the Translation API"),
+    "ML.TRANSCRIBE": _SERVICE.format("Speech-to-Text, over an object table,"),
+    "ML.ANNOTATE_IMAGE": _SERVICE.format("the Vision API, over an object table,"),
+    "ML.PROCESS_DOCUMENT": _SERVICE.format("Document AI, over an object table,"),
+}
+"""Table functions of the reference that this Tule does not do, and what each would need."""
 
 __all__ = [
     "FUNCTIONS",

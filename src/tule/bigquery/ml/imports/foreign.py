@@ -18,7 +18,7 @@ from tule.bigquery.ml.options import ModelOptions
 from tule.bigquery.ml.options.model_types import ONNX, REMOTE, TENSORFLOW, TENSORFLOW_LITE, XGBOOST
 from tule.kernel.errors import InvalidArgument, TuleError, Unimplemented
 from tule.learn.metrics import Evaluator
-from tule.learn.models.base import Importance, Model, Rows
+from tule.learn.models.base import Importance, Model, Parts, Rows
 from tule.learn.schema import Field, Signature
 
 FORMATS = {ONNX: "onnx", TENSORFLOW: "saved_model", TENSORFLOW_LITE: "tflite", XGBOOST: "booster"}
@@ -127,17 +127,11 @@ class ForeignModel(Model):
     def evaluator(self, threshold: float) -> Evaluator:
         raise Unimplemented("A model that was not trained here has no metrics", do="evaluate a trained model")
 
-    def to_parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+    def to_parts(self) -> Parts:
         raise Unimplemented("A model that was not trained here is no bundle", do="export it")
 
     @classmethod
-    def from_parts(
-        cls,
-        common: Mapping[str, Any],
-        state: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray],
-        files: Mapping[str, bytes],
-    ) -> Self:
+    def from_parts(cls, common: Mapping[str, Any], parts: Parts) -> Self:
         raise Unimplemented("A model that was not trained here is no bundle", do="create it again")
 
 

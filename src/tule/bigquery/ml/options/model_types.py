@@ -70,6 +70,8 @@ ANSWERING = IMPORTED | {REMOTE}
 """Those that nothing was trained for: they answer columns of their own."""
 ALL = frozenset(TYPES) - ANSWERING
 """Those that are trained."""
+REGISTERED = ALL | IMPORTED
+"""Those that can enter the model registry."""
 CLASSIFIERS = of_tasks("classification")
 AUTOML = frozenset({AUTOML_REGRESSOR, AUTOML_CLASSIFIER})
 LABELLED = of_tasks("classification", "regression")
@@ -84,7 +86,7 @@ TREES = BOOSTED | FORESTS
 WIDE = frozenset({WIDE_REGRESSOR, WIDE_CLASSIFIER})
 DNN = WIDE | {DNN_REGRESSOR, DNN_CLASSIFIER}
 NEURAL = DNN | {AUTOENCODER}
-EXPORTED = ALL - FORECASTING - AUTOML - {TRANSFORM_ONLY, CONTRIBUTION}
+EXPORTED = ALL - FORECASTING - {TRANSFORM_ONLY, CONTRIBUTION}
 """Those that EXPORT MODEL writes."""
 TRANSFORMED = ALL - FORECASTING - AUTOML - {CONTRIBUTION}
 """Those that take a TRANSFORM clause."""

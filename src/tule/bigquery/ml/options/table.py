@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from tule.bigquery.ml.options import option as read
 from tule.bigquery.ml.options.model_types import (
-    ALL,
     ARIMA,
     ARIMA_XREG,
     AUTOENCODER,
@@ -27,6 +26,7 @@ from tule.bigquery.ml.options.model_types import (
     LABELLED,
     NEURAL,
     PCA,
+    REGISTERED,
     REMOTE,
     SPLIT,
     SUPERVISED,
@@ -376,9 +376,9 @@ OPTIONS: tuple[Option, ...] = (
         "the metric that trials are compared by; by default R2_SCORE or ROC_AUC",
         EVERY_OBJECTIVE,
     ),
-    Option("MODEL_REGISTRY", read.choice, ALL, None, "register the model", ("VERTEX_AI",)),
-    Option("VERTEX_AI_MODEL_ID", read.text, ALL, None, "id in the registry; by default the name of the model"),
-    Option("VERTEX_AI_MODEL_VERSION_ALIASES", read.texts, ALL, None, "aliases of the registered version"),
+    Option("MODEL_REGISTRY", read.choice, REGISTERED, None, "register the model", ("VERTEX_AI",)),
+    Option("VERTEX_AI_MODEL_ID", read.text, REGISTERED, None, "id in the registry; by default the name of the model"),
+    Option("VERTEX_AI_MODEL_VERSION_ALIASES", read.texts, REGISTERED, None, "aliases of the registered version"),
 )
 
 # Known to BigQuery ML, not done here: refused by name.

@@ -122,7 +122,7 @@ FUNCTIONS: dict[str, Function] = {
     **read(
         "Differentially private and other aggregates",
         """
-        - AI.AGG: there is no language model in Tule
+        - AI.AGG: it asks a large language model, and Tule serves none
         """,
         role="aggregate",
     ),

@@ -52,9 +52,9 @@ FUNCTIONS: dict[str, Function] = {
         """
         - DLP_DETERMINISTIC_DECRYPT DLP_DETERMINISTIC_ENCRYPT DLP_KEY_CHAIN: there are no key services
         - OBJ.FETCH_METADATA OBJ.GET_ACCESS_URL OBJ.GET_READ_URL OBJ.MAKE_REF: there is no type OBJECTREF
-        - AI.CLASSIFY AI.COUNT_TOKENS AI.EMBED AI.GENERATE AI.GENERATE_BOOL \
-            AI.GENERATE_DOUBLE: there is no language model in Tule
-        - AI.GENERATE_INT AI.IF AI.SCORE AI.SIMILARITY: there is no language model in Tule
+        - AI.CLASSIFY AI.COUNT_TOKENS AI.GENERATE AI.GENERATE_BOOL AI.GENERATE_DOUBLE AI.GENERATE_INT AI.IF \
+            AI.SCORE: it asks a large language model, and Tule serves none
+        - AI.EMBED AI.SIMILARITY: it asks a text embedding model, and Tule serves none
         """,
     ),
     **read(
@@ -70,7 +70,8 @@ FUNCTIONS: dict[str, Function] = {
         """
         - APPENDS CHANGES: what changed between two moments is not kept row by row
         - EXTERNAL_OBJECT_TRANSFORM: there are no object tables
-        - AI.SEARCH AI.GENERATE_TABLE: not done yet
+        - AI.SEARCH: it needs a text embedding model, and Tule serves none
+        - AI.GENERATE_TABLE AI.GENERATE_TEXT: it asks a large language model, and Tule serves none
         """,
         role="table",
     ),
