@@ -323,6 +323,21 @@ class App:
         return jobs
 
     @Part
+    def training_pipelines(self) -> Any:
+        from tule.vertex.endpoints.explanation import check_spec
+        from tule.vertex.registry import BucketSource
+        from tule.vertex.training import CustomTask, TrainingPipelines
+
+        return TrainingPipelines(
+            self.records,
+            self.clock,
+            self.models,
+            lambda uri: BucketSource(self.objects, uri),
+            {"custom_task_1.0.0": CustomTask(self.custom_jobs)},
+            check_spec,
+        )
+
+    @Part
     def trials(self) -> Any:
         from tule.vertex.tuning import Trials
 
@@ -537,17 +552,25 @@ def _vertex(app: App) -> None:
 
         return CustomJobService(app.platform, app.custom_jobs)
 
+    def training_pipelines() -> Any:
+        from tule.vertex.training.api import TrainingPipelineService
+
+        return TrainingPipelineService(app.platform, app.training_pipelines)
+
     app.table.add_api("aiplatform.googleapis.com", VERTEX)
     app.table.add_service(VERTEX, "ModelService", models)
     app.table.add_service(VERTEX, "EndpointService", endpoints)
     app.table.add_service(VERTEX, "PredictionService", predictions)
     app.table.add_service(VERTEX, "VizierService", studies)
     app.table.add_service(VERTEX, "JobService", custom_jobs)
+    app.table.add_service(VERTEX, "PipelineService", training_pipelines)
     if app.records.list("Endpoint", page_size=1).records:
         # Deployed models are opened again before anybody asks.
         _ = app.endpoints
     if app.records.list("customJob", filter=_UNFINISHED, page_size=1).records:
         app.on_start(lambda: app.custom_jobs.recover())
+    if app.records.list("trainingPipeline", filter=_UNFINISHED.replace("JOB", "PIPELINE"), page_size=1).records:
+        app.on_start(lambda: app.training_pipelines.recover())
 
 
 def _ports_before(home: Home) -> tuple[int, int]:

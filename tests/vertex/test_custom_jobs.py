@@ -65,9 +65,10 @@ class House:
         self.runner = LocalRunner(self.folder / "processes", self.clock)
         self.processes = Jobs(self.records, self.runner, self.clock)
         self.processes.recover()
-        self.containers: Any = PlainContainers(self.folder)
+        self.containers = PlainContainers(self.folder)
+        containers: Any = self.containers
         self.capacity = Capacity(self.machine)
-        self.jobs = CustomJobs(self.records, self.processes, self.containers, self.clock, machine=self.capacity)
+        self.jobs = CustomJobs(self.records, self.processes, containers, self.clock, machine=self.capacity)
         self.jobs.recover()
 
     def close(self) -> None:

@@ -11,29 +11,15 @@ from tule.vertex.messages import check_also, finisher, masked_fields, metadata, 
 from tule.vertex.registry.artifacts import Source
 from tule.vertex.registry.evaluations import STORED
 from tule.vertex.registry.export import Exporter
+from tule.vertex.registry.fields import KEPT, UPLOADED
 from tule.vertex.registry.models import Models, split_name
 from tule.wire.service import Call, Platform, Service, rpc
 from tule.wire.transcode import to_dict
 
 PACKAGES = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
 
-_UPLOADED = (
-    "parent", "parent_model", "model_id", "model.display_name", "model.version_aliases", "model.labels",
-    "model.artifact_uri", "model.container_spec.image_uri", "model.container_spec.command", "model.container_spec.args",
-    "model.explanation_spec.parameters.sampled_shapley_attribution.*", "model.explanation_spec.parameters.top_k",
-    "model.explanation_spec.parameters.output_indices", "model.explanation_spec.metadata.inputs",
-    "model.explanation_spec.metadata.outputs",
-)  # fmt: skip
-# What only a container of one's own reads is kept with the model; deploying such a model is refused here.
-_KEPT = (
-    "model.description", "model.version_description", "model.container_spec.env.*", "model.container_spec.ports.*",
-    "model.container_spec.grpc_ports.*", "model.container_spec.predict_route", "model.container_spec.health_route",
-    "model.container_spec.invoke_route_prefix", "model.container_spec.deployment_timeout",
-    "model.container_spec.shared_memory_size_mb", "model.container_spec.startup_probe.*",
-    "model.container_spec.health_probe.*", "model.container_spec.liveness_probe.*", "model.predict_schemata.*",
-    "model.metadata", "model.metadata_schema_uri", "model.pipeline_job",
-    "model.explanation_spec.metadata.feature_attributions_schema_uri",
-)  # fmt: skip
+_UPLOADED = ("parent", "parent_model", "model_id", *(f"model.{each}" for each in UPLOADED))
+_KEPT = tuple(f"model.{each}" for each in KEPT)
 
 
 def parent_of(name: str) -> str:

@@ -3,5 +3,6 @@
 from tule.vertex.training.capacity import Capacity
 from tule.vertex.training.custom_jobs import FINAL, CustomJobs
 from tule.vertex.training.machines import Resources, this_machine
+from tule.vertex.training.pipelines import CustomTask, Task, TrainingPipelines
 
-__all__ = ["FINAL", "Capacity", "CustomJobs", "Resources", "this_machine"]
+__all__ = ["FINAL", "Capacity", "CustomJobs", "CustomTask", "Resources", "Task", "TrainingPipelines", "this_machine"]

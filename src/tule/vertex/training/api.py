@@ -1,14 +1,19 @@
-"""The doors of training: the custom jobs of google.cloud.aiplatform JobService."""
+"""The doors of training: custom jobs (google.cloud.aiplatform JobService) and training pipelines (PipelineService)."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from tule.kernel.errors import InvalidArgument
 from tule.kernel.operations import Operation, Progress
 from tule.vertex.messages import finisher, metadata, read_masked
+from tule.vertex.registry import KEPT, UPLOADED
 from tule.vertex.training import specs
 from tule.vertex.training.custom_jobs import CustomJobs
+from tule.vertex.training.pipelines import TrainingPipelines
+from tule.wire.receipts import Receipt, message_paths
 from tule.wire.service import Call, Platform, Service, rpc
+from tule.wire.surfaces import pb_class
 from tule.wire.transcode import to_dict
 
 PACKAGES = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
@@ -66,3 +71,79 @@ class CustomJobService(Service):
             return {}
 
         return call.start(name.rpartition("/customJobs/")[0], work, metadata=metadata(call), target=name)
+
+
+class TrainingPipelineService(Service):
+    """The part of PipelineService that is about training pipelines."""
+
+    packages = PACKAGES
+    service = "PipelineService"
+
+    def __init__(self, platform: Platform, pipelines: TrainingPipelines) -> None:
+        super().__init__(platform)
+        self._pipelines = pipelines
+
+    @rpc(
+        permission="aiplatform.trainingPipelines.create",
+        executes=(
+            "parent", *(f"training_pipeline.{each}" for each in (
+                "display_name", "labels", "training_task_definition", "training_task_inputs", "model_id",
+                "parent_model", *(f"model_to_upload.{each}" for each in UPLOADED),
+            )),
+        ),
+        stores=tuple(f"training_pipeline.model_to_upload.{each}" for each in KEPT),
+    )  # fmt: skip
+    def create_training_pipeline(self, request: Any, call: Call) -> dict[str, Any]:
+        message = to_dict(request.training_pipeline)
+        task = self._pipelines.task(message.get("trainingTaskDefinition", ""))
+        inputs = task_inputs(task.message, task.fields, message.get("trainingTaskInputs", {}), call)
+        return self._pipelines.create(request.parent, message, inputs)
+
+    @rpc(permission="aiplatform.trainingPipelines.get", executes=("name",))
+    def get_training_pipeline(self, request: Any, call: Call) -> dict[str, Any]:
+        return self._pipelines.get(request.name)
+
+    @rpc(permission="aiplatform.trainingPipelines.list", executes=_LIST)
+    def list_training_pipelines(self, request: Any, call: Call) -> dict[str, Any]:
+        found, token = self._pipelines.list(
+            request.parent,
+            filter=request.filter,
+            page_size=min(request.page_size or _PAGE, _LARGEST_PAGE),
+            page_token=request.page_token,
+        )
+        return {"trainingPipelines": read_masked(found, request), "nextPageToken": token}
+
+    @rpc(permission="aiplatform.trainingPipelines.cancel", executes=("name",))
+    def cancel_training_pipeline(self, request: Any, call: Call) -> None:
+        self._pipelines.cancel(request.name)
+
+    @rpc(permission="aiplatform.trainingPipelines.delete", executes=("name",))
+    def delete_training_pipeline(self, request: Any, call: Call) -> Operation:
+        name = request.name
+        self._pipelines.check_delete(name)
+
+        def work(progress: Progress) -> dict[str, Any]:
+            finish = finisher(call, progress)
+            with self.platform.records.transaction():
+                self._pipelines.delete(name)
+                finish({})
+            return {}
+
+        return call.start(name.rpartition("/trainingPipelines/")[0], work, metadata=metadata(call), target=name)
+
+
+def task_inputs(message: str, fields: tuple[str, ...], given: dict[str, Any], call: Call) -> dict[str, Any]:
+    """The inputs of a training task as JSON of the message that they are.
+
+    A client may spell fields either way; what is not done is refused by name, as if the message itself had been sent.
+    """
+    import google.cloud.aiplatform_v1beta1 as messages
+    from google.protobuf import json_format
+
+    parsed = pb_class(getattr(messages, message))()
+    try:
+        json_format.ParseDict(given, parsed)
+    except json_format.ParseError as error:
+        raise InvalidArgument(f"training_task_inputs must be a {message}", given=str(error)) from None
+    Receipt(fields).check(call.method.name, message_paths(parsed))
+    return to_dict(parsed)

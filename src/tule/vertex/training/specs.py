@@ -36,13 +36,13 @@ _ENV = {"containerSpec": "container_spec", "pythonPackageSpec": "python_package_
 
 
 def executed(below: str) -> tuple[str, ...]:
-    """The fields of a CustomJobSpec at the path ``below`` that are executed."""
-    return tuple(f"{below}.{each}" for each in _EXECUTED)
+    """The fields of a CustomJobSpec at the path ``below`` ('' for itself) that are executed."""
+    return tuple(f"{below}.{each}" if below else each for each in _EXECUTED)
 
 
 def stored(below: str) -> tuple[str, ...]:
     """Those that are only kept."""
-    return tuple(f"{below}.{each}" for each in _STORED)
+    return tuple(f"{below}.{each}" if below else each for each in _STORED)
 
 
 @dataclass(frozen=True)
