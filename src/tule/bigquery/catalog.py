@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from tule.bigquery import dataset_access
+from tule.bigquery import change_history, dataset_access
 from tule.bigquery.connections.federation import ExternalQueries
 from tule.bigquery.datasets import Datasets
 from tule.bigquery.engine import Session
-from tule.bigquery.errors import invalid_query, not_found
+from tule.bigquery.errors import invalid_query, not_found, not_implemented
 from tule.bigquery.external.relations import ExternalRelations
 from tule.bigquery.history import microseconds
 from tule.bigquery.partitioning import DATE, TIME, Partitioning
@@ -28,7 +28,7 @@ from tule.bigquery.references import DatasetReference, RoutineReference, TableRe
 from tule.bigquery.results import Rows
 from tule.bigquery.sql.catalog import Name, Relation, Through
 from tule.bigquery.sql.routine_statements import RoutineDefinition
-from tule.bigquery.tables import EXTERNAL, MATERIALIZED_VIEW, VIEW, Tables, physical_of
+from tule.bigquery.tables import EXTERNAL, MATERIALIZED_VIEW, TABLE, VIEW, Tables, physical_of
 from tule.bigquery.tables import KIND as TABLE_KIND
 from tule.bigquery.types import SCALARS, Field, arrow_schema, fields_from_rest, fields_of
 from tule.kernel.errors import PermissionDenied
@@ -104,6 +104,7 @@ class SessionCatalog:
         """The condition of the rows that the caller may see of a table; None for all."""
         self.is_current: Callable[[Record], bool] = lambda record: False
         """Whether the rows that a materialized view keeps may be answered."""
+        self.now: Callable[[], datetime]
         self.views: Views
         """The columns and rows of an INFORMATION_SCHEMA view, by project, dataset and name."""
         self.limited = False
@@ -220,6 +221,27 @@ class SessionCatalog:
     def external_query(self, connection: str, sql: str, options: str, project: str) -> str:
         self.opaque = True
         return self.elsewhere.relation(connection, sql, options, project)
+
+    def changes(self, name: Name, function: str, start: datetime | None, end: datetime | None) -> Relation:
+        reference = TableReference(name.project, name.dataset, name.table).checked()
+        self._check(reference, ())
+        record = self._find_table(reference)
+        if record is None:
+            raise self._missing(reference)
+        if record.body["type"] != TABLE:
+            raise invalid_query(f"{function} must be of a table; {reference} is a {record.body['type']}")
+        if self.seen(reference) is not None:
+            raise invalid_query(f"Access Denied: Table {reference}: its history is for those who see all of its rows")
+        if not self._physical.engine.capabilities.ordered:
+            raise not_implemented(f"{function} with this engine of SQL", do="see docs/engines.md")
+        self.opaque = True
+        history = change_history.ChangeHistory(self._tables.history, self._physical, self._session, record)
+        segments, sql = change_history.read(history, function, start, end, self.now())
+        self._held.enter_context(self._physical.using([(reference.project, each.physical) for each in segments]))
+        self.read.append(reference)
+        self.reads.add(reference.project, physical_of(record), record.body["_tule"].get("changes", 0), record.body)
+        fields = [*fields_from_rest(record.body["schema"]["fields"]), *change_history.COLUMNS]
+        return Relation(fields, relation=self._session.temporary_as(sql))
 
     def defined(self, name: str) -> Relation | None:
         found = self.external.defined(name)

@@ -288,7 +288,7 @@ class Definitions:
         new, _ = self._physical.fill(target.project, stored, moved)
 
         def commit() -> None:
-            self._tables.flip(target, new, {"schema": {"fields": fields}})
+            self._tables.flip(target, new, {"schema": {"fields": fields}}, how="ALTER")
             if change:
                 self._tables.patch(target, change)
 

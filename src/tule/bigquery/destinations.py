@@ -305,7 +305,7 @@ class Destination:
                     yield batch
 
             new, _ = physical.fill(reference.project, columns, both())
-            return self._flip(new, rows, change.fields, statistics)
+            return self._flip(new, rows, change.fields, statistics, how="APPEND")
         rows = physical.append(
             reference.project, writable(record), columns, arrived(),
             job=job.reference.name, statistics=statistics, table=reference.name,
@@ -387,7 +387,9 @@ class Destination:
             session.mark(project, job.reference.name, note(statistics, [reference.name], before))
         return Outcome(
             statistics,
-            commit=lambda: self._tables.touch(reference, before.get(reference.name), grown=not before),
+            commit=lambda: self._tables.touch(
+                reference, before.get(reference.name), grown=not before, how="PARTITION"
+            ),
             after=lambda: physical.done_with(project, job.reference.name),
         )
 
@@ -410,12 +412,17 @@ class Destination:
         return filled
 
     def _flip(
-        self, new: str, rows: int, fields: Sequence[JsonField], statistics: Callable[[int], dict[str, Any]]
+        self,
+        new: str,
+        rows: int,
+        fields: Sequence[JsonField],
+        statistics: Callable[[int], dict[str, Any]],
+        how: str = "REPLACE",
     ) -> Outcome:
         reference = self.reference
         return Outcome(
             statistics(rows),
-            commit=lambda: _ignore(self._tables.flip(reference, new, {"schema": {"fields": list(fields)}})),
+            commit=lambda: _ignore(self._tables.flip(reference, new, {"schema": {"fields": list(fields)}}, how=how)),
             undo=lambda: self._physical.drop(reference.project, new),
         )
 

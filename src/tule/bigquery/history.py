@@ -27,12 +27,14 @@ from tule.kernel.records import Record, Records
 
 KIND = "bigquery#tableVersion"
 TABLE_KIND = "bigquery#table"
+DROP = "DROP"
+"""The change that ends a table."""
 Points = list[list[int]]
 """(microseconds since 1970, number of rows from then on), in the order of time."""
 
 # A table has at most this many versions and points; the oldest go first.
 _MOST_VERSIONS = 16
-_MOST_POINTS = 256
+MOST_POINTS = 256
 # Values (rows times columns): of a table that is copied before its rows change in place, and of all versions of a project.
 LARGEST_COPY = 20_000_000
 _LARGEST_HISTORY = 500_000_000
@@ -49,6 +51,18 @@ class State:
     body: Mapping[str, Any]
     physical: str
     rows: int | None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A time in which a table only grew: the rows of ``physical`` after each of its ``points``. ``change``: what ended it,
+    as far as that is known; ``lost``: whether the rows before it are not remembered."""
+
+    body: Mapping[str, Any]
+    physical: str
+    points: Points
+    change: str = ""
+    lost: bool = False
 
 
 class History:
@@ -72,7 +86,7 @@ class History:
         """The points after rows were added to a table."""
         if reference.parent.hidden:
             return []
-        return [*(private.get("points") or []), self._point(reference.project, private["physical"])][-_MOST_POINTS:]
+        return [*(private.get("points") or []), self._point(reference.project, private["physical"])][-MOST_POINTS:]
 
     def copy(self, session: Session, record: Record) -> str | None:
         """Copy the rows of a table that are about to change in their place, inside the session's transaction: the
@@ -88,9 +102,9 @@ class History:
         session.execute(f"INSERT INTO {into} SELECT * FROM {source}")
         return name
 
-    def keep(self, record: Record, physical: str | None = None) -> None:
+    def keep(self, record: Record, physical: str | None = None, change: str = "REPLACE") -> None:
         """A table's rows are about to be replaced, and are in ``physical`` (its own where None): remember them as a
-        version; part of the current transaction of the record store."""
+        version, with what the ``change`` is; part of the current transaction of the record store."""
         private = record.body.get("_tule", {})
         held = physical or private.get("physical")
         if not held:
@@ -106,6 +120,8 @@ class History:
             "physical": held,
             "points": points,
             "end": now,
+            "change": change,
+            **{key: private[key] for key in ("lost",) if key in private},
             "expires": now + self.window(reference.parent),
             "values": points[-1][1] * _columns(record.body["schema"]["fields"]),
         }
@@ -162,6 +178,19 @@ class History:
                 return
 
     # -- reading
+
+    def segments(self, reference: TableReference, record: Record) -> list[Segment]:
+        """All that is remembered of a table since it was made, in the order of time."""
+        found: list[Segment] = []
+        for version in sorted(self._kept(reference), key=_end):
+            found.append(_segment(version.body["body"], version.body, version.body.get("change", "")))
+            if version.body.get("change") == DROP:
+                # What was before was another table of this name.
+                found.clear()
+        private = record.body["_tule"]
+        if private.get("points"):
+            found.append(_segment(record.body, private, ""))
+        return found
 
     def at(self, reference: TableReference, record: Record | None, moment: int) -> State | None:
         """The table as it was at a moment (microseconds since 1970); None where it was not there then.
@@ -236,6 +265,10 @@ def _rows(points: Points, moment: int) -> int:
 
 def _columns(fields: list[JsonField]) -> int:
     return sum(_columns(each["fields"]) if each.get("fields") else 1 for each in fields) or 1
+
+
+def _segment(body: Mapping[str, Any], private: Mapping[str, Any], change: str) -> Segment:
+    return Segment(body, private["physical"], private["points"], change, bool(private.get("lost")))
 
 
 def _end(record: Record) -> int:

@@ -78,6 +78,7 @@ TABLE: Known = {
     **VIEW,
     "partition_expiration_days": ("timePartitioning.expirationMs", _days),
     "require_partition_filter": ("requirePartitionFilter", _boolean),
+    "enable_change_history": ("enableChangeHistory", _boolean),
 }
 MATERIALIZED_VIEW: Known = {
     **VIEW,
@@ -98,7 +99,6 @@ SCHEMA: Known = {
 _NOTHING: dict[str, tuple[Any, ...]] = {
     "default_rounding_mode": ("ROUND_HALF_AWAY_FROM_ZERO", "ROUNDING_MODE_UNSPECIFIED"),
     "is_case_insensitive": (False,),
-    "enable_change_history": (False,),
     "tags": ([],),
 }
 

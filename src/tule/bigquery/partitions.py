@@ -100,7 +100,7 @@ class Partitions:
 
         new, _ = self._physical.fill_from(project, rest)
         try:
-            self._tables.flip(reference, new)
+            self._tables.flip(reference, new, how="DELETE")
         except BaseException:
             self._physical.drop(project, new)
             raise

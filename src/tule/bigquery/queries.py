@@ -208,6 +208,7 @@ class Queries:
             if user is not None:
                 reader = user
                 catalog.seen = lambda reference: self.row_policies.condition(reference, reader)
+            catalog.now = self._jobs.now
             catalog.is_current = self.materialized.is_current
             catalog.views = lambda where, within, view: self.information.view(
                 view, Asked(where, within, user or "", guard)
@@ -616,7 +617,9 @@ class Queries:
             {"query": about},
             # The service names the table that a statement changes as the job's destination; clients look there.
             configuration=_writes(target, "WRITE_APPEND"),
-            commit=lambda: self._tables.touch(target, before.get(target.name), grown=not before),
+            commit=lambda: self._tables.touch(
+                target, before.get(target.name), grown=not before, how=statement.kind
+            ),
             after=lambda: self._physical.done_with(target.project, job.reference.name),
             release=held.close,
         )

@@ -80,6 +80,8 @@ def _options(body: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "labels", "ARRAY<STRUCT<STRING, STRING>>", f"[{pairs}]"
     if body.get("requirePartitionFilter"):
         yield "require_partition_filter", "BOOL", "true"
+    if body.get("enableChangeHistory"):
+        yield "enable_change_history", "BOOL", "true"
     if span := (body.get("timePartitioning") or {}).get("expirationMs"):
         yield "partition_expiration_days", "FLOAT64", f"{int(span) / 86_400_000}"
     if about := body.get("materializedView"):
@@ -236,7 +238,7 @@ def tables(records: Sequence[Record]) -> View:
                 "is_insertable_into": "YES" if kind == "TABLE" else "NO",
                 "is_fine_grained_mutations_enabled": "NO",
                 "is_typed": "NO",
-                "is_change_history_enabled": "NO",
+                "is_change_history_enabled": "YES" if record.body.get("enableChangeHistory") else "NO",
                 "creation_time": record.create_time,
                 **_base(record.body),
                 "ddl": ddl(record),

@@ -13,8 +13,8 @@ from typing import Any
 from tule.bigquery import collations, schemas
 from tule.bigquery.datasets import Datasets, milliseconds
 from tule.bigquery.errors import already_exists, invalid, not_found, stale
+from tule.bigquery.history import DROP, History, State
 from tule.bigquery.history import TABLE_KIND as KIND
-from tule.bigquery.history import History, State
 from tule.bigquery.labels import checked_labels
 from tule.bigquery.partitioning import Partitioning, cut, partitioning_of, stored_fields
 from tule.bigquery.physical import Physical
@@ -161,7 +161,7 @@ class Tables:
             "etag": record.etag,
             "id": str(reference),
             "selfLink": f"{self._base_url}/{record.name}",
-            **{key: value for key, value in body.items() if key != "_tule"},
+            **{key: value for key, value in body.items() if key not in ("_tule", "enableChangeHistory")},
             "creationTime": milliseconds(record.create_time),
             "lastModifiedTime": milliseconds(record.update_time),
             "location": self._datasets.location(reference.parent),
@@ -318,6 +318,8 @@ class Tables:
                 made[key] = body[key]
         if body.get("labels"):
             made["labels"] = checked_labels(body["labels"])
+        if body.get("enableChangeHistory"):
+            made["enableChangeHistory"] = True
         if body.get("defaultCollation") and collations.checked(body["defaultCollation"], "a table's new columns"):
             made["defaultCollation"] = body["defaultCollation"]
         if body.get("tableConstraints"):
@@ -389,39 +391,47 @@ class Tables:
         change: Mapping[str, Any] | None = None,
         *,
         private: Mapping[str, Any] | None = None,
+        how: str = "REPLACE",
     ) -> Record:
-        """Give a table new rows, and the changed fields of its body and its private part; it stays the same resource."""
+        """Give a table new rows, and the changed fields of its body and its private part; it stays the same resource.
+        ``how``: what that is to its history."""
 
         def flipped(body: dict[str, Any]) -> dict[str, Any]:
-            return {**body, **(change or {}), "_tule": {**body["_tule"], **(private or {}), **begun}}
+            old = {key: value for key, value in body["_tule"].items() if key != "lost"}
+            return {**body, **(change or {}), "_tule": {**old, **(private or {}), **begun}}
 
         with self._records.transaction():
-            self.history.keep(self._records.get(reference.name))
+            self.history.keep(self._records.get(reference.name), change=how)
             begun = self.history.begun(reference, physical)
             return self._records.update(reference.name, flipped)
 
-    def touch(self, reference: TableReference, before: str | None = None, *, grown: bool = True) -> None:
+    def touch(
+        self, reference: TableReference, before: str | None = None, *, grown: bool = True, how: str = ""
+    ) -> None:
         """Note that rows of a table changed in place: that it has ``grown``, or that other rows changed, of which the
-        physical table ``before`` is a copy if there is one."""
+        physical table ``before`` is a copy if there is one. ``how``: what that is to its history, as far as it is known."""
         with self._records.transaction():
             record = self._records.find(reference.name)
             if record is None:
                 return
             if before is not None:
-                self.history.keep(record, before)
+                self.history.keep(record, before, how)
             private = record.body["_tule"]
             if grown:
                 points = self.history.grown(reference, private)
             else:
                 points = self.history.begun(reference, private["physical"]).get("points", [])
             changed = {**private, "changes": private.get("changes", 0) + 1} | ({"points": points} if points else {})
+            if not grown:
+                changed.pop("lost", None)
+                changed |= {"lost": True} if before is None else {}
             self._records.update(reference.name, lambda body: {**body, "_tule": changed})
 
     def _remove(self, record: Record) -> None:
         self._records.delete(record.name)
         for policy in self._records.list("bigquery#rowAccessPolicy", record.name).records:
             self._records.delete(policy.name)
-        self.history.keep(record)
+        self.history.keep(record, change=DROP)
 
     def delete(self, reference: TableReference) -> None:
         """Remove a table or view and its rows."""
@@ -530,7 +540,7 @@ class Tables:
             with self._records.transaction():
                 begun: dict[str, Any] = {}
                 if physical is not None:
-                    self.history.keep(self._records.get(record.name))
+                    self.history.keep(self._records.get(record.name), change="ALTER")
                     begun = self.history.begun(reference, physical)
 
                 def changed(body: dict[str, Any]) -> dict[str, Any]:

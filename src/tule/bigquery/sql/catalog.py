@@ -85,6 +85,9 @@ class Catalog(Protocol):
         """The relation of the rows that a query gives in another database; ``project`` is that of a connection named
         without one."""
 
+    def changes(self, name: Name, function: str, start: datetime | None, end: datetime | None) -> Relation:
+        """The rows of APPENDS or CHANGES of a table."""
+
     def defined(self, name: str) -> Relation | None:
         """The external table that the query itself defines under a bare name."""
 

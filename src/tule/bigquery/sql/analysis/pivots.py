@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from tule.bigquery.sql.analysis.scopes import Columns, Scope, Source, wrong
-from tule.bigquery.sql.kinds import STRING, Kind, NoSupertype, common
+from tule.bigquery.sql.kinds import STRING, Kind, NoSupertype, collates, common
+from tule.kernel.errors import Unimplemented
 
 if TYPE_CHECKING:
     from tule.bigquery.sql.analysis.walk import Walk
@@ -41,7 +42,12 @@ def _pivoted(walk: Walk, pivot: Any, source: Source) -> Columns | None:
         aggregates.append((current.alias if isinstance(current, exp.Alias) else "", kind))
     if len(aggregates) > 1 and not all(name for name, _ in aggregates):
         raise wrong("PIVOT with several aggregates must name each with AS", pivot)
-    walk.expr(field.this, inner)
+    kind = walk.expr(field.this, inner)
+    if any(collates(each) for each in (kind, *(k for name, k in source.columns or () if name.lower() not in used))):
+        raise Unimplemented(
+            "Tule does not do PIVOT of columns that have a collation", do="take it off before: COLLATE(column, '')",
+            reason="notImplemented", location="query",
+        )  # fmt: skip
     values = []
     for each in field.expressions:
         if isinstance(each, exp.PivotAlias | exp.Alias):

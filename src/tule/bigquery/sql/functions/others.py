@@ -68,7 +68,9 @@ FUNCTIONS: dict[str, Function] = {
     **read(
         "Table functions",
         """
-        - APPENDS CHANGES: what changed between two moments is not kept row by row
+        APPENDS(ANY, [start_timestamp => TIMESTAMP], [end_timestamp => TIMESTAMP]) ARRAY = table
+        CHANGES(ANY, start_timestamp => TIMESTAMP, end_timestamp => TIMESTAMP) ARRAY = table
+        EXTERNAL_QUERY(CONST, CONST, [CONST]) ARRAY = table
         - EXTERNAL_OBJECT_TRANSFORM: there are no object tables
         - AI.SEARCH: it needs a text embedding model, and Tule serves none
         - AI.GENERATE_TABLE AI.GENERATE_TEXT: it asks a large language model, and Tule serves none

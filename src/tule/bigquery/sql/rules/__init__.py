@@ -12,6 +12,7 @@ from typing import Any
 
 from tule.bigquery.sql.context import Context
 from tule.bigquery.sql.rules.bind_parameters import bind_parameters
+from tule.bigquery.sql.rules.expand_changes import expand_changes
 from tule.bigquery.sql.rules.expand_external_queries import expand_external_queries
 from tule.bigquery.sql.rules.expand_model_functions import expand_model_functions
 from tule.bigquery.sql.rules.expand_routines import expand_names, expand_routines
@@ -30,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     read_moments,
     name_columns,
     expand_external_queries,
+    expand_changes,
     expand_routines,
     find_volatile,
     expand_model_functions,
