@@ -87,3 +87,20 @@ SELECT b'abc' LIKE b'a%' AS a, b'a\xff' LIKE b'a_' AS b, b'a%' LIKE b'a\\%' AS c
 
 SELECT b'a' LIKE 'a';
 --> error: No matching signature for operator LIKE for argument types: BYTES, STRING. at [1:18]
+
+-- Operators of bits
+SELECT TO_HEX(b'\xf0\x0f' & b'\x3c\x3c') AS a, TO_HEX(b'\xf0\x0f' | b'\x3c\x3c') AS b, TO_HEX(b'\xf0\x0f' ^ b'\x3c\x3c') AS c, TO_HEX(~b'\xf0\x0f') AS d, TO_HEX(b'\xff\xff' << 4) AS e, TO_HEX(b'\xff\xff' >> 9) AS f, TO_HEX(b'\xff' >> 64) AS g, b'' & b'' AS h, CAST(NULL AS BYTES) & b'a' AS i;
+--> a STRING | b STRING | c STRING | d STRING | e STRING | f STRING | g STRING | h BYTES | i BYTES
+--> "300c" | "fc3f" | "cc33" | "0ff0" | "fff0" | "007f" | "00" | b"" | NULL
+
+SELECT b'ab' & b'a';
+--> error: Bitwise binary operator for BYTES requires equal length of the inputs. Got 2 bytes on the left hand side and 1 bytes on the right hand side.
+
+SELECT b'ab' << -1;
+--> error: Bitwise shift by negative offset
+
+SELECT b'ab' & 1;
+--> error: No matching signature for operator & for argument types: BYTES, INT64. at [1:16]
+
+SELECT 1 << b'a';
+--> error: No matching signature for operator << for argument types: INT64, BYTES. at [1:8]

@@ -65,3 +65,33 @@ SELECT (SELECT SUM(y * 2) FROM UNNEST(t.ys) AS y) AS s, COUNT(*) OVER () AS n FR
 SELECT * FROM (SELECT g, x FROM UNNEST([STRUCT('a' AS g, 2.0 AS x), ('b', 3.0)])) PIVOT (SUM(x * 2) AS s FOR g IN ('a', 'b'));
 --> s_a FLOAT64 | s_b FLOAT64
 --> 4.0 | 6.0
+
+-- Sums of plain columns
+SELECT SUM(x) AS s FROM UNNEST([1.7e308, 1.7e308]) AS x;
+--> error: double overflow: SUM
+
+SELECT AVG(x) AS s, COUNT(*) AS n FROM UNNEST([1.7e308, 1.7e308]) AS x;
+--> error: double overflow: AVG
+
+SELECT SUM(x) AS s, AVG(x) AS a, SUM(DISTINCT x) AS d FROM UNNEST([1.5, CAST('inf' AS FLOAT64), 1.5]) AS x;
+--> s FLOAT64 | a FLOAT64 | d FLOAT64
+--> Infinity | Infinity | Infinity
+
+SELECT SUM(x) AS s, AVG(x) AS a FROM UNNEST([1.5, CAST('nan' AS FLOAT64)]) AS x;
+--> s FLOAT64 | a FLOAT64
+--> NaN | NaN
+
+SELECT SUM(x) AS s FROM UNNEST(CAST([] AS ARRAY<FLOAT64>)) AS x;
+--> s FLOAT64
+--> NULL
+
+SELECT SUM(x) OVER () AS s FROM UNNEST([1.5, 2.5]) AS x;
+--> s FLOAT64
+--> 4.0
+--> 4.0
+
+SELECT SUM(DISTINCT x) AS s FROM UNNEST([1.7e308, 1.6e308]) AS x;
+--> error: double overflow: SUM
+
+SELECT k, SUM(x) AS s FROM UNNEST([STRUCT(1 AS k, 1.7e308 AS x), (1, 1.7e308), (2, 1.0)]) GROUP BY k HAVING SUM(x) > 0 ORDER BY SUM(x);
+--> error: double overflow: SUM

@@ -493,3 +493,8 @@ SELECT TRUNC(NUMERIC '2.567', 1);
 SELECT TRUNC(123.7, -1);
 --> f0_ FLOAT64
 --> 120.0
+
+-- The remainder of the least number
+SELECT MOD(-9223372036854775808, -1) AS a, MOD(7, -1) AS b, MOD(NUMERIC '1.5', -1) AS c, MOD(-7, 3) AS d;
+--> a INT64 | b INT64 | c NUMERIC | d INT64
+--> 0 | 0 | 0.5 | -1

@@ -76,7 +76,8 @@ SELECT RANGE<DATE> '[2024-01-01, UNBOUNDED)' = RANGE<DATETIME> '[2024-01-01, UNB
 --> error: No matching signature for operator = for argument types: RANGE<DATE>, RANGE<DATETIME>.
 
 SELECT TO_JSON(RANGE<DATE> '[2024-01-01, UNBOUNDED)');
---> error: Tule does not do TO_JSON on RANGE. Next: cast to STRING first: CAST(x AS STRING)
+--> f0_ JSON
+--> {"start":"2024-01-01","end":null}
 
 CREATE TABLE d.spans (id INT64, r RANGE<DATE>, t RANGE<TIMESTAMP>, a ARRAY<RANGE<DATE>>, s STRUCT<r RANGE<DATETIME>>);
 --> rows: 0

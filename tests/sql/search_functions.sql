@@ -64,3 +64,14 @@ SELECT TEXT_ANALYZE('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!', analyzer => 'PATT
 
 SELECT TEXT_ANALYZE('a', analyzer => 'PATTERN_ANALYZER', analyzer_options => '{"patterns": ["(a"]}');
 --> error: Invalid pattern of PATTERN_ANALYZER: (a
+
+-- Terms by their weight
+SELECT id, TF_IDF(f, 3, 1) OVER () AS r FROM UNNEST([STRUCT(1 AS id, ['I', 'like', 'pie', 'pie', 'pie', NULL] AS f), (2, ['yum', 'yum', 'pie', NULL]), (3, ['I', 'yum', 'pie', NULL]), (4, ['you', 'like', 'pie', NULL])]) ORDER BY id;
+--> id INT64 | r ARRAY<STRUCT<term STRING, tf_idf FLOAT64>>
+--> 1 | [{term: NULL, tf_idf: 0.12679902142647365}, {term: "I", tf_idf: 0.1412163100645339}, {term: "like", tf_idf: 0.1412163100645339}, {term: "pie", tf_idf: 0.29389333245105953}]
+--> 2 | [{term: NULL, tf_idf: 0.5705955964191315}, {term: "pie", tf_idf: 0.14694666622552977}]
+--> 3 | [{term: NULL, tf_idf: 0.380397064279421}, {term: "I", tf_idf: 0.21182446509680086}, {term: "pie", tf_idf: 0.14694666622552977}]
+--> 4 | [{term: NULL, tf_idf: 0.380397064279421}, {term: "like", tf_idf: 0.21182446509680086}, {term: "pie", tf_idf: 0.14694666622552977}]
+
+SELECT TF_IDF(['a']);
+--> error: Analytic function tf_idf cannot be called without an OVER clause at [1:8]

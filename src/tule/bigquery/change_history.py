@@ -56,7 +56,9 @@ class ChangeHistory:
         since = 0 if start is None else microseconds(start)
         created = microseconds(self._record.create_time)
         known = found[0].points[0][0] if found else created
-        complete = bool(found) and not found[0].lost and len(found[0].points) < MOST_POINTS and known <= created + 1_000_000
+        complete = (
+            bool(found) and not found[0].lost and len(found[0].points) < MOST_POINTS and known <= created + 1_000_000
+        )
         for each in found[1:]:
             if each.lost or len(each.points) >= MOST_POINTS:
                 known, complete = each.points[0][0], False
@@ -64,8 +66,8 @@ class ChangeHistory:
         window = microseconds(now) - self._history.window(self._reference.parent)
         if max(since, created) < max(earliest, window) - 1_000_000:
             raise invalid_query(
-                f"Invalid time travel timestamp {max(since, created) // 1000} for table {self._reference}. Cannot read before "
-                f"{max(earliest, window) // 1000}."
+                f"Invalid time travel timestamp {max(since, created) // 1000} for table {self._reference}. Cannot read "
+                f"before {max(earliest, window) // 1000}."
             )
         return found
 

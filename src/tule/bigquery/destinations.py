@@ -387,9 +387,7 @@ class Destination:
             session.mark(project, job.reference.name, note(statistics, [reference.name], before))
         return Outcome(
             statistics,
-            commit=lambda: self._tables.touch(
-                reference, before.get(reference.name), grown=not before, how="PARTITION"
-            ),
+            commit=lambda: self._tables.touch(reference, before.get(reference.name), grown=not before, how="PARTITION"),
             after=lambda: physical.done_with(project, job.reference.name),
         )
 

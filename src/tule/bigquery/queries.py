@@ -617,9 +617,7 @@ class Queries:
             {"query": about},
             # The service names the table that a statement changes as the job's destination; clients look there.
             configuration=_writes(target, "WRITE_APPEND"),
-            commit=lambda: self._tables.touch(
-                target, before.get(target.name), grown=not before, how=statement.kind
-            ),
+            commit=lambda: self._tables.touch(target, before.get(target.name), grown=not before, how=statement.kind),
             after=lambda: self._physical.done_with(target.project, job.reference.name),
             release=held.close,
         )

@@ -405,9 +405,7 @@ class Tables:
             begun = self.history.begun(reference, physical)
             return self._records.update(reference.name, flipped)
 
-    def touch(
-        self, reference: TableReference, before: str | None = None, *, grown: bool = True, how: str = ""
-    ) -> None:
+    def touch(self, reference: TableReference, before: str | None = None, *, grown: bool = True, how: str = "") -> None:
         """Note that rows of a table changed in place: that it has ``grown``, or that other rows changed, of which the
         physical table ``before`` is a copy if there is one. ``how``: what that is to its history, as far as it is known."""
         with self._records.transaction():

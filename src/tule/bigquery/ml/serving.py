@@ -191,6 +191,11 @@ class _NoTables:
     def resolve(self, name: Name, at: datetime.datetime | None = None, through: Sequence[Through] = ()) -> Relation:
         raise NotFound(f"Not found: Table {name}", reason="notFound")
 
+    def changes(
+        self, name: Name, function: str, start: datetime.datetime | None, end: datetime.datetime | None
+    ) -> Relation:
+        raise NotFound(f"Not found: Table {name}", reason="notFound")
+
     def external_query(self, connection: str, sql: str, options: str, project: str) -> str:
         raise NotFound(f"Not found: Connection {connection}", reason="notFound")
 

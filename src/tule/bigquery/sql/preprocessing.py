@@ -310,6 +310,13 @@ def _checked(name: str, arguments: list[Node]) -> Analytic:
     return found
 
 
+def weighed_terms(arguments: list[Node]) -> Node:
+    """``TF_IDF(terms) OVER ()``: what ML.TF_IDF tells by places in the dictionary, by the terms themselves."""
+    _checked("TF_IDF", arguments)
+    known = {key: _windowed(each) for key, each in _tf_idf_statistics(arguments[0], arguments).items()}
+    return _call("tule_tf_idf_terms", arguments[0].copy(), known["words"], known["idf"])
+
+
 def over_window(name: str, arguments: list[Node]) -> Node:
     """The function in a plain SELECT: statistics over all rows of the query."""
     found = _checked(name, arguments)

@@ -154,6 +154,8 @@ def named_call(
     _coerce(call)
     call.result = collations.result(call, call.match.result)
     made = walk.sums.made(node, _made(call))
+    if window is None and name in ("SUM", "AVG") and call.match.arguments == [FLOAT64]:
+        made = walk.sums.whole(node, made, call.argument(0))
     if function.role == "aggregate" and window is None:
         made.meta[collations.AGGREGATE] = True
     if safe:
@@ -192,7 +194,7 @@ def _arguments(call: Call, given: list[Any], aliases: bool) -> None:
             call.arguments.append(exp.Literal.string(part_name(node)))
             call.kinds.append((None, True))
             continue
-        if isinstance(node, exp.Interval) and any(each.engine.startswith("@") for each in call.function.signatures):
+        if isinstance(node, exp.Interval) and _takes_interval(call.function, index):
             _visited(call, node.this, aliases) if isinstance(node.this, exp.Expression) else None
             call.arguments.append(node)
             call.kinds.append((INTERVAL, True))
@@ -221,6 +223,14 @@ def _arguments(call: Call, given: list[Any], aliases: bool) -> None:
         holder = exp.Paren(this=call.having.expression)
         collations.keyed(call.walk, call.having.expression, call.scope)
         call.having.set("expression", holder.this)
+
+
+def _takes_interval(function: Function, index: int) -> bool:
+    """Whether a builder makes what an INTERVAL at this place is."""
+    return any(
+        each.engine.startswith("@") and index < len(each.arguments) and each.arguments[index].kind == INTERVAL
+        for each in function.signatures
+    )
 
 
 def _visited(call: Call, node: Any, aliases: bool) -> tuple[Any, Kind | None, bool]:
@@ -366,7 +376,10 @@ def _coerce(call: Call) -> None:
         call.arguments[index] = coerced(call.arguments[index], given, wanted)
 
 
-_ONLY_COUNTED = frozenset({"APPROX_COUNT_DISTINCT", "COUNT", "GROUPING", "MAX_BY", "MIN_BY", "TYPEOF"})
+_ONLY_COUNTED = frozenset(
+    {"APPROX_COUNT_DISTINCT", "COUNT", "FORMAT", "GROUPING", "ISERROR", "JSON_ARRAY", "JSON_ARRAY_APPEND",
+     "JSON_ARRAY_INSERT", "JSON_OBJECT", "JSON_SET", "MAX_BY", "MIN_BY", "TO_JSON", "TO_JSON_STRING", "TYPEOF"}
+)  # fmt: skip
 _UNREADABLE = frozenset({"BIGNUMERIC", "RANGE"})
 
 

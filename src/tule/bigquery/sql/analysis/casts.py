@@ -250,6 +250,10 @@ def from_string(value: Any, to: Kind) -> Any:
 
 def to_string(value: Any, given: Kind) -> Any:
     """A value as CAST(x AS STRING) writes it."""
+    if given == BIGNUMERIC:
+        return bignumerics.converted(value, given, STRING)
+    if given.name == "RANGE":
+        return ranges.text_of(value, given)
     name = _TO_STRING.get(given.name)
     if name is None:
         return _engine_cast(value, engine_type(STRING))

@@ -1,8 +1,9 @@
-"""SUM and AVG of FLOAT64 arithmetic, checked once where each term would have to be.
+"""SUM and AVG of FLOAT64, checked once where each term would have to be.
 
 A product that overflows is infinite, and so is no sum of it a number: where the sum is one, no term has overflowed. Where
 it is none, the terms may have been infinite before, so the statement fails with ``IN_DOUBT`` and is run again with every
-term checked (``floats.checked``). A check of each term takes half as long as the sum.
+term checked (``floats.checked``). A check of each term takes half as long as the sum. A sum of plain columns may be infinite
+since one of them is; run again, it fails where none is.
 """
 
 from __future__ import annotations
@@ -56,6 +57,14 @@ class DoubtfulSums:
             raise Detached
         return _checked(made)
 
+    def whole(self, node: Any, made: Any, value: Any) -> Any:
+        """A sum of FLOAT64 whose terms are no arithmetic: infinite only where one of them is."""
+        if any(isinstance(each, _ELSEWHERE) for each in _ancestors(node, *_ELSEWHERE)) or not isinstance(
+            made, exp.Anonymous
+        ):
+            return made
+        return _checked(made) if self._context.quick else _refused(made, value)
+
     def close(self) -> None:
         """At the end of the statement; raises ``Detached``."""
         if self._found:
@@ -96,6 +105,22 @@ def _checked(total: Any) -> Any:
         ],
         default=exp.Cast(this=failure, to=exp.DataType(this=exp.DataType.Type.DOUBLE)),
     )
+    made.meta["tule_done"] = True
+    return made
+
+
+def _refused(total: Any, value: Any) -> Any:
+    """A sum that is an error where it is infinite and no term is."""
+    term = value.expressions[0] if isinstance(value, exp.Distinct) else value
+    infinite = exp.Not(this=exp.Anonymous(this="isfinite", expressions=[term.copy()]))
+    failure = exp.Anonymous(
+        this="error", expressions=[exp.Literal.string(f"tule: double overflow: {str(total.this).upper()}")]
+    )
+    found = exp.Anonymous(this="bool_or", expressions=[infinite])
+    number = exp.Anonymous(this="isfinite", expressions=[total.copy()])
+    made = exp.Case(default=exp.Cast(this=failure, to=exp.DataType(this=exp.DataType.Type.DOUBLE)))
+    for holds in (number, exp.Is(this=total.copy(), expression=exp.Null()), found):
+        made = made.when(holds, total.copy(), copy=False)
     made.meta["tule_done"] = True
     return made
 

@@ -282,8 +282,12 @@ def _bits(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     for kind in (left, right):
         if kind is not None and kind.name not in ("INT64", "NULL", "BYTES"):
             raise no_match(symbol, [left, right], node)
+    shifts = isinstance(node, exp.BitwiseLeftShift | exp.BitwiseRightShift)
+    if (right == BYTES and (shifts or left == INT64)) or (left == BYTES and right == INT64 and not shifts):
+        raise no_match(symbol, [left, right], node)
     if BYTES in (left, right):
-        raise wrong(f"Tule does not do the operator {symbol} on BYTES", node)
+        _replace(node, _call(_ON_BYTES[type(node)], node.this, node.expression))
+        return BYTES
     if isinstance(node, exp.BitwiseLeftShift | exp.BitwiseRightShift):
         name = "tule_shift_left" if symbol == "<<" else "tule_shift_right"
         _replace(node, _call(name, node.this, node.expression))
@@ -292,10 +296,22 @@ def _bits(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     return INT64
 
 
+_ON_BYTES: dict[type[Any], str] = {
+    exp.BitwiseAnd: "tule_bytes_and",
+    exp.BitwiseOr: "tule_bytes_or",
+    exp.BitwiseXor: "tule_bytes_xor",
+    exp.BitwiseLeftShift: "tule_bytes_shift_left",
+    exp.BitwiseRightShift: "tule_bytes_shift_right",
+}
+
+
 def _bit_not(walk: Walk, node: Any, scope: Scope, aliases: bool) -> Kind | None:
     from tule.bigquery.sql.analysis.expressions import visit
 
     kind = visit(walk, node.this, scope, aliases)
+    if kind == BYTES:
+        _replace(node, _call("tule_bytes_not", node.this))
+        return BYTES
     if kind not in (None, NULL, INT64):
         raise no_match("~", [kind], node)
     return INT64

@@ -100,8 +100,15 @@ def _as_json(it: Call, node: Any, kind: Kind, wide: bool) -> Any:
         return call("tule_json_of_int64", node) if wide else call("to_json", node)
     if kind.name == "FLOAT64":
         return call("tule_json_of_double", node)
-    if kind.name == "NUMERIC":
-        return call("tule_json_of_numeric", node)
+    if kind.name in ("NUMERIC", "BIGNUMERIC"):
+        return call("tule_json_of_number_text", casts.to_string(node, kind), exp.Boolean(this=wide))
+    if kind.name == "INTERVAL":
+        return call("to_json", call("tule_iso_of_interval", node))
+    if kind.name == "RANGE":
+        ends = [call(f"tule_range_{end}", node.copy()) for end in ("start", "end")]
+        first, last = (as_json(it, each, kind.element, wide) for each in ends)
+        made = call("json_object", _text("start"), first, _text("end"), last)
+        return exp.Case(default=made).when(exp.Is(this=node.copy(), expression=exp.Null()), exp.Null())
     if kind.name == "BYTES":
         return call("to_json", call("to_base64", node))
     if kind.name in ("TIMESTAMP", "DATETIME"):

@@ -44,8 +44,12 @@ FUNCTIONS: dict[str, Function] = {
         BAG_OF_WORDS(ARRAY<STRING>) ARRAY<STRUCT<term STRING, count INT64>>
         SEARCH(ANY, STRING, [json_scope => STRING], [analyzer => STRING], [analyzer_options => STRING]) BOOL = @search
         TEXT_ANALYZE(STRING, [analyzer => STRING], [analyzer_options => STRING]) ARRAY<STRING> = @text_analyze
-        - TF_IDF: how it weighs terms outside of its dictionary is not published
         """,
+    ),
+    **read(
+        "Search, text analysis and vector functions",
+        "TF_IDF(ARRAY<STRING>, [CONST], [CONST]) ARRAY<STRUCT<term STRING, tf_idf FLOAT64>>",
+        role="window",
     ),
     **read(
         "Functions of other services",

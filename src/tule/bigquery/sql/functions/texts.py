@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from tule.bigquery.collations import COLLATIONS
-from tule.bigquery.sql.analysis import casts
+from tule.bigquery.sql.analysis import bignumerics, casts
 from tule.bigquery.sql.analysis.calls import engine_call as call
-from tule.bigquery.sql.kinds import FLOAT64, INT64, NULL, STRING, Kind, array, engine_type
+from tule.bigquery.sql.kinds import BIGNUMERIC, FLOAT64, INT64, NULL, STRING, Kind, array, engine_type
 
 if TYPE_CHECKING:
     from tule.bigquery.sql.analysis.calls import Call
@@ -238,7 +238,26 @@ def _formatted(it: Call, node: Any, kind: Kind | None, given: _Specifier) -> Any
         return _padded(value, given)
     if wanted == "INT64":
         return _whole(node, given)
+    if kind is not None and kind.name in ("NUMERIC", "BIGNUMERIC"):
+        if letter in ("f", "F") and "0" not in given.flags and "#" not in given.flags:
+            return _exact(node, kind, given)
+        node = bignumerics.converted(node, kind, FLOAT64) if kind.name == "BIGNUMERIC" else node
     return _fractional(node, given)
+
+
+def _exact(node: Any, kind: Kind, given: _Specifier) -> Any:
+    """A decimal number with all of its digits, rounded to so many."""
+    wide = node if kind == BIGNUMERIC else bignumerics.converted(node, kind, BIGNUMERIC)
+    digits = given.precision if given.precision is not None else exp.Literal.number(6)
+    rounded = call("tule_bignumeric_round", wide, digits.copy(), _text("ROUND_HALF_AWAY_FROM_ZERO"))
+    value: Any = call("tule_fixed_digits", bignumerics.converted(rounded, BIGNUMERIC, STRING), digits.copy())
+    if "'" in given.flags:
+        value = call("tule_thousands", value)
+    sign = "+" if "+" in given.flags else " " if " " in given.flags else ""
+    if sign:
+        negative = call("starts_with", value.copy(), _text("-"))
+        value = exp.Paren(this=exp.Case(default=joined([_text(sign), value.copy()])).when(negative, value))
+    return _padded(value, given)
 
 
 def _json(it: Call, node: Any, kind: Kind | None, *, pretty: bool) -> Any:
@@ -290,7 +309,7 @@ def printed(it: Call, node: Any, kind: Kind | None, *, quoted: bool) -> Any:
 
 
 _WORDS = {"DATE": "DATE", "TIME": "TIME", "DATETIME": "DATETIME", "TIMESTAMP": "TIMESTAMP", "NUMERIC": "NUMERIC",
-          "INTERVAL": "INTERVAL"}  # fmt: skip
+          "BIGNUMERIC": "BIGNUMERIC", "INTERVAL": "INTERVAL"}  # fmt: skip
 
 
 def _printed(it: Call, node: Any, kind: Kind, quoted: bool) -> Any:
@@ -324,7 +343,10 @@ def _printed(it: Call, node: Any, kind: Kind, quoted: bool) -> Any:
     if kind == STRING:
         return call("tule_quoted", node)
     if kind.name in _WORDS:
-        return joined([_text(_WORDS[kind.name] + ' "'), value, _text('"')])
+        after = '" YEAR TO SECOND' if kind.name == "INTERVAL" else '"'
+        return joined([_text(_WORDS[kind.name] + ' "'), value, _text(after)])
+    if kind.name == "RANGE":
+        return joined([_text(f'{kind} "'), value, _text('"')])
     if kind == FLOAT64:
         word = joined([_text('CAST("'), call("lower", value), _text('" AS FLOAT64)')])
         return exp.Paren(this=exp.Case(default=value.copy()).when(exp.Not(this=call("isfinite", node.copy())), word))

@@ -11,7 +11,7 @@ from typing import Any
 from sqlglot import exp
 
 from tule.bigquery.sql.context import Context
-from tule.bigquery.sql.preprocessing import ANALYTIC, SCALAR, function_of, over_window, scalar
+from tule.bigquery.sql.preprocessing import ANALYTIC, SCALAR, function_of, over_window, scalar, weighed_terms
 from tule.kernel.errors import InvalidArgument, Unimplemented
 
 
@@ -44,4 +44,10 @@ def taken_apart(tree: Any) -> Any:
             window.replace(over_window(name, arguments))
         else:
             raise Unimplemented(f"Function not supported in Tule: ML.{name}", reason="invalidQuery")
+    for call in reversed(list(tree.find_all(exp.Anonymous))):
+        window = call.parent
+        if call.name.upper() == "TF_IDF" and isinstance(window, exp.Window):
+            if window.args.get("partition_by") or window.args.get("order"):
+                raise InvalidArgument("TF_IDF must be called with an empty OVER ()", reason="invalidQuery")
+            window.replace(weighed_terms(list(call.expressions)))
     return tree

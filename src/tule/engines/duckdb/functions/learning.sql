@@ -24,6 +24,10 @@ tule_tf_idf(a, words, idf) AS
     list_transform(tule_counted_words(a, words), LAMBDA e: {'index': e.index, 'value': e.value / len(a) * CASE WHEN
     e.index = 0 THEN coalesce(list_avg(idf), 0)::DOUBLE ELSE idf[e.index]::DOUBLE END});
 
+tule_tf_idf_terms(a, words, idf) AS
+    list_transform(tule_tf_idf(a, words, idf), LAMBDA e: {'term': CASE WHEN e.index > 0 THEN words[e.index] END, 'tf_idf':
+    e.value});
+
 tule_hash_bucketize(s, size) AS
     CASE WHEN size = 0 THEN tule_farm_fingerprint(s) ELSE ((tule_farm_fingerprint(s)::HUGEINT + CASE WHEN
     tule_farm_fingerprint(s) < 0 THEN 18446744073709551616::HUGEINT ELSE 0 END) % size)::BIGINT END;

@@ -200,9 +200,29 @@ tule_json_of_int64(x) AS
 tule_json_of_double(x) AS
     CASE WHEN isfinite(x) THEN CAST(tule_text_of_double(x) AS JSON) ELSE to_json(tule_text_of_double(x)) END;
 
-tule_json_of_numeric(x) AS
-    CASE WHEN length(regexp_replace(tule_text_of_numeric(x), '[^0-9]', '', 'g')) <= 15 THEN
-    CAST(tule_text_of_numeric(x) AS JSON) ELSE to_json(tule_text_of_numeric(x)) END;
+-- A decimal number's text as JSON; ``wide``: a string unless it is whole and no larger than 2^53.
+tule_json_of_number_text(s, wide) AS
+    CASE WHEN wide AND (contains(s, '.') OR abs(TRY_CAST(s AS HUGEINT)) > 9007199254740992 OR TRY_CAST(s AS HUGEINT) IS
+    NULL) THEN to_json(s) ELSE CAST(s AS JSON) END;
+
+tule_iso_of_interval(x) AS
+    'P' || CASE WHEN tule_months_of(x) = 0 AND tule_days_of(x) = 0 AND tule_micros_of(x) = 0 THEN '0Y' ELSE
+    tule_iso_part(tule_signed_quotient(tule_months_of(x), 12), 'Y') || tule_iso_part(tule_months_of(x) -
+    tule_signed_quotient(tule_months_of(x), 12) * 12, 'M') || tule_iso_part(tule_days_of(x), 'D') || CASE WHEN
+    tule_micros_of(x) = 0 THEN '' ELSE 'T' || tule_iso_part(tule_signed_quotient(tule_micros_of(x), 3600000000), 'H') ||
+    tule_iso_part(tule_signed_quotient(tule_micros_of(x), 60000000) - tule_signed_quotient(tule_micros_of(x), 3600000000) *
+    60, 'M') || tule_iso_seconds(tule_micros_of(x) - tule_signed_quotient(tule_micros_of(x), 60000000) * 60000000) END END;
+
+tule_signed_quotient(n, d) AS
+    CASE WHEN n < 0 THEN -(-n // d) ELSE n // d END;
+
+tule_iso_part(n, letter) AS
+    CASE WHEN n = 0 THEN '' ELSE n::VARCHAR || letter END;
+
+tule_iso_seconds(micros) AS
+    CASE WHEN micros = 0 THEN '' ELSE CASE WHEN micros < 0 THEN '-' ELSE '' END || (abs(micros) // 1000000)::VARCHAR ||
+    CASE WHEN abs(micros) % 1000000 = 0 THEN '' ELSE '.' || rtrim(lpad((abs(micros) % 1000000)::VARCHAR, 6, '0'), '0') END
+    || 'S' END;
 
 tule_json_of_timestamp(x) AS
     tule_grouped_fraction(strftime(CAST(x AS TIMESTAMP), '%Y-%m-%dT%H:%M:%S.%f')) || 'Z';

@@ -42,7 +42,7 @@ tule_div_numeric(a, b) AS
 
 tule_mod(a, b) AS
     CASE WHEN tule_check(b = 0, 'division by zero: MOD(' || a::VARCHAR || ', ' || b::VARCHAR || ')') THEN a %
-    nullif(b, 0) END;
+    CASE WHEN b = -1 THEN 1 ELSE nullif(b, 0) END END;
 
 tule_finite(x, name, a) AS
     CASE WHEN tule_check(NOT isfinite(x) AND isfinite(CAST(a AS DOUBLE)), 'Floating point error in function: ' ||

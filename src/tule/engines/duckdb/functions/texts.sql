@@ -1,5 +1,10 @@
 -- Text and bytes.
 
+-- A decimal number's text with so many digits behind the point.
+tule_fixed_digits(s, digits) AS
+    split_part(s, '.', 1) || CASE WHEN digits > 0 THEN '.' || rpad(split_part(s, '.', 2), CAST(digits AS INTEGER), '0') ELSE
+    '' END;
+
 tule_ascii(s) AS
     CASE WHEN tule_check(length(s) > 0 AND unicode(left(s, 1)) > 127,
     'Non-ASCII character at the start of ASCII argument') THEN CASE WHEN s = '' THEN 0 ELSE CAST(unicode(s) AS
