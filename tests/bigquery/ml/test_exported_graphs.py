@@ -189,6 +189,72 @@ def test_what_has_no_form_is_told(models: Models, options: str, columns: str, me
     assert not models.api.app.objects.list("graphs", prefix="formless/").objects
 
 
+# -- a TRANSFORM within the graph
+
+
+_HOT = "ML.ONE_HOT_ENCODER(c, 'most_frequent') OVER () AS c_hot,"
+_CLAUSE = """ML.STANDARD_SCALER(x) OVER () AS x, ML.MIN_MAX_SCALER(k) OVER () AS k_small,
+  ML.ROBUST_SCALER(x) OVER () AS x_robust, ML.MAX_ABS_SCALER(k) OVER () AS k_share, ML.IMPUTER(x, 'mean') OVER () AS x_full,
+  ML.IMPUTER(c, 'most_frequent') OVER () AS c_full, ML.QUANTILE_BUCKETIZE(x, 4) OVER () AS x_quarter,
+  ML.BUCKETIZE(k, [1, 3, 5]) AS k_bin, ML.FEATURE_CROSS(STRUCT(c, b)) AS crossed,
+  ML.POLYNOMIAL_EXPAND(STRUCT(k, x), 2) AS powers, ML.LABEL_ENCODER(c) OVER () AS c_code,
+  IF(x > 2 AND NOT b, k * 2 - 1, COALESCE(x, 0) / 4) AS chosen,
+  CASE WHEN x IS NULL THEN 'none' WHEN k >= 4 OR c = 'a' THEN 'up' END AS word, ABS(x) AS size, d, t,"""
+_TRANSFORMED = {
+    "line": ("MODEL_TYPE='LINEAR_REG', INPUT_LABEL_COLS=['y']", "y", f"{_HOT} {_CLAUSE}"),
+    "several": ("MODEL_TYPE='LOGISTIC_REG', L2_REG=1", "label", f"{_HOT} {_CLAUSE}"),
+    "tree": ("MODEL_TYPE='BOOSTED_TREE_REGRESSOR', INPUT_LABEL_COLS=['y']", "y", f"{_HOT} {_CLAUSE}"),
+    "deep": ("MODEL_TYPE='DNN_CLASSIFIER', MAX_ITERATIONS=2", "label", _CLAUSE),
+}
+
+
+@pytest.mark.parametrize("name", _TRANSFORMED)
+def test_a_transform_is_part_of_the_graph(models: Models, name: str) -> None:
+    options, label, clause = _TRANSFORMED[name]
+    models.train(
+        f"made_{name}", options, f"SELECT x, k, c, b, d, t, {label} FROM d.rows", transform=f"{clause} {label}"
+    )
+    rows = models.ask(f"SELECT {_INPUTS} FROM d.rows ORDER BY id")
+    found = answers(exported(models, f"made_{name}"), rows)
+    sql = f"SELECT * FROM ML.PREDICT(MODEL d.made_{name}, (SELECT id, x, k, c, b, d, t FROM d.rows)) ORDER BY id"
+    own = models.ask(sql)
+    first = f"predicted_{label}"
+    if label == "y":
+        assert found[first] == pytest.approx(np.array([row[first] for row in own]), rel=2e-6, abs=2e-6)
+    else:
+        wanted = np.array([[pair["prob"] for pair in row[f"{first}_probs"]] for row in own])
+        assert found[f"{first}_probs"] == pytest.approx(wanted, abs=2e-6)
+        assert found[first].tolist() == [row[first] for row in own]
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ("ML.HASH_BUCKETIZE(c, 4) AS h", "TULE_HASH_BUCKETIZE"),
+        ("EXTRACT(DAYOFWEEK FROM d) AS h", "EXTRACT"),
+        ("CAST(x AS STRING) AS h", "CAST of a number"),
+    ],
+)
+def test_a_transform_without_a_form_is_told(models: Models, item: str, message: str) -> None:
+    options = "MODEL_TYPE='LINEAR_REG', INPUT_LABEL_COLS=['y']"
+    columns = "SELECT x, c, d, y FROM d.rows"
+    models.train("formless", options, columns, transform=f"{item}, y", verb="CREATE OR REPLACE")
+    error = models.api.query_error("EXPORT MODEL d.formless OPTIONS(URI = 'gs://graphs/formless')")
+    assert "TRANSFORM with" in error["message"] and message in error["message"]
+    assert not models.api.app.objects.list("graphs", prefix="formless/").objects
+
+
+def test_wide_trees_know_absent_categories(models: Models) -> None:
+    """Of many categories the columns of one value are missing where it is absent."""
+    rows = "(SELECT id + n * 120 AS id, x, y FROM d.rows, UNNEST(GENERATE_ARRAY(0, 11)) AS n)"
+    many = f"SELECT CONCAT('c', MOD(id * 37, 997)) AS c, x, y + MOD(id * 37, 997) AS y FROM {rows}"
+    models.train("broad", "MODEL_TYPE='BOOSTED_TREE_REGRESSOR', INPUT_LABEL_COLS=['y']", many)
+    given = models.ask(f"SELECT c, x FROM ({many}) ORDER BY c, x")
+    own = models.ask(f"SELECT predicted_y FROM ML.PREDICT(MODEL d.broad, ({many})) ORDER BY c, x")
+    found = answers(exported(models, "broad"), given)
+    assert found["predicted_y"] == pytest.approx(np.array([row["predicted_y"] for row in own]), rel=2e-6, abs=2e-6)
+
+
 @pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed")
 @pytest.mark.parametrize("name", ["line", "several", "groups", "parts", "deep", "wide", "codes"])
 def test_a_saved_model_answers_as_the_graph_beside_it(models: Models, tmp_path: Path, name: str) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tule.bigquery.ml.functions import Trained
+from tule.bigquery.ml.graphwise import supply
 from tule.bigquery.ml.options.model_types import AUTOML, CLASSIFIERS, EXPORTED, TENSORFLOW, TREES
 from tule.bigquery.ml.resource import label_text
 from tule.bigquery.source_files import ObjectFiles
@@ -122,11 +123,11 @@ def _graph(trained: Trained) -> dict[str, bytes]:
 
 def _graph_of(trained: Trained) -> Graph:
     from tule.learn.onnx.families import graph_of
-    from tule.learn.onnx.preprocessing import no_form
 
-    if trained.transform is not None:
-        raise no_form("A TRANSFORM clause", trained.name)
-    return graph_of(trained.model)
+    transform, signature = trained.transform, trained.model.signature
+    if transform is None:
+        return graph_of(trained.model)
+    return graph_of(trained.model, lambda graph: supply(graph, transform, signature))
 
 
 def _imported(trained: Trained, format: str | None) -> dict[str, bytes]:

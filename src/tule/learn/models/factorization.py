@@ -10,7 +10,8 @@ counts, those without a rating with c = 1. Ratings are held as codes and float32
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -32,12 +33,12 @@ from tule.learn.models.base import (
     batches_of,
     option,
 )
-from tule.learn.models.fitting import FitRequest, stalled
+from tule.learn.models.fitting import FitRequest, stalled, thread_count
 from tule.learn.schema import Field, Signature
 
 GLOBAL_INTERCEPT = "global__intercept__"
-_CELLS = 1 << 23
-"""Numbers that one batch of normal equations may gather."""
+_CELLS = 1 << 18
+"""Numbers that one batch of normal equations may gather: they stay in a processor's cache, and there are batches for all."""
 _BLOCK_PAIRS = 1 << 20
 _START = 0.1
 
@@ -423,11 +424,24 @@ def _solve(half: _Half, own: np.ndarray, other: np.ndarray, penalty: float) -> N
     shift = design[:, -1].copy()
     design[:-1, -1] = 1.0
     ridge = max(penalty, 1e-9) * np.eye(size)
-    for owners, others, values in half.groups():
+
+    def solve(owners: np.ndarray, others: np.ndarray, values: np.ndarray) -> None:
         rows = design[others]
         target = np.where(others >= 0, values - shift[others], 0.0)
         turned = rows.transpose(0, 2, 1)
         own[owners] = np.linalg.solve(turned @ rows + ridge, turned @ target[:, :, None])[:, :, 0]
+
+    _on_all_processors(solve, half.groups())
+
+
+def _on_all_processors(
+    solve: Callable[[np.ndarray, np.ndarray, np.ndarray], None],
+    groups: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> None:
+    """Solve every group, a thread for each processor: each writes rows of its own."""
+    with ThreadPoolExecutor(thread_count(), thread_name_prefix="ratings") as pool:
+        for done in [pool.submit(solve, *group) for group in groups]:
+            done.result()
 
 
 class _Implicit:
@@ -454,13 +468,24 @@ class _Implicit:
         size = own.shape[1]
         everything = other.T @ other + max(self._penalty, 1e-9) * np.eye(size)
         padded = np.vstack([other, np.zeros((1, size))])
-        for owners, others, values in half.groups():
+        # (E + R'DR)^-1 R' = E^-1 R' (I + D R E^-1 R')^-1: with few ratings the second system is the smaller one.
+        divided = np.linalg.solve(everything, padded.T).T
+
+        def solve(owners: np.ndarray, others: np.ndarray, values: np.ndarray) -> None:
             rows = padded[others]
             extra = self._alpha * np.abs(values)
+            wanted = np.where(values > 0, 1.0 + extra, 0.0)[:, :, None]
+            if others.shape[1] < size:
+                shares = divided[others]
+                left = extra[:, :, None] * (rows @ shares.transpose(0, 2, 1))
+                left[:, np.arange(left.shape[1]), np.arange(left.shape[1])] += 1.0
+                own[owners] = (shares.transpose(0, 2, 1) @ np.linalg.solve(left, wanted))[:, :, 0]
+                return
             turned = rows.transpose(0, 2, 1)
-            left = (turned * extra[:, None, :]) @ rows + everything
-            right = turned @ np.where(values > 0, 1.0 + extra, 0.0)[:, :, None]
-            own[owners] = np.linalg.solve(left, right)[:, :, 0]
+            left = turned @ (extra[:, :, None] * rows) + everything
+            own[owners] = np.linalg.solve(left, turned @ wanted)[:, :, 0]
+
+        _on_all_processors(solve, half.groups())
 
     def loss(self, ratings: Ratings) -> float:
         """Confidence-weighted squared error of the preferences, a mean over all pairs of users and items."""

@@ -11,7 +11,7 @@ import numpy as np
 from tule.learn.onnx import protobuf
 
 ML = "ai.onnx.ml"
-_IR, _OPSET, _ML_OPSET = 8, 15, 5
+_IR, _OPSET, _ML_OPSET = 9, 20, 5
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ def _attribute(name: str, value: Any) -> bytes:
 
 @dataclass
 class Graph:
-    """``metadata``: what a reader of the file may want to know, as texts."""
+    """``metadata``: what a reader of the file may want to know, as texts. ``supplied``: values of the graph's own that
+    stand for inputs of these names."""
 
     name: str
     nodes: list[Node] = field(default_factory=list)
@@ -53,9 +54,12 @@ class Graph:
     inputs: list[tuple[str, str, tuple[int, ...]]] = field(default_factory=list)
     outputs: list[tuple[str, str, tuple[int, ...]]] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
+    supplied: dict[str, str] = field(default_factory=dict)
 
     def input(self, name: str, kind: str, sizes: Sequence[int] = ()) -> str:
         """A tensor (rows, *sizes) that the caller gives; ``kind`` is NumPy's name of a type, or ``str``."""
+        if name in self.supplied:
+            return self.supplied[name]
         made = (name, kind, tuple(sizes))
         # Parts of one model read the same inputs.
         if made not in self.inputs:

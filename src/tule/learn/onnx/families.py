@@ -36,18 +36,15 @@ _FLOAT, _INT64, _BOOL, _DOUBLE = 1, 7, 9, 11
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
-def write(model: Model) -> bytes:
-    """The graph of a model; Unimplemented names what of it has no exact form."""
-    return graph_of(model).to_bytes()
-
-
-def graph_of(model: Model) -> Graph:
+def graph_of(model: Model, before: Callable[[Graph], None] = lambda graph: None) -> Graph:
+    """The graph of a model; Unimplemented names what of it has no exact form. ``before``: puts in what makes its inputs."""
     for kind, build in _FAMILIES:
         if isinstance(model, kind):
             graph = Graph(model.family)
             graph.metadata = {"family": model.family, "features": _text(model.features)}
             if model.classes is not None:
                 graph.metadata["classes"] = _text([_label(each) for each in model.classes])
+            before(graph)
             build(graph, model)
             return graph
     raise no_form("A model of this family", model.family)
@@ -245,7 +242,8 @@ def _tree_matrix(graph: Graph, model: TreeModel, encoded: Encoded) -> str:
     """The columns that XGBoost sees, float64."""
     method = model.columns.method
     if method == "ONE_HOT_ENCODING" or not model.encoding.categories:
-        return encoded.matrix()
+        # In a wide matrix what is absent is missing, and not 0.
+        return encoded.matrix(absent=math.nan if model.columns.sparse else 0.0)
     parts = [encoded.dense] if encoded.dense is not None else []
     for at, category in enumerate(model.encoding.categories):
         if method == "LABEL_ENCODING":
@@ -255,6 +253,7 @@ def _tree_matrix(graph: Graph, model: TreeModel, encoded: Encoded) -> str:
             parts.append(encoded.looked_up(at, table[:, None]))
         else:
             parts.append(encoded.looked_up(at, model.columns.targets[at]))
+    parts += encoded.sparse(0.0)
     return parts[0] if len(parts) == 1 else graph.node("Concat", *parts, axis=1)
 
 
@@ -280,7 +279,7 @@ def _chances(graph: Graph, scores: str, classes: int) -> str:
     if classes == 2:
         positive = _sigmoid(graph, scores)
         return graph.node("Concat", graph.node("Sub", graph.constant(1.0), positive), positive, axis=1)
-    highest = graph.node("ReduceMax", scores, axes=[1], keepdims=1)
+    highest = graph.node("ReduceMax", scores, graph.constant([1], "int64"), keepdims=1)
     powers = graph.node("Exp", graph.node("Sub", scores, highest))
     total = graph.node("ReduceSum", powers, graph.constant([1], "int64"), keepdims=1)
     return graph.node("Div", powers, total)

@@ -35,7 +35,10 @@ class Encoded:
         """Adds the inputs. ``scaled``: numbers are centred and divided by their deviation."""
         self._graph = graph
         self.encoding = encoding
-        ragged = [*(each.name for each in encoding.multis), *(each.name for each in encoding.sparses)]
+        ragged = [
+            *(each.name for each in encoding.multis),
+            *(each.name for each in encoding.sparses if each.name not in graph.supplied),
+        ]
         if ragged:
             raise no_form("An array of categories or of indexed numbers", ragged[0])
         self._inputs = {at: self._input(feature) for at, feature in enumerate(encoding.features)}
@@ -43,7 +46,19 @@ class Encoded:
         self.dense = self._dense(scaled)
         self.codes = [self._codes(category) for category in encoding.categories]
 
+    def sparse(self, absent: float) -> list[str]:
+        """(n, width) of each array of indexed numbers, of one entry a row; an index past the width is left out."""
+        graph, found = self._graph, []
+        for each in self.encoding.sparses:
+            given = graph.supplied[each.name]
+            index, value = (graph.node("Gather", given, graph.constant([at], "int64"), axis=1) for at in range(2))
+            here = graph.node("Equal", index, graph.constant([range(len(each.means))]))
+            found.append(graph.node("Where", here, value, graph.constant(absent)))
+        return found
+
     def _input(self, feature: Feature) -> str:
+        if feature.kind is Kind.SPARSE:
+            return ""
         if feature.kind is Kind.VECTOR:
             place = next(each for each in self.encoding.vectors if self.encoding.features[each.feature] is feature)
             return self._graph.input(feature.name, "float64", (len(place.means),))
@@ -107,18 +122,20 @@ class Encoded:
 
     # -- what models make of it
 
-    def matrix(self) -> str:
-        """(n, D) float64 encoded rows, one-hot."""
+    def matrix(self, absent: float = 0.0) -> str:
+        """(n, D) float64 encoded rows, one-hot; ``absent``: what stands where a category is not."""
         parts = [self.dense] if self.dense is not None else []
         for category, code in zip(self.encoding.categories, self.codes, strict=True):
             if category.width:
-                parts.append(self._one_hot(code, category.width))
+                parts.append(self._one_hot(code, category.width, absent))
+        parts += self.sparse(absent)
         return _joined(self._graph, parts)
 
-    def _one_hot(self, code: str, width: int) -> str:
+    def _one_hot(self, code: str, width: int, absent: float) -> str:
         graph = self._graph
         wide = graph.node("Unsqueeze", code, graph.constant([-1], "int64"))
-        return graph.node("Cast", graph.node("Equal", wide, graph.constant([range(width)], "int64")), to=11)
+        here = graph.node("Equal", wide, graph.constant([range(width)], "int64"))
+        return graph.node("Where", here, graph.constant(1.0), graph.constant(absent))
 
     def looked_up(self, at: int, table: np.ndarray) -> str:
         """(n, T): the row of ``table`` (width + 1, T) for the category's code; its last for a value without a place."""
@@ -137,6 +154,8 @@ class Encoded:
         zero = np.zeros((1, weights.shape[1]))
         for at, (first, last) in enumerate(layout.code_ranges()):
             parts.append(self.looked_up(at, np.concatenate([weights[first:last], zero])))
+        for entries, (first, last) in zip(self.sparse(0.0), layout.ragged_ranges(), strict=True):
+            parts.append(graph.node("MatMul", entries, graph.constant(weights[first:last])))
         return parts[0] if len(parts) == 1 else graph.node("Sum", *parts)
 
 
