@@ -37,6 +37,8 @@ from tule.learn.transforms.survey import row_blocks
 
 NEAREST = 5
 _SMALL = 100_000
+# Nearer than this share of both lengths, squared, a difference of squares has lost too many digits.
+_NEAR = 1e-5
 DISTANCES = pa.list_(pa.struct([pa.field("centroid_id", pa.int64()), pa.field("distance", pa.float64())]))
 
 
@@ -92,11 +94,12 @@ class KMeansModel(Model):
         for batch in batches_of(rows):
             distances = self.distances(batch)
             order = np.argsort(distances, axis=1, kind="stable")[:, :count]
+            places = order + np.arange(0, distances.size, distances.shape[1])[:, None]
             ids.append(pa.array(order[:, 0].astype(np.int64) + 1))
             pairs = pa.StructArray.from_arrays(
                 [
                     pa.array((order + 1).reshape(-1).astype(np.int64)),
-                    pa.array(np.take_along_axis(distances, order, axis=1).reshape(-1)),
+                    pa.array(distances.reshape(-1)[places.reshape(-1)]),
                 ],
                 names=["centroid_id", "distance"],
             )
@@ -198,15 +201,18 @@ def normalised(distances: np.ndarray, radii: np.ndarray) -> np.ndarray:
 
 
 def exact_distances(block: Block, centers: np.ndarray, cosine: bool) -> np.ndarray:
-    """(n, k) distances by differences, so that a row that equals a centroid is at 0 exactly."""
+    """(n, k) distances to ten digits; a row that equals a centroid is at 0 exactly."""
+    squares = block.squares()
     if cosine:
-        return _cosine(block, centers, np.sqrt(block.squares()))
+        return _cosine(block, centers, np.sqrt(squares))
     if block.layout.dense == block.layout.width and block.rows * centers.size <= _SMALL:
         apart = block.dense[:, None, :] - centers
         return np.asarray(np.sqrt(np.einsum("ijk,ijk->ij", apart, apart)))
-    answer = np.empty((block.rows, len(centers)))
-    for at, center in enumerate(centers):
-        answer[:, at] = _squared_to(block, center)
+    lengths = squares[:, None] + np.einsum("ij,ij->i", centers, centers)
+    answer = lengths - 2.0 * block.times(np.ascontiguousarray(centers.T))
+    near = answer <= _NEAR * lengths
+    for at in np.flatnonzero(near.any(axis=0)):
+        answer[near[:, at], at] = _squared_to(block, centers[at])[near[:, at]]
     return np.sqrt(np.maximum(answer, 0.0, out=answer))
 
 

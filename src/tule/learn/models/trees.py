@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -41,6 +42,8 @@ from tule.learn.transforms.labels import class_codes, label_numbers
 WIDE = 512
 """Past this many encoded columns the matrix is sparse."""
 MAX_EXACT_CELLS = 200_000_000
+_SHARED_ROWS = 16_384
+"""Fewer rows are predicted on one thread: to share them out takes longer than they do."""
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -196,8 +199,15 @@ class TreeModel(Supervised):
 
     def raw(self, block: Block) -> np.ndarray:
         """xgboost's own prediction: (n,) float32, or (n, classes) when there are more than two."""
-        matrix = self.columns.matrix(block)
-        return np.asarray(self.booster.inplace_predict(matrix, validate_features=False))
+        booster = self.booster if block.rows >= _SHARED_ROWS else self._alone
+        return np.asarray(booster.inplace_predict(self.columns.matrix(block), validate_features=False))
+
+    @cached_property
+    def _alone(self) -> Any:
+        """The booster on the caller's thread: batches of a query come on several threads at once."""
+        booster = self.booster.copy()
+        booster.set_param({"nthread": 1})
+        return booster
 
     def contributions(self, block: Block) -> np.ndarray:
         """Tree SHAP values per feature, then the bias: (n, features + 1) or (n, classes, features + 1)."""

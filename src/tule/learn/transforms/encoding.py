@@ -25,6 +25,10 @@ from tule.learn.transforms.survey import Survey, dense_vectors, multi_codes, spa
 NULL_CATEGORY = "_null_filler"
 """How the NULL category is shown. A string of this text is a category of its own all the same."""
 
+_FLOAT64 = pa.float64()
+# Up to so many rows a call for each column costs more than the numbers in it; more of them do not stay in the cache.
+_FEW = 8192
+
 
 @dataclass(frozen=True)
 class NumberColumn:
@@ -161,7 +165,10 @@ class Encoding:
                 cache[at] = column_of(batch, self.features[at])
             return cache[at]
 
-        for place, number in enumerate(self.numbers):
+        whole = self._whole(batch) if 0 < rows <= _FEW else None
+        if whole is not None:
+            dense[:, : len(self.numbers)] = (whole - self.centers) * (1.0 / self.scales) if scaled else whole
+        for place, number in enumerate(self.numbers if whole is None else ()):
             values, nulls = as_numbers(column(number.feature), self.features[number.feature])
             out = dense[:, place]
             if scaled:
@@ -204,6 +211,23 @@ class Encoding:
             known = indices < len(sparse.means)
             ragged.append(_ragged(rows, row[known], indices[known], values[known]))
         return Block(self.layout, dense, tuple(codes), tuple(ragged))
+
+    def _whole(self, batch: pa.RecordBatch) -> np.ndarray | None:
+        """The numbers of a batch as one matrix, where they are FLOAT64 columns of it without NULL; None where not."""
+        columns = []
+        for number in self.numbers:
+            feature = self.features[number.feature]
+            place = batch.schema.get_field_index(feature.path[0])
+            if place < 0 or len(feature.path) > 1 or feature.kind is not Kind.NUMERIC:
+                return None
+            column = batch.column(place)
+            if column.type != _FLOAT64 or column.null_count:
+                return None
+            columns.append(column)
+        if not columns:
+            return None
+        names = [str(place) for place in range(len(columns))]
+        return np.asarray(pa.RecordBatch.from_arrays(columns, names).to_tensor(row_major=False).to_numpy())
 
     def owners(self) -> np.ndarray:
         """The feature that each encoded column belongs to, (D,) int64."""
