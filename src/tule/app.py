@@ -376,6 +376,19 @@ class App:
         )
         return variables(target, os.environ, offline=self.settings.offline)
 
+    @Part
+    def metadata(self) -> Any:
+        """The metadata stores: experiments, and the lineage of what other rooms make."""
+        from tule.vertex.experiments import Metadata
+
+        return Metadata(self.records)
+
+    @Part
+    def tensorboards(self) -> Any:
+        from tule.vertex.tensorboards import Blobs, Tensorboards
+
+        return Tensorboards(self.records, Blobs(self.objects))
+
 
 def build(settings: Settings, clock: Clock | None = None) -> App:
     """Everything of one server, not yet listening. Raises FailedPrecondition when the data directory is in use."""
@@ -557,6 +570,16 @@ def _vertex(app: App) -> None:
 
         return TrainingPipelineService(app.platform, app.training_pipelines)
 
+    def metadata() -> Any:
+        from tule.vertex.experiments.api import MetadataService
+
+        return MetadataService(app.platform, app.metadata)
+
+    def tensorboards() -> Any:
+        from tule.vertex.tensorboards.api import TensorboardService
+
+        return TensorboardService(app.platform, app.tensorboards)
+
     app.table.add_api("aiplatform.googleapis.com", VERTEX)
     app.table.add_service(VERTEX, "ModelService", models)
     app.table.add_service(VERTEX, "EndpointService", endpoints)
@@ -564,6 +587,8 @@ def _vertex(app: App) -> None:
     app.table.add_service(VERTEX, "VizierService", studies)
     app.table.add_service(VERTEX, "JobService", custom_jobs)
     app.table.add_service(VERTEX, "PipelineService", training_pipelines)
+    app.table.add_service(VERTEX, "MetadataService", metadata)
+    app.table.add_service(VERTEX, "TensorboardService", tensorboards)
     if app.records.list("Endpoint", page_size=1).records:
         # Deployed models are opened again before anybody asks.
         _ = app.endpoints

@@ -69,6 +69,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "vertex": {"orjson", "numpy"},
     # Requirements are read as pip reads them.
     "vertex/containers": {"packaging"},
+    # Schemas of metadata are YAML.
+    "vertex/experiments/schemas.py": {"yaml"},
     # Columns come and go as Arrow: tables of a jailed model.
     "vertex/endpoints/foreign.py": {"pyarrow"},
     "vertex/endpoints/jail/tensors.py": {"numpy", "pyarrow"},

@@ -41,6 +41,11 @@ def test_endpoints_traffic_and_predictions(run: Run, transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
+def test_experiments_runs_metrics_and_artifacts(run: Run, transport: str) -> None:
+    run("experiments", transport)
+
+
+@pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_what_is_refused_and_what_is_left(run: Run, transport: str) -> None:
     run("refusals", transport)
 

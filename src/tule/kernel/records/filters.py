@@ -16,6 +16,10 @@ What the words mean here:
 - ``:`` asks what a field *has*: ``path:*`` presence, ``labels:env`` a key, ``tags:red`` an element,
   ``labels.env:prod`` a member's value, and on text at the top level a part of it, in any case.
 - A lone value is looked for in every field of the body, in any case.
+- Words that a list gives for its kind (``relations``) are about other resources: ``in_context("NAME")`` and
+  ``parent_contexts:"NAME"`` hold for the records that stand so to NAME.
+- Below a field that holds a google.protobuf.Struct (``structs``) the type of a value may be written behind its key:
+  ``metadata.epochs.number_value > 3``, ``metadata."a:b".struct_value.c.string_value = "x"``; another type does not match.
 
 >>> matches = Filter('labels.env = "prod" AND (state = RUNNING OR size_bytes >= 10)')
 >>> matches({"labels": {"env": "prod"}, "sizeBytes": "12"}), matches({"labels": {"env": "test"}, "state": "RUNNING"})
@@ -26,7 +30,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, NoReturn
 
@@ -34,6 +38,8 @@ from tule.kernel.errors import InvalidArgument, Unimplemented
 from tule.kernel.records import paths as field_paths
 
 Predicate = Callable[[dict[str, Any]], bool]
+Relations = Mapping[str, Callable[[str], Collection[str]]]
+"""Words of filters that are about other resources: each gives the names of the records that stand so to a name."""
 
 _LONGEST = 16_384
 _DEEPEST = 40
@@ -84,12 +90,26 @@ class Value(NamedTuple):
     pattern: re.Pattern[str] | None
 
 
-class Filter:
-    """A parsed filter: call it with a body. Raises InvalidArgument that says where a wrong filter went wrong."""
+class Test(NamedTuple):
+    """A part of a filter: its predicate, and the only names for which that can hold, None where any may."""
 
-    def __init__(self, text: str) -> None:
+    holds: Predicate
+    only: frozenset[str] | None = None
+
+
+class Filter:
+    """A parsed filter: call it with a body. Raises InvalidArgument that says where a wrong filter went wrong.
+
+    ``only``: the names of the records that alone can match, None where any may. ``relations`` are asked when the filter
+    is parsed.
+    """
+
+    def __init__(self, text: str, *, relations: Relations | None = None, structs: Collection[str] = ()) -> None:
         self.text = text
-        self._predicate: Predicate | None = _Parser(text).parse() if text.strip() else None
+        self._predicate: Predicate | None = None
+        self.only: frozenset[str] | None = None
+        if text.strip():
+            self._predicate, self.only = _Parser(text, relations or {}, frozenset(structs)).parse()
 
     @property
     def empty(self) -> bool:
@@ -101,10 +121,12 @@ class Filter:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, relations: Relations, structs: frozenset[str]) -> None:
         if len(text) > _LONGEST:
             raise InvalidArgument(f"A filter must have at most {_LONGEST} characters", given=len(text))
         self._text = text
+        self._relations = relations
+        self._structs = structs
         self._tokens = list(self._split())
         self._next = 0
         self._depth = 0
@@ -147,13 +169,13 @@ class _Parser:
         self._next += 1
         return token
 
-    def parse(self) -> Predicate:
-        predicate = self._conjunction()
+    def parse(self) -> Test:
+        test = self._conjunction()
         if self._peek() is not None:
             self._refuse("AND, OR or the end")
-        return predicate
+        return test
 
-    def _conjunction(self) -> Predicate:
+    def _conjunction(self) -> Test:
         self._depth += 1
         if self._depth > _DEEPEST:
             self._refuse(f"at most {_DEEPEST} nested parentheses")
@@ -166,25 +188,33 @@ class _Parser:
                 self._take()
             parts.append(self._disjunction())
         self._depth -= 1
-        return parts[0] if len(parts) == 1 else lambda body: all(part(body) for part in parts)
+        if len(parts) == 1:
+            return parts[0]
+        limits = [part.only for part in parts if part.only is not None]
+        only = frozenset.intersection(*limits) if limits else None
+        return Test(lambda body: all(part.holds(body) for part in parts), only)
 
-    def _disjunction(self) -> Predicate:
+    def _disjunction(self) -> Test:
         parts = [self._term()]
         while self._is("OR", "text"):
             self._take()
             parts.append(self._term())
-        return parts[0] if len(parts) == 1 else lambda body: any(part(body) for part in parts)
+        if len(parts) == 1:
+            return parts[0]
+        limits = [part.only for part in parts if part.only is not None]
+        only = frozenset().union(*limits) if len(limits) == len(parts) else None
+        return Test(lambda body: any(part.holds(body) for part in parts), only)
 
-    def _term(self) -> Predicate:
+    def _term(self) -> Test:
         negated = False
         while self._is("NOT", "text") or self._is("-", "minus"):
             if self._take().kind == "text" and self._peek() is None:
                 self._refuse("what NOT negates")
             negated = not negated
         inner = self._simple()
-        return (lambda body: not inner(body)) if negated else inner
+        return Test(lambda body: not inner.holds(body)) if negated else inner
 
-    def _simple(self) -> Predicate:
+    def _simple(self) -> Test:
         if self._is("("):
             self._take()
             inner = self._conjunction()
@@ -199,7 +229,7 @@ class _Parser:
             self._refuse("a field or a value before " + token.text)
         return self._restriction()
 
-    def _restriction(self) -> Predicate:
+    def _restriction(self) -> Test:
         first = self._take()
         segments = [first.text]
         while self._is("."):
@@ -211,18 +241,39 @@ class _Parser:
             word = self._take()
             segments.extend(word.text.split(".") if word.kind == "number" else [word.text])
         if self._is("("):
-            raise Unimplemented(
-                "Filters have no functions",
-                given=f"{'.'.join(segments)}(...) at character {first.position + 1}",
-                do="use comparisons: = != < <= > >= :",
-            )
+            return self._call(".".join(segments), first)
         token = self._peek()
         if token is None or token.kind != "comparator":
-            return _anywhere(".".join(segments))
+            return Test(_anywhere(".".join(segments)))
         if first.kind in ("number", "time"):
             self._refuse("a field name before the comparator", first.position)
         comparator = self._take().text
-        return _compare(tuple(segments), comparator, self._value(comparator))
+        value = self._value(comparator)
+        relation = self._relations.get(field_paths.snake(segments[0])) if len(segments) == 1 else None
+        if relation is not None:
+            if comparator != ":":
+                self._refuse(f"{segments[0]}:NAME", first.position)
+            return _related(relation(value.text))
+        return Test(_compare(tuple(segments), comparator, value, structs=self._structs))
+
+    def _call(self, name: str, first: Token) -> Test:
+        relation = self._relations.get(name)
+        if relation is None:
+            raise Unimplemented(
+                self._functions(),
+                given=f"{name}(...) at character {first.position + 1}",
+                do="use comparisons: = != < <= > >= :",
+            )
+        self._take()
+        value = self._value("(")
+        if not self._is(")"):
+            self._refuse("a closing parenthesis")
+        self._take()
+        return _related(relation(value.text))
+
+    def _functions(self) -> str:
+        known = ", ".join(sorted(self._relations))
+        return f"Filters of this list have no functions but {known}" if known else "Filters have no functions"
 
     def _value(self, comparator: str) -> Value:
         token = self._peek()
@@ -291,7 +342,46 @@ def as_instant(text: str) -> datetime | None:
         return None
 
 
-def _compare(path: tuple[str, ...], comparator: str, value: Value) -> Predicate:
+def _related(names: Collection[str]) -> Test:
+    only = frozenset(names)
+    return Test(lambda body: body.get("name") in only, only)
+
+
+# What a google.protobuf.Value may be, by the name of its field.
+_STRUCT_TYPES: dict[str, tuple[type, ...]] = {
+    "number_value": (int, float),
+    "string_value": (str,),
+    "bool_value": (bool,),
+    "list_value": (list,),
+    "struct_value": (dict,),
+    "null_value": (type(None),),
+}
+
+
+def _plain(path: tuple[str, ...], structs: frozenset[str]) -> tuple[tuple[str, ...], tuple[type, ...] | None]:
+    """A path through a Struct as a path through its JSON, and the types that its end may have where it names one.
+
+    >>> _plain(("metadata", "a", "struct_value", "b", "number_value"), frozenset({"metadata"}))[0]
+    ('metadata', 'a', 'b')
+    """
+    if len(path) < 3 or path[0] not in structs:
+        return path, None
+    end = _STRUCT_TYPES.get(field_paths.snake(path[-1]))
+    inner = [
+        word
+        for place, word in enumerate(path[1:], 1)
+        # Keys and the names of what they hold take turns, so a key may itself be called struct_value.
+        if not (place > 1 and field_paths.snake(word) in ("struct_value", "fields") and place < len(path) - 1)
+    ]
+    return (path[0], *(inner[:-1] if end else inner)), end
+
+
+def _compare(
+    path: tuple[str, ...], comparator: str, value: Value, *, structs: frozenset[str] = frozenset()
+) -> Predicate:
+    path, types = _plain(path, structs)
+    if types is not None:
+        return _typed(path, types, comparator, value)
     spelled = tuple(field_paths.spellings(segment) for segment in path)
     nested = len(path) > 1
     if comparator == ":":
@@ -317,6 +407,25 @@ def _compare(path: tuple[str, ...], comparator: str, value: Value) -> Predicate:
         return missing and default
 
     return equal if comparator == "=" else lambda body: not equal(body)
+
+
+def _typed(path: tuple[str, ...], types: tuple[type, ...], comparator: str, value: Value) -> Predicate:
+    """A comparison with a value of one type; one of another type, or none, does not match."""
+    spelled = tuple(field_paths.spellings(segment) for segment in path)
+    number = bool not in types and int in types
+
+    def holds(body: dict[str, Any]) -> bool:
+        for found in field_paths.values(body, spelled):
+            if not isinstance(found, types) or (number and isinstance(found, bool)):
+                continue
+            if comparator == ":":
+                return (value.text == "*" and not value.quoted) or _has(found, value, True)
+            if comparator in _ORDERINGS:
+                return _ordered(found, value, _ORDERINGS[comparator])
+            return _equal(found, value) is (comparator == "=")
+        return False
+
+    return holds
 
 
 def _equal(found: Any, value: Value) -> bool:

@@ -44,3 +44,37 @@ JOURNAL: Final = sa.Table(
     # Positions are never used twice, also after old entries were trimmed: readers keep the last one they saw.
     sqlite_autoincrement=True,
 )
+
+# Both ends are found by an index: the primary key's own, and one from the other side.
+LINKS: Final = sa.Table(
+    "links",
+    METADATA,
+    sa.Column("source", _NAME, primary_key=True),
+    sa.Column("relation", _NAME, primary_key=True),
+    sa.Column("target", _NAME, primary_key=True),
+    sa.Column("time_us", sa.BigInteger, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Index("links_by_target", "target", "relation"),
+)
+
+SERIES: Final = sa.Table(
+    "series",
+    METADATA,
+    sa.Column("number", _SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("name", _NAME, nullable=False, unique=True),
+    # Numbers are never used twice: points of a series that is being removed cannot come back in another.
+    sqlite_autoincrement=True,
+)
+
+POINTS: Final = sa.Table(
+    "points",
+    METADATA,
+    sa.Column("position", _SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("series", sa.BigInteger, nullable=False),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Column("time_us", sa.BigInteger, nullable=False),
+    # NULL without a payload is "not a number": SQLite has no other way to say it.
+    sa.Column("value", sa.Float, nullable=True),
+    sa.Column("payload", sa.LargeBinary, nullable=True),
+    sa.Index("points_by_step", "series", "step"),
+)

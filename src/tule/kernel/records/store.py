@@ -13,7 +13,7 @@ import logging
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -274,6 +274,15 @@ class Records:
             row = self._row(connection, name)
         return None if row is None else _record(row)
 
+    def find_all(self, names: Iterable[str]) -> dict[str, Record]:
+        """The records of these names by name; those that are not there are left out."""
+        every, found = sorted(set(names)), {}
+        with self.reading() as connection:
+            for start in range(0, len(every), _CHUNK):
+                query = sa.select(RECORDS).where(RECORDS.c.name.in_(every[start : start + _CHUNK]))
+                found.update({row["name"]: _record(dict(row)) for row in connection.execute(query).mappings()})
+        return found
+
     def get(self, name: str) -> Record:
         """The record of this name; raises NotFound."""
         record = self.find(name)
@@ -358,6 +367,14 @@ class Records:
             )
         return None if row is None else _record(dict(row))
 
+    def size_under(self, prefix: str) -> int:
+        """The bytes of the bodies of all records whose names begin with ``prefix/``."""
+        low, high = _below(prefix)
+        inside = (RECORDS.c.name >= low) & (RECORDS.c.name < high)
+        query = sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(RECORDS.c.body)), 0)).where(inside)
+        with self.reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
     @staticmethod
     def _row(connection: sa.Connection, name: str) -> dict[str, Any] | None:
         row = connection.execute(_SELECT, {"at": name}).mappings().first()
@@ -370,24 +387,27 @@ class Records:
         kind: str,
         parent: str | None = None,
         *,
-        filter: str = "",
+        filter: str | Filter = "",
         order_by: str = "",
         page_size: int = 0,
         page_token: str = "",
     ) -> Page:
         """The records of a kind under a parent (None: anywhere; ``-`` for any one segment), by name unless ordered.
 
-        ``page_size`` 0 means all. Raises InvalidArgument for a wrong filter, order, size or token.
+        ``page_size`` 0 means all. ``filter`` is a ``Filter`` where the kind has words of its own. Raises
+        InvalidArgument for a wrong filter, order, size or token.
         """
         if page_size < 0:
             raise InvalidArgument("A page size must not be negative", given=page_size)
         fields = ordering.parse(order_by)
-        wanted = Filter(filter)
-        request = (kind, parent or "" if parent != "" else "/", filter, order_by)
+        wanted = filter if isinstance(filter, Filter) else Filter(filter)
+        request = (kind, parent or "" if parent != "" else "/", wanted.text, order_by)
         after = pages.key_of(request, page_token) if page_token else None
         if after is not None and len(after) != len(fields):
             raise InvalidArgument("A page token must fit the order of the list", given=repr(page_token[:60]))
         where, in_parent = _where(kind, parent)
+        if wanted.only is not None and len(wanted.only) <= _CHUNK:
+            where &= RECORDS.c.name.in_(sorted(wanted.only))
 
         def fits(record: Record) -> bool:
             return in_parent(record) and (wanted.empty or wanted(record.view()))
