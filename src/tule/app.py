@@ -357,6 +357,8 @@ class App:
             files=BucketFiles(lambda: self.server.port),
             scale=self.settings.scale_machines,
             image_python=self.settings.image_python,
+            disk_bytes=self.settings.job_disk,
+            hang_seconds=self.settings.hang_seconds,
         )
         alive = self.jobs.list(filter="state = QUEUED OR state = RUNNING")
         containers.sweep({job.spec.cwd for job in alive if job.spec.cwd is not None})

@@ -194,6 +194,33 @@ class RunnerContract:
         assert not wait(runner, handle).succeeded
         assert b"File too large" in runner.logs(handle, "stderr")
 
+    def test_disk(self, runner: Runner) -> None:
+        code = "file = open('x', 'wb')\nwhile True: file.write(bytes(1 << 20))"
+        found = ended(runner, python(code, disk_bytes=64 * MIB))
+        assert found.reason is Reason.DISK_LIMIT and "64 MiB" in found.detail
+
+    def test_disk_of_a_folder_that_is_named(self, runner: Runner, tmp_path: Path) -> None:
+        code = f"import time; open({str(tmp_path / 'x')!r}, 'wb').write(bytes(32 << 20)); time.sleep(60)"
+        found = ended(runner, python(code, disk_bytes=16 * MIB, scratch=str(tmp_path)))
+        assert found.reason is Reason.DISK_LIMIT
+
+    @pytest.mark.parametrize("ignore", ["", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);"])
+    def test_no_progress(self, runner: Runner, ignore: str) -> None:
+        found = ended(runner, python(f"{ignore}import time; time.sleep(60)", idle_seconds=0.3))
+        assert found.reason is Reason.HANG and "for 0.3 s" in found.detail
+
+    def test_progress_is_output_or_computing(self, runner: Runner) -> None:
+        code = """
+import time
+for i in range(17): time.sleep(0.1); print(i, flush=True)
+while time.process_time() < 2: pass
+"""
+        assert ended(runner, python(code, idle_seconds=3)).succeeded
+
+    def test_processors(self, runner: Runner) -> None:
+        handle = runner.start(python("import os; print(len(os.sched_getaffinity(0)))", cpus=0.5))
+        assert wait(runner, handle).succeeded and output(runner, handle) == "1\n"
+
     def test_network(self, runner: Runner) -> None:
         code = (
             "import socket, subprocess, sys\n"

@@ -43,6 +43,12 @@ class Settings:
     scale_machines: bool = _setting(
         False, "run work that asks for more processors, memory or GPUs than this machine has on what it has"
     )
+    job_disk: int = _setting(
+        100 * 2**30, "bytes that one job or step may have on disk; never more than leaves a GiB of the disk free"
+    )
+    hang_seconds: int = _setting(
+        3600, "seconds after which a job that neither writes to its log nor computes counts as hung; 0: never"
+    )
     image_python: str = _setting(
         "match",
         "which Python an image's name stands for: match (one of its version if there is one, else the server's), exact "

@@ -34,6 +34,10 @@ _PR_SET_NO_NEW_PRIVS = 38
 _WATCH, _LOOK = 0.04, 0.5
 # And where more than half of the memory limit is in use.
 _WATCH_CLOSELY = 0.01
+# Files are counted again after this many times what counting took.
+_COUNTING = 20
+# Processor seconds that are no work: a process that wakes up now and then to look.
+_IDLE_CPU = 0.1
 _TAIL = 64 * 1024
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -94,6 +98,9 @@ class Launcher:
         self._started = time.monotonic()
         self._kernel_kills = _kernel_kills()
         self._parent = os.getppid()
+        self._progress = self._started
+        self._cpu_at_progress = 0.0
+        self._count_files_at = self._started
 
     def run(self) -> None:
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -169,7 +176,9 @@ class Launcher:
             return _WATCH_CLOSELY
         if memory is not None or self._job["cpu_seconds"] is not None or self._kill_at is not None:
             return _WATCH
-        return _LOOK if wall is None else max(0.0, min(_LOOK, self._started + wall - now))
+        pause = _LOOK if wall is None else max(0.0, min(_LOOK, self._started + wall - now))
+        idle = self._job["idle_seconds"]
+        return pause if idle is None else min(pause, idle / 4)
 
     def _reap(self) -> None:
         while True:
@@ -206,6 +215,7 @@ class Launcher:
         except BlockingIOError:
             return True
         self._logs[descriptor].write(data)
+        self._progress = time.monotonic()
         return bool(data)
 
     def _check_time(self, now: float) -> None:
@@ -229,11 +239,30 @@ class Launcher:
         self._peak = max(self._peak, memory)
         if limit is not None and memory > limit:
             self._stop("out_of_memory", f"it used {_size(memory)}, more than its limit of {_size(limit)}", 0)
-        cpu_limit = self._job["cpu_seconds"]
-        if cpu_limit is not None:
+        cpu_limit, idle = self._job["cpu_seconds"], self._job["idle_seconds"]
+        if cpu_limit is not None or idle is not None:
             used = _cpu_of_ended() + sum(_cpu(pid) for pid in processes)
-            if used >= cpu_limit:
+            if cpu_limit is not None and used >= cpu_limit:
                 self._stop("cpu_limit", f"it used {used:.1f} s of processor time; its limit is {cpu_limit:g} s", 0)
+            if idle is not None:
+                self._check_idle(used, idle)
+        if self._job["disk_bytes"] is not None and time.monotonic() >= self._count_files_at:
+            self._check_disk(self._job["disk_bytes"])
+
+    def _check_idle(self, used: float, limit: float) -> None:
+        now = time.monotonic()
+        if used - self._cpu_at_progress > _IDLE_CPU:
+            self._cpu_at_progress, self._progress = used, now
+        if now - self._progress >= limit:
+            self._stop("hang", f"it neither wrote nor computed anything for {limit:g} s", 2.0)
+
+    def _check_disk(self, limit: int) -> None:
+        begin = time.monotonic()
+        used = _disk(self._job["scratch"] or self._job["cwd"])
+        end = time.monotonic()
+        self._count_files_at = end + max(_LOOK / 2, _COUNTING * (end - begin))
+        if used > limit:
+            self._stop("disk_limit", f"its files take {_size(used)}, more than its limit of {_size(limit)}", 0)
 
     def _stop(self, reason: str, detail: str, grace: float) -> None:
         """End the job for a reason; the first reason stays, a shorter grace counts."""
@@ -331,6 +360,8 @@ def _become(job: dict[str, Any], parent: int, out: int, err: int, failed: int) -
             _limit(resource.RLIMIT_AS, _ADDRESS_SPACE_FACTOR * job["memory_bytes"] + _ADDRESS_SPACE_MORE)
         if job["cpu_seconds"] is not None:
             _limit(resource.RLIMIT_CPU, max(1, int(job["cpu_seconds"] + 0.999)), more=5)
+        if job["cpus"] is not None:
+            _pin(job["cpus"])
         if job["file_bytes"] is not None:
             _limit(resource.RLIMIT_FSIZE, job["file_bytes"])
         null = os.open(os.devnull, os.O_RDONLY)
@@ -354,6 +385,15 @@ def _become(job: dict[str, Any], parent: int, out: int, err: int, failed: int) -
     except BaseException as error:
         os.write(failed, f"it could not {doing} ({error!r})".encode())
     os._exit(code)
+
+
+def _pin(cpus: float) -> None:
+    """Keep this process on so many processors; others than the next job's, where there are more."""
+    there = sorted(os.sched_getaffinity(0))
+    count = max(1, int(cpus + 0.999))
+    if count < len(there):
+        first = os.getpid() % len(there)
+        os.sched_setaffinity(0, [there[(first + each) % len(there)] for each in range(count)])
 
 
 def _limit(which: int, value: int, more: int = 0) -> None:
@@ -455,6 +495,27 @@ def _cpu(pid: int) -> float:
 def _cpu_of_ended() -> float:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
+
+
+def _disk(folder: str) -> int:
+    """The bytes that files below a folder take on the disk, each counted once."""
+    total = 0
+    seen: set[int] = set()
+    pending = [folder]
+    while pending:
+        try:
+            entries = list(os.scandir(pending.pop()))
+        except OSError:
+            continue  # gone meanwhile, or not ours to read
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                about = entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                elif about.st_nlink == 1 or about.st_ino not in seen:
+                    seen.add(about.st_ino)
+                    total += about.st_blocks * 512
+    return total
 
 
 def _kernel_kills() -> int:

@@ -403,8 +403,8 @@ class Tree:
         """Give a file a local copy; ``keep``: with what it holds."""
         if node.local is not None:
             return
-        # Without a name: it is gone with this process, however that ends.
-        local = os.fdopen(os.open(self._staging, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600), "w+b")
+        # It has a name so that it counts as the process's own; it goes with the process's folder, however that ends.
+        local = Path(self._staging, str(next(self._numbers))).open("x+b")  # noqa: SIM115 (it stays open)
         try:
             if keep:
                 bucket, key = self._key(node)
@@ -414,6 +414,7 @@ class Tree:
                     local.flush()
         except BaseException:
             local.close()
+            Path(local.name).unlink()
             raise
         node.local = local
 
@@ -424,7 +425,7 @@ class Tree:
         bucket, key = self._key(node)
         size = os.fstat(node.local.fileno()).st_size
         try:
-            with Path(f"/proc/self/fd/{node.local.fileno()}").open("rb") as body:
+            with Path(node.local.name).open("rb") as body:
                 node.found = self._remote.upload(bucket, key, body, size)
         except Refused as error:
             print(f"tule: /gcs/{bucket}/{key} could not be written: {error.message}", file=sys.stderr, flush=True)
@@ -434,6 +435,7 @@ class Tree:
     def _unstage(self, node: _Node) -> None:
         if node.local is not None:
             node.local.close()
+            Path(node.local.name).unlink(missing_ok=True)
             node.local, node.dirty, node.from_memory, node.empty = None, False, False, False
 
 

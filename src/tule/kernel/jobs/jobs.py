@@ -37,6 +37,8 @@ _NEXT = {
     Reason.OUT_OF_MEMORY: "raise its memory limit or work on less data at a time",
     Reason.TIMEOUT: "raise its time limit",
     Reason.CPU_LIMIT: "raise its limit of processor time",
+    Reason.DISK_LIMIT: "raise its limit of disk, or write less",
+    Reason.HANG: "look at what it waited for, or let it be idle for longer",
     Reason.LOST: "start it again",
 }
 

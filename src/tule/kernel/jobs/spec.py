@@ -18,6 +18,9 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     TIMEOUT = "timeout"
     CPU_LIMIT = "cpu_limit"
+    DISK_LIMIT = "disk_limit"
+    HANG = "hang"
+    """It neither wrote nor computed anything for as long as it may."""
     SIGNALLED = "signalled"
     """A signal that nobody asked for ended it: a crash, or someone's kill."""
     CANCELLED = "cancelled"
@@ -25,12 +28,15 @@ class Reason(StrEnum):
     """Nobody saw how it ended: the server or the machine went down."""
 
 
+_LIMITS = ("cpu_seconds", "memory_bytes", "wall_seconds", "file_bytes", "disk_bytes", "idle_seconds", "cpus")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """One process to run. The environment is exactly ``env`` and the variables named in ``inherit_env``, never more.
 
     Limits count for the process and all its descendants together; None is no limit. ``memory_bytes`` limits resident
-    memory, ``wall_seconds`` real time, ``file_bytes`` each file that is written.
+    memory, ``wall_seconds`` real time, ``file_bytes`` each file that is written, ``disk_bytes`` all files below ``scratch``.
     """
 
     argv: tuple[str, ...]
@@ -41,6 +47,13 @@ class JobSpec:
     memory_bytes: int | None = None
     wall_seconds: float | None = None
     file_bytes: int | None = None
+    disk_bytes: int | None = None
+    scratch: str | None = None
+    """Folder whose files count as its own; None is the folder it runs in."""
+    idle_seconds: float | None = None
+    """How long it may neither write to its output nor use its processors before it counts as hung."""
+    cpus: float | None = None
+    """Processors it may run on at a time, rounded up."""
     inherit_env: tuple[str, ...] = ()
     network: bool = True
     """False: no sockets but local ones."""
@@ -57,7 +70,7 @@ class JobSpec:
         for name in self.env:
             if not name or "=" in name:
                 raise InvalidArgument("A variable's name must not be empty nor hold =", given=repr(name))
-        for limit in ("cpu_seconds", "memory_bytes", "wall_seconds", "file_bytes"):
+        for limit in _LIMITS:
             value = getattr(self, limit)
             if value is not None and not value > 0:
                 raise InvalidArgument(f"{limit} must be more than 0, or None for no limit", given=value)

@@ -130,6 +130,8 @@ _LIMITS: dict[Reason, tuple[Kind, str]] = {
     Reason.OUT_OF_MEMORY: (Kind.OUT_OF_MEMORY, "use a larger machine type, or work on less data at a time"),
     Reason.TIMEOUT: (Kind.TIMEOUT, "raise its timeout"),
     Reason.CPU_LIMIT: (Kind.CPU_LIMIT, "raise its limit of processor time"),
+    Reason.DISK_LIMIT: (Kind.DISK, "write less to its own folder, or raise TULE_JOB_DISK"),
+    Reason.HANG: (Kind.HANG, "look at what it waited for in the last lines; raise TULE_HANG_SECONDS if it may wait"),
     Reason.LOST: (Kind.LOST, "start it again"),
 }
 
@@ -194,7 +196,9 @@ def _port(said: _Said) -> Cause | None:
     line = found.string
     number = next((each for pair in _PORT_NUMBER.findall(line) for each in pair if each), "")
     what = f"port {number} is in use by another process" if number else "a port is in use by another process"
-    return Cause(Kind.PORT_TAKEN, what, (line,), "listen on port 0, or on the port that its environment names")
+    return Cause(
+        Kind.PORT_TAKEN, what, said.around(line), "listen on port 0, or on the port that its environment names"
+    )
 
 
 def _import(said: _Said) -> Cause | None:
@@ -256,7 +260,7 @@ def _non_finite(said: _Said) -> Cause | None:
     shown = [line for line in said.lines if _NON_FINITE.search(line) or _SAYS_NON_FINITE.search(line)]
     return Cause(
         Kind.NON_FINITE,
-        f"a metric is not a finite number: {found[0].strip()[:_LONGEST_LINE]}",
+        f"a value is not a finite number: {found[0].strip()[:_LONGEST_LINE]}",
         tuple(shown[:2] + shown[2:][-2:]),
         "lower the learning rate, clip gradients, and look for missing values in the data",
     )

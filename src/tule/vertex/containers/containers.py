@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from tule.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
+from tule.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted
 from tule.kernel.home import Home
 from tule.kernel.jobs import JobSpec
 from tule.vertex.containers.accounts import Accounts
@@ -34,6 +34,7 @@ _OURS = frozenset(
     ("https_proxy", "http_proxy", "no_proxy", "grpc_proxy", "no_grpc_proxy", "all_proxy", "tule_url", "tule_token",
      "google_application_credentials", "grpc_default_ssl_roots_file_path")
 )  # fmt: skip
+_DISK_RESERVE = 2**30
 IMAGE_PYTHON = ("match", "exact", "server")
 
 
@@ -98,6 +99,8 @@ class Containers:
         files: BucketFiles | None = None,
         scale: bool = False,
         image_python: str = "match",
+        disk_bytes: int = 100 * 2**30,
+        hang_seconds: float = 0,
         interpreters: Interpreters | None = None,
         resources: Resources | None = None,
         environ: Mapping[str, str] | None = None,
@@ -112,6 +115,8 @@ class Containers:
         self._files = files
         self._scale = scale
         self._image_python = image_python
+        self._disk_bytes = disk_bytes
+        self._hang_seconds = hang_seconds
         self._interpreters = interpreters or Interpreters()
         self._resources = resources or Resources.of_this_machine()
         self._environ = dict(os.environ if environ is None else environ)
@@ -168,6 +173,10 @@ class Containers:
             cwd=str(folder / "work"),
             memory_bytes=share.memory_bytes,
             wall_seconds=container.wall_seconds,
+            disk_bytes=self._disk(),
+            scratch=str(folder),
+            idle_seconds=self._hang_seconds or None,
+            cpus=share.cpus,
         )
         for note in notes:
             _LOG.info("%s: %s", name, note)
@@ -249,6 +258,17 @@ class Containers:
         with stream, os.fdopen(handle, "wb") as file:
             shutil.copyfileobj(stream, file)
         return Package(key.rpartition("/")[2], found.sha256, Path(path))
+
+    def _disk(self) -> int:
+        """What a process may write: a full disk would stop the server and all others."""
+        free = shutil.disk_usage(self._home.root).free - _DISK_RESERVE
+        if free <= 0:
+            raise ResourceExhausted(
+                "There must be a GiB of room on the disk of the data directory to start a process",
+                given=f"{(free + _DISK_RESERVE) >> 20} MiB on that of {self._home.root}",
+                do="free some, then start it again",
+            )
+        return min(self._disk_bytes, free)
 
     # -- what a process sees
 
