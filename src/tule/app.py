@@ -327,15 +327,28 @@ class App:
         from tule.vertex.endpoints.explanation import check_spec
         from tule.vertex.registry import BucketSource
         from tule.vertex.training import CustomTask, TrainingPipelines
+        from tule.vertex.tuning import TuningTask
+        from tule.vertex.tuning.api import KEPT, TUNED
 
         return TrainingPipelines(
             self.records,
             self.clock,
             self.models,
             lambda uri: BucketSource(self.objects, uri),
-            {"custom_task_1.0.0": CustomTask(self.custom_jobs)},
+            {
+                "custom_task_1.0.0": CustomTask(self.custom_jobs),
+                "hyperparameter_tuning_task_1.0.0": TuningTask(self.tuning_jobs, (*TUNED, *KEPT)),
+            },
             check_spec,
         )
+
+    @Part
+    def tuning_jobs(self) -> Any:
+        from tule.vertex.tuning import TuningJobs
+
+        jobs = TuningJobs(self.records, self.home, self.clock, self.custom_jobs, self.trials)
+        self.on_stop(jobs.close)
+        return jobs
 
     @Part
     def trials(self) -> Any:
@@ -567,6 +580,11 @@ def _vertex(app: App) -> None:
 
         return CustomJobService(app.platform, app.custom_jobs)
 
+    def tuning_jobs() -> Any:
+        from tule.vertex.tuning.api import TuningJobService
+
+        return TuningJobService(app.platform, app.tuning_jobs)
+
     def training_pipelines() -> Any:
         from tule.vertex.training.api import TrainingPipelineService
 
@@ -588,6 +606,7 @@ def _vertex(app: App) -> None:
     app.table.add_service(VERTEX, "PredictionService", predictions)
     app.table.add_service(VERTEX, "VizierService", studies)
     app.table.add_service(VERTEX, "JobService", custom_jobs)
+    app.table.add_service(VERTEX, "JobService", tuning_jobs)
     app.table.add_service(VERTEX, "PipelineService", training_pipelines)
     app.table.add_service(VERTEX, "MetadataService", metadata)
     app.table.add_service(VERTEX, "TensorboardService", tensorboards)
@@ -596,6 +615,8 @@ def _vertex(app: App) -> None:
         _ = app.endpoints
     if app.records.list("customJob", filter=_UNFINISHED, page_size=1).records:
         app.on_start(lambda: app.custom_jobs.recover())
+    if app.records.list("hyperparameterTuningJob", filter=_UNFINISHED, page_size=1).records:
+        app.on_start(lambda: app.tuning_jobs.recover())
     if app.records.list("trainingPipeline", filter=_UNFINISHED.replace("JOB", "PIPELINE"), page_size=1).records:
         app.on_start(lambda: app.training_pipelines.recover())
 

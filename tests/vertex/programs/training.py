@@ -117,6 +117,7 @@ def a_package() -> None:
         container_uri=IMAGE, model_serving_container_image_uri=SERVING,
     )  # fmt: skip
     model = job.run(args=["--slope=2"], model_display_name="packed", **SMALL)
+    assert model is not None
     assert model.version_id == "1"
 
 

@@ -4,5 +4,16 @@ from tule.vertex.training.capacity import Capacity
 from tule.vertex.training.custom_jobs import FINAL, CustomJobs
 from tule.vertex.training.machines import Resources, this_machine
 from tule.vertex.training.pipelines import CustomTask, Task, TrainingPipelines
+from tule.vertex.training.specs import spec_fields
 
-__all__ = ["FINAL", "Capacity", "CustomJobs", "CustomTask", "Resources", "Task", "TrainingPipelines", "this_machine"]
+__all__ = [
+    "FINAL",
+    "Capacity",
+    "CustomJobs",
+    "CustomTask",
+    "Resources",
+    "Task",
+    "TrainingPipelines",
+    "spec_fields",
+    "this_machine",
+]

@@ -45,6 +45,11 @@ def stored(below: str) -> tuple[str, ...]:
     return tuple(f"{below}.{each}" if below else each for each in _STORED)
 
 
+def spec_fields(below: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The executed and the stored fields of a CustomJobSpec at a path, for the doors of other rooms."""
+    return executed(below), stored(below)
+
+
 @dataclass(frozen=True)
 class Replica:
     """One process of a job. ``pool`` and ``index`` as Google counts them: workerpool1-0."""

@@ -1,4 +1,4 @@
-"""The doors of tuning: google.cloud.aiplatform VizierService."""
+"""The doors of tuning: VizierService of google.cloud.aiplatform, and the tuning jobs of its JobService."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any
 
 from tule.kernel.errors import InvalidArgument
 from tule.kernel.operations import Operation, Progress
-from tule.vertex.messages import finisher, metadata, timestamp
+from tule.vertex.messages import finisher, metadata, read_masked, timestamp
+from tule.vertex.training import spec_fields
 from tule.vertex.tuning import specs
+from tule.vertex.tuning.jobs import TuningJobs
 from tule.vertex.tuning.studies import STUDY, Studies
 from tule.vertex.tuning.trials import TRIAL, Trials
 from tule.wire.service import Call, Platform, Service, rpc
@@ -15,6 +17,15 @@ from tule.wire.surfaces import pb
 from tule.wire.transcode import to_dict
 
 PACKAGES = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
+
+_EXECUTED, _STORED = spec_fields("trial_job_spec")
+# What is done of a HyperparameterTuningJob beside its name and labels: also the inputs of a pipeline's tuning task.
+TUNED = (
+    "max_trial_count", "parallel_trial_count", "max_failed_trial_count",
+    *specs.executed("study_spec"), *_EXECUTED,
+)  # fmt: skip
+KEPT = _STORED
+_PAGE, _LARGEST_PAGE = 100, 1000
 
 
 class VizierService(Service):
@@ -151,3 +162,58 @@ class VizierService(Service):
     def list_optimal_trials(self, request: Any, call: Call) -> dict[str, Any]:
         self._studies.find(request.parent)
         return {"optimalTrials": self._trials.optimal(request.parent)}
+
+
+class TuningJobService(Service):
+    """The part of JobService that is about hyperparameter tuning jobs."""
+
+    packages = PACKAGES
+    service = "JobService"
+
+    def __init__(self, platform: Platform, jobs: TuningJobs) -> None:
+        super().__init__(platform)
+        self._jobs = jobs
+
+    @rpc(
+        permission="aiplatform.hyperparameterTuningJobs.create",
+        executes=("parent", *(f"hyperparameter_tuning_job.{each}" for each in ("display_name", "labels", *TUNED))),
+        stores=tuple(f"hyperparameter_tuning_job.{each}" for each in KEPT),
+    )
+    def create_hyperparameter_tuning_job(self, request: Any, call: Call) -> dict[str, Any]:
+        return self._jobs.create(request.parent, to_dict(request.hyperparameter_tuning_job))
+
+    @rpc(permission="aiplatform.hyperparameterTuningJobs.get", executes=("name",))
+    def get_hyperparameter_tuning_job(self, request: Any, call: Call) -> dict[str, Any]:
+        return self._jobs.get(request.name)
+
+    @rpc(
+        permission="aiplatform.hyperparameterTuningJobs.list",
+        executes=("parent", "filter", "page_size", "page_token", "read_mask"),
+    )
+    def list_hyperparameter_tuning_jobs(self, request: Any, call: Call) -> dict[str, Any]:
+        found, token = self._jobs.list(
+            request.parent,
+            filter=request.filter,
+            page_size=min(request.page_size or _PAGE, _LARGEST_PAGE),
+            page_token=request.page_token,
+        )
+        return {"hyperparameterTuningJobs": read_masked(found, request), "nextPageToken": token}
+
+    @rpc(permission="aiplatform.hyperparameterTuningJobs.cancel", executes=("name",))
+    def cancel_hyperparameter_tuning_job(self, request: Any, call: Call) -> None:
+        self._jobs.cancel(request.name)
+
+    @rpc(permission="aiplatform.hyperparameterTuningJobs.delete", executes=("name",))
+    def delete_hyperparameter_tuning_job(self, request: Any, call: Call) -> Operation:
+        name = request.name
+        self._jobs.check_delete(name)
+
+        def work(progress: Progress) -> dict[str, Any]:
+            finish = finisher(call, progress)
+            with self.platform.records.transaction():
+                self._jobs.delete(name)
+                finish({})
+            return {}
+
+        parent = name.rpartition("/hyperparameterTuningJobs/")[0]
+        return call.start(parent, work, metadata=metadata(call), target=name)

@@ -142,6 +142,10 @@ class Trials:
         self._find(name)
         return _message(self._records.update(name, change))
 
+    def report(self, name: str, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Put all intermediate measurements of a trial in the place of those that it has."""
+        return _message(self._records.update(name, {"measurements": list(found)}))
+
     def complete(
         self, name: str, final: Mapping[str, Any] | None = None, *, infeasible: bool = False, reason: str = ""
     ) -> dict[str, Any]:
