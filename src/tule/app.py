@@ -313,12 +313,28 @@ class App:
         return endpoints
 
     @Part
-    def custom_jobs(self) -> Any:
-        from tule.vertex.training import Capacity, CustomJobs, this_machine
+    def machine(self) -> Any:
+        """The room of this machine, for which jobs queue."""
+        from tule.vertex.training import Capacity, this_machine
 
-        room = Capacity(this_machine())
+        return Capacity(this_machine())
+
+    @Part
+    def persistent_resources(self) -> Any:
+        from tule.vertex.training import PersistentResources
+
         scale = self.settings.scale_machines
+        resources = PersistentResources(self.records, self.clock, self.machine, scale=scale)
+        resources.recover()
+        return resources
+
+    @Part
+    def custom_jobs(self) -> Any:
+        from tule.vertex.training import CustomJobs
+
+        room, scale = self.machine, self.settings.scale_machines
         jobs = CustomJobs(self.records, self.jobs, self.containers, self.clock, machine=room, scale=scale)
+        jobs.rooms = self.persistent_resources.room
         self.on_stop(jobs.close)
         return jobs
 
@@ -580,6 +596,11 @@ def _vertex(app: App) -> None:
 
         return CustomJobService(app.platform, app.custom_jobs)
 
+    def persistent_resources() -> Any:
+        from tule.vertex.training.api import PersistentResourceService
+
+        return PersistentResourceService(app.platform, app.persistent_resources)
+
     def tuning_jobs() -> Any:
         from tule.vertex.tuning.api import TuningJobService
 
@@ -607,6 +628,7 @@ def _vertex(app: App) -> None:
     app.table.add_service(VERTEX, "VizierService", studies)
     app.table.add_service(VERTEX, "JobService", custom_jobs)
     app.table.add_service(VERTEX, "JobService", tuning_jobs)
+    app.table.add_service(VERTEX, "PersistentResourceService", persistent_resources)
     app.table.add_service(VERTEX, "PipelineService", training_pipelines)
     app.table.add_service(VERTEX, "MetadataService", metadata)
     app.table.add_service(VERTEX, "TensorboardService", tensorboards)

@@ -31,5 +31,8 @@ def test_suggestions_and_jobs_survive_a_kill(fresh_server: ServerProcess, tmp_pa
     fresh_server.kill9()
     (tmp_path / "go").touch()
     fresh_server.start()
-    assert fresh_server.exec([*program, "end", study, job]).stdout.splitlines()[-2:] == [suggested, "JOB_STATE_SUCCEEDED"]
+    assert fresh_server.exec([*program, "end", study, job]).stdout.splitlines()[-2:] == [
+        suggested,
+        "JOB_STATE_SUCCEEDED",
+    ]
     assert (tmp_path / "begun").read_text() == "xx"

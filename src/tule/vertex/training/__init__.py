@@ -4,6 +4,7 @@ from tule.vertex.training.capacity import Capacity
 from tule.vertex.training.custom_jobs import FINAL, CustomJobs
 from tule.vertex.training.machines import Resources, this_machine
 from tule.vertex.training.pipelines import CustomTask, Task, TrainingPipelines
+from tule.vertex.training.resources import PersistentResources
 from tule.vertex.training.specs import spec_fields
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Capacity",
     "CustomJobs",
     "CustomTask",
+    "PersistentResources",
     "Resources",
     "Task",
     "TrainingPipelines",

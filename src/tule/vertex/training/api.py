@@ -1,4 +1,4 @@
-"""The doors of training: custom jobs (google.cloud.aiplatform JobService) and training pipelines (PipelineService)."""
+"""The doors of training: custom jobs of JobService, training pipelines of PipelineService, PersistentResourceService."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from tule.vertex.registry import KEPT, UPLOADED
 from tule.vertex.training import specs
 from tule.vertex.training.custom_jobs import CustomJobs
 from tule.vertex.training.pipelines import TrainingPipelines
+from tule.vertex.training.resources import PersistentResources
 from tule.wire.receipts import Receipt, message_paths
 from tule.wire.service import Call, Platform, Service, rpc
-from tule.wire.surfaces import pb_class
+from tule.wire.surfaces import pb, pb_class
 from tule.wire.transcode import to_dict
 
 PACKAGES = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
@@ -147,3 +148,93 @@ def task_inputs(message: str, fields: tuple[str, ...], given: dict[str, Any], ca
         raise InvalidArgument(f"training_task_inputs must be a {message}", given=str(error)) from None
     Receipt(fields).check(call.method.name, message_paths(parsed))
     return to_dict(parsed)
+
+
+_POOL = "persistent_resource.resource_pools"
+
+
+class PersistentResourceService(Service):
+    """Parts of this machine that are kept for jobs."""
+
+    packages = PACKAGES
+    service = "PersistentResourceService"
+
+    def __init__(self, platform: Platform, resources: PersistentResources) -> None:
+        super().__init__(platform)
+        self._resources = resources
+
+    @rpc(
+        permission="aiplatform.persistentResources.create",
+        executes=(
+            "parent", "persistent_resource_id", "persistent_resource.name", "persistent_resource.display_name",
+            "persistent_resource.labels", f"{_POOL}.id", f"{_POOL}.replica_count",
+            f"{_POOL}.machine_spec.machine_type",
+        ),
+        # The disk and the network are this machine's; jobs name the account that they run as.
+        stores=(
+            f"{_POOL}.disk_spec.boot_disk_type", f"{_POOL}.disk_spec.boot_disk_size_gb", "persistent_resource.network",
+            "persistent_resource.resource_runtime_spec.service_account_spec.*",
+        ),
+    )  # fmt: skip
+    def create_persistent_resource(self, request: Any, call: Call) -> Operation:
+        message, parent, key = to_dict(request.persistent_resource), request.parent, request.persistent_resource_id
+        self._resources.check_new(parent, key, message)
+
+        def work(progress: Progress) -> dict[str, Any]:
+            return self._resources.create(parent, key, message, progress)
+
+        return call.start(parent, work, metadata=metadata(call), target=f"{parent}/persistentResources/{key}")
+
+    @rpc(permission="aiplatform.persistentResources.get", executes=("name",))
+    def get_persistent_resource(self, request: Any, call: Call) -> dict[str, Any]:
+        return self._resources.get(request.name)
+
+    @rpc(permission="aiplatform.persistentResources.list", executes=("parent", "page_size", "page_token"))
+    def list_persistent_resources(self, request: Any, call: Call) -> dict[str, Any]:
+        found, token = self._resources.list(
+            request.parent, page_size=min(request.page_size or _PAGE, _LARGEST_PAGE), page_token=request.page_token
+        )
+        return {"persistentResources": found, "nextPageToken": token}
+
+    @rpc(permission="aiplatform.persistentResources.delete", executes=("name",))
+    def delete_persistent_resource(self, request: Any, call: Call) -> Operation:
+        name = request.name
+        self._resources.check_idle(name)
+
+        def work(progress: Progress) -> dict[str, Any]:
+            finish = finisher(call, progress)
+            with self.platform.records.transaction():
+                self._resources.delete(name)
+                finish({})
+            return {}
+
+        return call.start(_location(name), work, metadata=metadata(call), target=name)
+
+    # Clients send the whole resource back; replica counts are what can change.
+    @rpc(permission="aiplatform.persistentResources.update", executes=("persistent_resource.*", "update_mask"))
+    def update_persistent_resource(self, request: Any, call: Call) -> Operation:
+        message = to_dict(request.persistent_resource)
+        mask = list(pb(request).update_mask.paths)
+        if wrong := [each for each in mask if not each.startswith("resource_pools")]:
+            raise InvalidArgument("update_mask must name resource_pools alone", given=", ".join(wrong))
+        name = request.persistent_resource.name
+        self._resources.find(name)
+
+        def work(progress: Progress) -> dict[str, Any]:
+            return self._resources.update(name, message)
+
+        return call.start(_location(name), work, metadata=metadata(call), target=name)
+
+    @rpc(permission="aiplatform.persistentResources.update", executes=("name",))
+    def reboot_persistent_resource(self, request: Any, call: Call) -> Operation:
+        name = request.name
+        self._resources.check_idle(name)
+
+        def work(progress: Progress) -> dict[str, Any]:
+            return self._resources.reboot(name)
+
+        return call.start(_location(name), work, metadata=metadata(call), target=name)
+
+
+def _location(name: str) -> str:
+    return name.rpartition("/persistentResources/")[0]

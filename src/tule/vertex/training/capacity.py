@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tule.vertex.training.machines import Resources
 
@@ -27,12 +27,18 @@ class Ticket:
 class Capacity:
     """The room of one machine, or of a persistent resource. Safe to use from several threads."""
 
-    def __init__(self, total: Resources) -> None:
+    def __init__(self, total: Resources, *, closed: bool = False) -> None:
         self.total = total
         self._lock = threading.Lock()
         self._waiting: list[Ticket] = []
         self._running: dict[str, Ticket] = {}
-        self._closed = False
+        self._closed = closed
+
+    def open(self) -> None:
+        """Admit those who wait, where it was closed at first."""
+        with self._lock:
+            self._closed = False
+        self._admit()
 
     def ask(self, ticket: Ticket) -> None:
         """Queue a ticket; it begins at once where there is room."""
@@ -49,6 +55,16 @@ class Capacity:
             self._running.pop(name, None)
         self._admit()
         return known
+
+    def resize(self, name: str, demand: Resources) -> bool:
+        """Give a running ticket more or less room; False where there is not so much free now."""
+        with self._lock:
+            present = self._running[name]
+            if not demand.fits(self.total - self._used() + present.demand):
+                return False
+            self._running[name] = replace(present, demand=demand)
+        self._admit()
+        return True
 
     def waiting(self, name: str) -> bool:
         """Whether a ticket is still in the queue."""
