@@ -375,6 +375,7 @@ class App:
     @Part
     def containers(self) -> Any:
         """What makes processes of container specs."""
+        from tule.engines.docker import ContainerEngine
         from tule.engines.mount.files import BucketFiles
         from tule.vertex.containers import Accounts, Containers
 
@@ -384,6 +385,7 @@ class App:
             Accounts(self.access, self.policies, self.projects, self.records),
             self._intercepted,
             files=BucketFiles(lambda: self.server.port),
+            engine=ContainerEngine(self.clock),
             scale=self.settings.scale_machines,
             image_python=self.settings.image_python,
             disk_bytes=self.settings.job_disk,

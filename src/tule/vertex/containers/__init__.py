@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from tule.vertex.containers.accounts import Accounts
     from tule.vertex.containers.causes import Cause, cause
     from tule.vertex.containers.container import Container, expand
-    from tule.vertex.containers.containers import Containers, Prepared
+    from tule.vertex.containers.containers import Containers
     from tule.vertex.containers.machines import Machine, machine_of
+    from tule.vertex.containers.prepared import Prepared
     from tule.vertex.containers.resources import Resources
 
 _PLACES = {
@@ -21,7 +22,7 @@ _PLACES = {
     "Container": "container",
     "Containers": "containers",
     "Machine": "machines",
-    "Prepared": "containers",
+    "Prepared": "prepared",
     "Resources": "resources",
     "cause": "causes",
     "expand": "container",

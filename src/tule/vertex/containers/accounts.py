@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from tule.kernel.access import Access
+from tule.kernel.access import Access, Principal
 from tule.kernel.errors import InvalidArgument
 from tule.kernel.home import write_private
 from tule.kernel.iam import Policies
@@ -57,6 +57,10 @@ class Accounts:
         if email == self.resolve("", project):
             self._make_editor(email, project)
         write_private(path, json.dumps(body, indent=2).encode(), replace=True)
+
+    def permit(self, email: str, permission: str, resource: str) -> None:
+        """Raise PermissionDenied unless the account has a permission on a resource."""
+        self._access.check(Principal(email, owner=email == self._access.email), permission, resource)
 
     def proxy_credential(self, email: str) -> str:
         """What lets a process of the account use the proxy."""

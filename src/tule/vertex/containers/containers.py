@@ -15,34 +15,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from tule.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted
+from tule.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unimplemented
 from tule.kernel.home import Home
 from tule.kernel.jobs import JobSpec
 from tule.vertex.containers.accounts import Accounts
 from tule.vertex.containers.container import Container, expand
+from tule.vertex.containers.copies import Copies, moved, named
 from tule.vertex.containers.environments import Environment, Environments, Package
 from tule.vertex.containers.images import FAMILIES, Image, local_image
 from tule.vertex.containers.interpreters import Interpreter, Interpreters
+from tule.vertex.containers.prepared import Prepared
 from tule.vertex.containers.requirements import check_requirements
 from tule.vertex.containers.resources import Resources, Share
+from tule.vertex.containers.variables import PATH, Interception, check_variables, of_folder, of_pip
 
 _LOG = logging.getLogger(__name__)
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# How a process reaches Google's APIs here: it would lead elsewhere, or speak as somebody else.
-_OURS = frozenset(
-    ("https_proxy", "http_proxy", "no_proxy", "grpc_proxy", "no_grpc_proxy", "all_proxy", "tule_url", "tule_token",
-     "google_application_credentials", "grpc_default_ssl_roots_file_path")
-)  # fmt: skip
+# Variables that name files of this machine.
+_FILES = ("GOOGLE_APPLICATION_CREDENTIALS", "SSL_CERT_FILE")
+_RAN_IMAGE = "image"
 _DISK_RESERVE = 2**30
 IMAGE_PYTHON = ("match", "exact", "server")
-
-
-class Interception(Protocol):
-    """The variables under which a process reaches Google's APIs here; ``tule exec`` sets the same."""
-
-    def __call__(self, *, project: str, credential: str, credentials: Path) -> dict[str, str]:
-        """For a project, with a credential for the proxy and the file of an account's key."""
 
 
 class BucketFiles(Protocol):
@@ -58,30 +51,29 @@ class BucketFiles(Protocol):
         """The command with ``/gcs`` in view; the notes are written first."""
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A process that may be started: ``Jobs.submit(owner, prepared.spec)``.
+class ImageEngine(Protocol):
+    """Runs images of one's own; ``tule.engines.docker``."""
 
-    ``notes`` are for its reader: where it gets less, or other, than its image says. ``finish`` once it has ended.
-    """
+    @property
+    def trouble(self) -> str:
+        """Why none can be run; empty where one can."""
 
-    spec: JobSpec
-    folder: Path
-    notes: tuple[str, ...] = ()
+    @property
+    def variables(self) -> dict[str, str]:
+        """What its command needs beside what is meant for the image."""
 
-    def sync(self) -> None:
-        """Write what the process has closed below ``/gcs`` to its objects, while it runs."""
+    def argv(self, order: Any) -> tuple[str, ...]:
+        """The command that runs an ``Order``."""
 
-    def finish(self) -> None:
-        """As ``sync``, and remove the folder. Idempotent."""
-        self.sync()
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def remove(self, name: str) -> None:
+        """End a container."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Account:
     """Whom a process is: the file of its key, and what the server knows it by."""
 
+    email: str
     key: Path
     credential: str
 
@@ -97,6 +89,7 @@ class Containers:
         interception: Interception,
         *,
         files: BucketFiles | None = None,
+        engine: ImageEngine | None = None,
         scale: bool = False,
         image_python: str = "match",
         disk_bytes: int = 100 * 2**30,
@@ -113,6 +106,7 @@ class Containers:
         self._accounts = accounts
         self._interception = interception
         self._files = files
+        self._engine = engine
         self._scale = scale
         self._image_python = image_python
         self._disk_bytes = disk_bytes
@@ -128,24 +122,25 @@ class Containers:
         """Raise, by name, what can be known to be wrong before anything is stored or installed."""
         image = self._image(container)
         self._share(container, image)
-        self._interpreter(image)
         check_requirements(container.requirements)
         for uri in container.packages:
             _split(uri)
-        if not container.argv:
+        if image is not None:
+            self._interpreter(image)
+        elif container.requirements or container.packages:
+            raise Unimplemented(
+                "Packages are installed into environments that an image's name stands for",
+                given=f"{container.image} with {', '.join((*container.requirements, *container.packages))}",
+                do="install them in the image",
+            )
+        if image is not None and not container.argv:
             raise InvalidArgument(
                 "A container of an image that stands for an environment of this machine must have a command",
                 given=f"image {container.image} with neither command nor args",
                 do="give for instance ['python', '-m', 'trainer.task']",
             )
         self._accounts.check(container.service_account)
-        taken = sorted(name for name in container.env if name.lower() in _OURS)
-        if taken:
-            raise InvalidArgument(
-                "A container must not set the variables by which its clients reach Google's APIs here",
-                given=", ".join(taken),
-                do="leave them out; a service account is named in its own field",
-            )
+        check_variables(container)
 
     def prepare(self, container: Container, *, project: str, name: str) -> Prepared:
         """Make everything that the process needs, under a folder that ``name`` alone has.
@@ -156,20 +151,96 @@ class Containers:
         self.check(container)
         image = self._image(container)
         share = self._share(container, image)
-        interpreter, notes = self._interpreter(image)
-        environment = self._environment(container, image, interpreter)
+        environment, notes = None, share.notes
+        if image is not None:
+            interpreter, differences = self._interpreter(image)
+            environment, notes = self._environment(container, image, interpreter), (*differences, *notes)
         folder = self._folder(name)
         shutil.rmtree(folder, ignore_errors=True)
         folder = self._home.folder("containers", folder.name)
+        account = self._account(container, project, folder)
+        try:
+            if environment is None:
+                prepared = self._of_image(container, project, folder, account, share, notes)
+            else:
+                prepared = self._of_environment(container, project, folder, account, share, environment, notes)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        for note in prepared.notes:
+            _LOG.info("%s: %s", name, note)
+        return prepared
+
+    def _of_environment(
+        self, container: Container, project: str, folder: Path, account: _Account, share: Share,
+        environment: Environment, notes: tuple[str, ...],
+    ) -> Prepared:  # fmt: skip
+        """A process of this machine, in an environment, with ``/gcs`` as real files or as copies."""
         for each in ("work", "tmp", "home"):
             (folder / each).mkdir(mode=0o700)
-        programs = environment.layer(folder / "venv")
-        account = self._account(container, project, folder)
-        path = f"{programs}:{environment.programs}:{_PATH}"
-        notes = (*notes, *share.notes)
-        spec = JobSpec(
-            argv=self._command(container.argv, account, project, folder, notes),
-            env=self._variables(container, account, project, folder, path, share),
+        programs = f"{environment.layer(folder / 'venv')}:{environment.programs}"
+        env = self._variables(container, project, account, share, of_folder(folder, programs))
+        argv, copies = container.argv, None
+        if self._files is not None and not self._files.trouble:
+            place = folder / "mount"
+            place.mkdir(mode=0o700)
+            argv = self._files.command(place, argv, project=project, token=account.credential, notes=notes)
+        elif places := named([*argv, *container.env.values()]):
+            copies = self._copies(account, folder / "gcs")
+            copies.fetch(places)
+            argv = tuple(moved(each, copies.folder) for each in argv)
+            env |= {name: moved(env[name], copies.folder) for name in container.env}
+            why = self._files.trouble if self._files is not None else "no server to ask"
+            notes = (*notes, f"this machine permits no /gcs ({why}): what its command names there are copies, "
+                     "written back when it ends")  # fmt: skip
+        return Prepared(self._spec(container, argv, env, folder, share), folder, notes, copies)
+
+    def _of_image(
+        self, container: Container, project: str, folder: Path, account: _Account, share: Share,
+        notes: tuple[str, ...],
+    ) -> Prepared:  # fmt: skip
+        """A container of Docker or Podman, with copies of what its command names below ``/gcs``."""
+        from tule.engines.docker import Order
+
+        engine = self._engine
+        assert engine is not None, "an image is checked before"
+        (folder / "work").mkdir(mode=0o700)
+        (folder / _RAN_IMAGE).touch()
+        env = self._variables(container, project, account, share, {})
+        copies = self._copies(account, folder / "gcs")
+        copies.fetch(named([*container.argv, *container.env.values()]))
+        name = f"tule-{folder.name}"
+        # What an earlier server started under this name may run still.
+        engine.remove(name)
+        shown = {env[each] for each in _FILES if each in env}
+        order = Order(
+            image=container.image,
+            name=name,
+            command=container.command,
+            args=container.args,
+            variables=sorted(env),
+            volumes={"/gcs": copies.folder},
+            read_only={each: Path(each) for each in sorted(shown)},
+            cpus=share.cpus,
+            memory_bytes=share.memory_bytes,
+            gpus=container.accelerators if share.gpus else 0,
+        )
+        env = {"PATH": PATH, **engine.variables, **env}
+        spec = self._spec(container, engine.argv(order), env, folder, Share(None, None, share.gpus))
+        return Prepared(spec, folder, notes, copies, end=lambda: engine.remove(name))
+
+    def _copies(self, account: _Account, folder: Path) -> Copies:
+        return Copies(self._objects, folder, lambda permission, bucket: self._permit(account, permission, bucket))
+
+    def _permit(self, account: _Account, permission: str, bucket: str) -> None:
+        self._accounts.permit(account.email, permission, self._objects.buckets.get(bucket).name)
+
+    def _spec(
+        self, container: Container, argv: Sequence[str], env: dict[str, str], folder: Path, share: Share
+    ) -> JobSpec:
+        return JobSpec(
+            argv=tuple(argv),
+            env=env,
             cwd=str(folder / "work"),
             memory_bytes=share.memory_bytes,
             wall_seconds=container.wall_seconds,
@@ -178,9 +249,6 @@ class Containers:
             idle_seconds=self._hang_seconds or None,
             cpus=share.cpus,
         )
-        for note in notes:
-            _LOG.info("%s: %s", name, note)
-        return Prepared(spec, folder, notes)
 
     def sweep(self, used: Collection[str]) -> int:
         """Remove the folders that a server left which was killed, except those that ``used`` working folders lie in."""
@@ -188,25 +256,29 @@ class Containers:
         kept = {Path(each).parent.name for each in used}
         for folder in self._home.folder("containers").iterdir():
             if folder.name not in kept:
+                if self._engine is not None and (folder / _RAN_IMAGE).exists():
+                    self._engine.remove(f"tule-{folder.name}")
                 shutil.rmtree(folder, ignore_errors=True)
                 removed += 1
         return removed
 
     # -- what an image stands for
 
-    @staticmethod
-    def _image(container: Container) -> Image:
+    def _image(self, container: Container) -> Image | None:
+        """What an image's name stands for; None for one of somebody's own, which can be run."""
         image = local_image(container.image)
         if image is None:
-            raise FailedPrecondition(
-                "An image of one's own needs Docker or Podman on this machine",
-                given=container.image,
-                do="use a prebuilt image of Vertex AI or python:3.11 with requirements, or install one of them",
-            )
+            trouble = "none was looked for" if self._engine is None else self._engine.trouble
+            if trouble:
+                raise FailedPrecondition(
+                    "An image of one's own needs a working Docker or Podman on this machine",
+                    given=f"{container.image}; {trouble}",
+                    do="start one, or use a prebuilt image of Vertex AI or python:3.11 with requirements",
+                )
         return image
 
-    def _share(self, container: Container, image: Image) -> Share:
-        return self._resources.share(container, gpu_image=image.gpu, scale=self._scale)
+    def _share(self, container: Container, image: Image | None) -> Share:
+        return self._resources.share(container, gpu_image=image is not None and image.gpu, scale=self._scale)
 
     def _interpreter(self, image: Image) -> tuple[Interpreter, tuple[str, ...]]:
         """The interpreter that an image stands for, and what is to be said of it."""
@@ -279,44 +351,22 @@ class Containers:
         email = self._accounts.resolve(container.service_account, project)
         key = folder / "credentials.json"
         self._accounts.write_key(email, project, key)
-        return _Account(key, self._accounts.proxy_credential(email))
-
-    def _command(
-        self, argv: Sequence[str], account: _Account, project: str, folder: Path, notes: Sequence[str]
-    ) -> tuple[str, ...]:
-        if self._files is None or self._files.trouble:
-            return tuple(argv)
-        place = folder / "mount"
-        place.mkdir(mode=0o700)
-        return self._files.command(place, argv, project=project, token=account.credential, notes=notes)
+        return _Account(email, key, self._accounts.proxy_credential(email))
 
     def _variables(
-        self, container: Container, account: _Account, project: str, folder: Path, path: str, share: Share
+        self, container: Container, project: str, account: _Account, share: Share, place: dict[str, str]
     ) -> dict[str, str]:
         known = {
-            "PATH": path,
-            "HOME": str(folder / "home"),
-            "TMPDIR": str(folder / "tmp"),
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
             "CLOUD_ML_PROJECT_ID": str(self._accounts.number(project)),
-            **self._pip(),
+            **place,
+            **(of_pip(self._environ) if place else {}),
             **self._interception(project=project, credential=account.credential, credentials=account.key),
         }
         if not share.gpus:
             known["CUDA_VISIBLE_DEVICES"] = ""
         return {**known, **expand(container.env, known)}
-
-    def _pip(self) -> dict[str, str]:
-        """What tells pip where the server's user has packages from, for processes that install some."""
-        found = {name: value for name, value in self._environ.items() if name.startswith(("PIP_", "UV_"))}
-        home = Path(self._environ.get("HOME") or Path.home())
-        cache = Path(self._environ.get("XDG_CACHE_HOME") or home / ".cache") / "pip"
-        found.setdefault("PIP_CACHE_DIR", str(cache))
-        for place in (home / ".config" / "pip" / "pip.conf", home / ".pip" / "pip.conf"):
-            if place.exists():
-                found.setdefault("PIP_CONFIG_FILE", str(place))
-        return {**found, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
 
 
 def _split(uri: str) -> tuple[str, str]:
