@@ -430,10 +430,10 @@ class DuckDBSession:
         def rows(struct: Any) -> pa.StructArray:
             try:
                 array = struct.combine_chunks() if isinstance(struct, pa.ChunkedArray) else struct
-                batch = pa.RecordBatch.from_arrays(array.flatten(), names=schema.names)
-                made = compute(conform(batch, schema))
+                # The struct itself is never NULL.
+                made = compute(conform(pa.RecordBatch.from_struct_array(array), schema))
                 made = taken(made) if differs(made.schema) else made
-                return pa.StructArray.from_arrays(made.columns, fields=list(made.schema))
+                return made.to_struct_array()
             except BaseException as error:
                 self._failure = error
                 raise
