@@ -623,6 +623,13 @@ def _vertex(app: App) -> None:
 
         return TensorboardService(app.platform, app.tensorboards)
 
+    def logs() -> Door:
+        from tule.vertex.training import JobLogs
+        from tule.vertex.training.logging_api import Logging
+
+        return Logging(JobLogs(app.records, app.jobs))
+
+    app.table.add_door(("logging.googleapis.com",), ("/v2/entries:list",), logs)
     app.table.add_api("aiplatform.googleapis.com", VERTEX)
     app.table.add_service(VERTEX, "ModelService", models)
     app.table.add_service(VERTEX, "EndpointService", endpoints)

@@ -36,3 +36,9 @@ def test_suggestions_and_jobs_survive_a_kill(fresh_server: ServerProcess, tmp_pa
         "JOB_STATE_SUCCEEDED",
     ]
     assert (tmp_path / "begun").read_text() == "xx"
+    logs = fresh_server.exec([sys.executable, "-m", "tule.cli", "logs", "-f", job, "--home", str(fresh_server.home)])
+    assert "it goes on" in logs.stdout.splitlines()
+    unknown = [sys.executable, "-m", "tule.cli", "logs", "123", "--home", str(fresh_server.home)]
+    refused = fresh_server.exec(unknown, check=False)
+    assert refused.returncode == 1
+    assert "A job of this number must exist in the project; given: 123 in test-project" in refused.stderr

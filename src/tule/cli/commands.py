@@ -270,13 +270,24 @@ def _sql_text(query: str | None, file: Path | None) -> str | None:
 
 @program.command()
 def logs(
+    job: Annotated[str | None, typer.Argument(help="Number or name of a training job, pipeline or search.")] = None,
     home: HomeOption = None,
+    project: ProjectOption = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the log grows.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 100,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the server's last lines.")] = 100,
 ) -> None:
-    """Print the server's log."""
+    """Print the server's log, or what a training job writes: tule logs -f JOB"""
     from tule.cli.running import log_path
     from tule.cli.tail import tail
+
+    if job is not None:
+        from tule.cli.job_logs import job_lines
+
+        with _server(_settings(home, project=project), project) as target:
+            url = f"http://127.0.0.1:{target.port}"
+            for line in job_lines(url, target.token, target.project, job, follow=follow):
+                print(line, flush=follow)
+        return
 
     path = log_path(_settings(home))
     if not path.exists():

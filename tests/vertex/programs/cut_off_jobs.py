@@ -29,6 +29,7 @@ import os, time
 from pathlib import Path
 with Path({folder!r}, "begun").open("a") as file: file.write("x")
 while not Path({folder!r}, "go").exists(): time.sleep(0.02)
+print("it goes on")
 """
     aiplatform.init(project="test-project", location="us-central1", staging_bucket="gs://none")
     pool = {

@@ -2,6 +2,7 @@
 
 from tule.vertex.training.capacity import Capacity
 from tule.vertex.training.custom_jobs import FINAL, CustomJobs
+from tule.vertex.training.logs import JobLogs
 from tule.vertex.training.machines import Resources, this_machine
 from tule.vertex.training.pipelines import CustomTask, Task, TrainingPipelines
 from tule.vertex.training.resources import PersistentResources
@@ -12,6 +13,7 @@ __all__ = [
     "Capacity",
     "CustomJobs",
     "CustomTask",
+    "JobLogs",
     "PersistentResources",
     "Resources",
     "Task",

@@ -215,7 +215,7 @@ class CustomJobs:
             if not self._claim(task.name, run):
                 return
             try:
-                run.go(lambda: self._started(task.name))
+                run.go(lambda: self._started(task))
                 error: TuleError | None = None
             except CutOff:
                 return
@@ -247,14 +247,16 @@ class CustomJobs:
             self._runs[name] = run
             return True
 
-    def _started(self, name: str) -> None:
+    def _started(self, task: Task) -> None:
+        notes = specs.notes(task.spec, task.replicas)
         now = timestamp(self._clock.now())
 
         def change(body: dict[str, Any]) -> dict[str, Any]:
             state = "JOB_STATE_RUNNING" if body["state"] == "JOB_STATE_PENDING" else body["state"]
-            return {**body, "state": state, "startTime": body.get("startTime", now)}
+            private = {**body["_tule"], "notes": notes}
+            return {**body, "state": state, "startTime": body.get("startTime", now), "_tule": private}
 
-        self._records.update(name, change)
+        self._records.update(task.name, change)
 
     def _end(self, name: str, error: TuleError | None) -> None:
         cancelled = isinstance(error, Cancelled)

@@ -138,6 +138,16 @@ def fitted(found: Sequence[Replica], machine: Resources, *, scale: bool) -> tupl
     return tuple(_limited(each, each.resources * factor) for each in found)
 
 
+def notes(spec: Spec, found: Sequence[Replica]) -> list[str]:
+    """What the replicas get less than their machine types have."""
+    asked = {number: _resources(pool) for number, pool in enumerate(spec["workerPoolSpecs"]) if pool}
+    return [
+        f"{each.name}: it gets {each.resources} of {asked[each.pool]}, so that the job fits (TULE_SCALE_MACHINES)"
+        for each in found
+        if each.resources != asked[each.pool]
+    ]
+
+
 def _limited(replica: Replica, resources: Resources) -> Replica:
     container = replace(replica.container, cpus=resources.cpus, memory_bytes=resources.memory_bytes)
     return replace(replica, container=container, resources=resources)
