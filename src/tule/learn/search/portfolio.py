@@ -49,7 +49,7 @@ def portfolio(problem: Problem) -> list[Candidate]:
     networks = _networks(problem) if plain else []
     if problem.classes > 2:
         # Trees are grown for each class: what is cheap comes first.
-        return [shallow, *plain, *networks, deep, middle]
+        return [*plain, *networks, shallow, deep, middle]
     if problem.skewed:
         target = _trees(problem, "TARGET_ENCODING", max_tree_depth=4, subsample=0.8, colsample_bytree=0.4)
         logs = [replace(each, logarithm=True) for each in (deep, target, broad)]
@@ -114,17 +114,25 @@ def _linear(problem: Problem) -> Candidate:
 
 
 def _networks(problem: Problem) -> list[Candidate]:
-    """Two networks; none without PyTorch."""
+    """Two networks; of several classes and few rows larger ones too, slowly learned. None without PyTorch."""
     if importlib.util.find_spec("torch") is None:
         return []
+    large = []
+    if problem.classes > 2 and problem.rows <= MANY_ROWS:
+        slowly = {"learn_rate": 0.0005, "max_iterations": 150, "patience": 15}
+        large = [
+            _network(problem, [512, 256], "RELU6", dropout=0.5, **slowly),
+            _network(problem, [512], "RELU", dropout=0.5, **slowly),
+        ]
     return [
+        *large,
         _network(problem, [128, 64], "RELU", dropout=0.1, logarithm=problem.skewed),
         _network(problem, [256], "ELU", dropout=0.3),
     ]
 
 
 def _network(
-    problem: Problem, layers: list[int], activation: str, *, dropout: float, logarithm: bool = False
+    problem: Problem, layers: list[int], activation: str, *, dropout: float, logarithm: bool = False, **more: Any
 ) -> Candidate:
     options: dict[str, Any] = {
         "hidden_units": layers,
@@ -135,6 +143,7 @@ def _network(
         "max_iterations": 60,
         "patience": 6,
         "early_stop": False,
+        **more,
     }
     return Candidate(_named("dnn", problem), options, logarithm)
 
