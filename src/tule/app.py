@@ -113,6 +113,8 @@ class App:
         settings, clock = self.settings, self.clock
         if settings.sql.partition("://")[0] not in SQL_ENGINES:
             raise InvalidArgument("TULE_SQL must be one of " + ", ".join(SQL_ENGINES.values()), given=settings.sql)
+        if settings.job_network not in ("open", "closed"):
+            raise InvalidArgument("TULE_JOB_NETWORK must be open or closed", given=settings.job_network)
         self.records = Records(f"sqlite:///{self.home.path('tule.db')}", clock)
         self._closing.append(self.records.close)
         self.journal = Journal(self.records)
@@ -384,7 +386,7 @@ class App:
             self.objects,
             Accounts(self.access, self.policies, self.projects, self.records),
             self._intercepted,
-            files=BucketFiles(lambda: self.server.port),
+            files=BucketFiles(lambda: self.server.port, closed=self.settings.job_network == "closed"),
             engine=ContainerEngine(self.clock),
             scale=self.settings.scale_machines,
             image_python=self.settings.image_python,

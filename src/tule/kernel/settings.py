@@ -46,6 +46,9 @@ class Settings:
     job_disk: int = _setting(
         100 * 2**30, "bytes that one job or step may have on disk; never more than leaves a GiB of the disk free"
     )
+    job_network: str = _setting(
+        "open", "what jobs and steps may reach: open (what this machine does), closed (this server and nothing else)"
+    )
     hang_seconds: int = _setting(
         3600, "seconds after which a job that neither writes to its log nor computes counts as hung; 0: never"
     )

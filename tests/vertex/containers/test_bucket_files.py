@@ -12,7 +12,7 @@ from tests.vertex.containers.conftest import IMAGE, make_bucket
 
 from tule.app import App
 from tule.engines.mount.files import BucketFiles
-from tule.kernel.errors import NotFound
+from tule.kernel.errors import FailedPrecondition, NotFound
 from tule.kernel.jobs import Job, Reason
 from tule.vertex.containers import Container, cause
 
@@ -287,3 +287,32 @@ file.close()
     assert ended.state == "FAILED" and f"/gcs/{bucket}/x could not be written" in space.logs(ended, "stderr")
     with pytest.raises(NotFound):
         space.app.objects.get(bucket, "x")
+
+
+# -- the network
+
+
+def test_a_closed_network_has_the_server_in_it_and_nothing_else(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    files = space.app.containers._files
+    monkeypatch.setattr(files, "closed", True)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        said = space.python(f"""
+import socket, urllib.request
+for place in (("127.0.0.1", {other.getsockname()[1]}), ("192.0.2.1", 80)):
+    try: socket.create_connection(place, timeout=5)
+    except OSError as error: print(type(error).__name__)
+from google.cloud import storage
+storage.Client().bucket({space.bucket!r}).blob("x").upload_from_string(b"x" * 300_000)
+print(len(open(d + "/x").read()), [each[1] for each in socket.if_nameindex()])
+""")
+    assert said == "ConnectionRefusedError\nOSError\n300000 ['lo']\n"
+
+
+def test_a_closed_network_that_cannot_be_is_refused(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = space.app.containers._files
+    monkeypatch.setattr(files, "closed", True)
+    monkeypatch.setattr(files, "_trouble", "unshare: Operation not permitted")
+    with pytest.raises(FailedPrecondition, match=r"must be kept from the network.*unshare: Operation not permitted"):
+        space.start("true")

@@ -22,10 +22,12 @@ _TRIAL_SECONDS = 20
 class BucketFiles:
     """Gives processes ``/gcs``. Whether this machine permits it is tried once."""
 
-    def __init__(self, port: Callable[[], int], host: str = "127.0.0.1") -> None:
-        """``port``: where the server listens, asked when a process is prepared."""
+    def __init__(self, port: Callable[[], int], host: str = "127.0.0.1", *, closed: bool = False) -> None:
+        """``port``: where the server listens, asked when a process is prepared. ``closed``: a process reaches no other
+        machine and nothing of this one but the server."""
         self._port = port
         self._host = host
+        self.closed = closed
         self._lock = threading.Lock()
         self._trouble: str | None = None
 
@@ -34,7 +36,14 @@ class BucketFiles:
     ) -> tuple[str, ...]:
         """``argv`` with ``/gcs`` in view, as the account of ``token`` sees it. ``folder`` is private to the process;
         ``notes`` go to its standard error first."""
-        about = {"host": self._host, "port": self._port(), "token": token, "project": project, "notes": list(notes)}
+        about = {
+            "host": self._host,
+            "port": self._port(),
+            "token": token,
+            "project": project,
+            "notes": list(notes),
+            "closed": self.closed,
+        }
         return _command(folder, argv, about)
 
     @property
@@ -43,7 +52,7 @@ class BucketFiles:
         with self._lock:
             if self._trouble is None:
                 with tempfile.TemporaryDirectory(prefix="tule-mount-") as folder:
-                    self._trouble = _try(Path(folder))
+                    self._trouble = _try(Path(folder), closed=self.closed)
             return self._trouble
 
 
@@ -58,8 +67,15 @@ def _command(folder: Path, argv: Sequence[str], about: dict[str, object]) -> tup
     return (sys.executable, "-I", "-S", "-c", _START.format(str(_SOURCES)), str(path), *argv)
 
 
-def _try(folder: Path) -> str:
-    about: dict[str, object] = {"host": "127.0.0.1", "port": 1, "token": "", "project": "", "notes": []}
+def _try(folder: Path, *, closed: bool) -> str:
+    about: dict[str, object] = {
+        "host": "127.0.0.1",
+        "port": 1,
+        "token": "",
+        "project": "",
+        "notes": [],
+        "closed": closed,
+    }
     try:
         done = subprocess.run(
             _command(folder, ("/bin/sh", "-c", "test -d /gcs"), about),

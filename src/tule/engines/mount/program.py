@@ -13,7 +13,10 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import socket
 
 _PR_SET_PDEATHSIG = 1
 
@@ -23,13 +26,14 @@ def main(arguments: list[str]) -> NoReturn:
     for note in about["notes"]:
         print(f"tule: {note}", file=sys.stderr, flush=True)
     device = _view(about)
+    pipe = _pipe() if about["closed"] else None
     child = os.fork()
     if child == 0:
-        _become(arguments[1:])
+        _become(arguments[1:], int(about["port"]), pipe)
     # A request to end is for the command; this program ends with it.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _serve(about, device, child)
+    _serve(about, device, child, pipe)
 
 
 def _view(about: dict[str, str]) -> int:
@@ -45,8 +49,22 @@ def _view(about: dict[str, str]) -> int:
     return namespaces.mount_files(Path(about["root"]), "gcs", everybody=really_root)
 
 
-def _become(command: list[str]) -> NoReturn:
+def _pipe() -> tuple[socket.socket, socket.socket]:
+    import socket
+
+    return socket.socketpair()
+
+
+def _become(command: list[str], port: int, pipe: tuple[socket.socket, socket.socket] | None) -> NoReturn:
     _die_with_parent()
+    try:
+        if pipe is not None:
+            from tule.engines.mount.network import close_network
+
+            close_network(port, pipe[1])
+    except OSError as error:
+        print(f"tule: it could not be kept from the network ({error})", file=sys.stderr, flush=True)
+        os._exit(126)
     try:
         os.execvp(command[0], command)
     except OSError as error:
@@ -54,7 +72,9 @@ def _become(command: list[str]) -> NoReturn:
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
-def _serve(about: dict[str, str], device: int, child: int) -> NoReturn:
+def _serve(
+    about: dict[str, str], device: int, child: int, pipe: tuple[socket.socket, socket.socket] | None
+) -> NoReturn:
     from tule.engines.mount.fuse import Serving
     from tule.engines.mount.remote import Remote
     from tule.engines.mount.tree import Tree
@@ -62,6 +82,11 @@ def _serve(about: dict[str, str], device: int, child: int) -> NoReturn:
     remote = Remote(about["host"], int(about["port"]), about["token"], about["project"])
     serving = Serving(device, Tree(remote, about["staging"]))
     serving.start()
+    if pipe is not None:
+        from tule.engines.mount.network import serve_network
+
+        pipe[1].close()
+        serve_network(about["host"], int(about["port"]), pipe[0])
     _, status = os.waitpid(child, 0)
     serving.settle()
     sys.stderr.flush()

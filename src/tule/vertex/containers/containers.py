@@ -41,6 +41,9 @@ IMAGE_PYTHON = ("match", "exact", "server")
 class BucketFiles(Protocol):
     """Gives a process the buckets as files below ``/gcs``."""
 
+    closed: bool
+    """Whether the process then has a network with nothing in it but the server."""
+
     @property
     def trouble(self) -> str:
         """Why this machine does not permit it; empty where it does."""
@@ -141,6 +144,25 @@ class Containers:
             )
         self._accounts.check(container.service_account)
         check_variables(container)
+        self._check_network(image)
+
+    @property
+    def closed(self) -> bool:
+        """Whether processes reach the server and nothing else, each other neither."""
+        return self._files is not None and self._files.closed
+
+    def _check_network(self, image: Image | None) -> None:
+        if self._files is None or not self._files.closed:
+            return
+        trouble = (
+            self._files.trouble if image is not None else "a container of Docker or Podman has the machine's network"
+        )
+        if trouble:
+            raise FailedPrecondition(
+                "A process must be kept from the network (TULE_JOB_NETWORK=closed)",
+                given=trouble,
+                do="start Tule where user namespaces and /dev/fuse may be used, or with TULE_JOB_NETWORK=open",
+            )
 
     def prepare(self, container: Container, *, project: str, name: str) -> Prepared:
         """Make everything that the process needs, under a folder that ``name`` alone has.
