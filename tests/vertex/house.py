@@ -31,6 +31,8 @@ class Noted(Prepared):
 class PlainContainers:
     """The containers of these tests: programs of this interpreter, without environments and interception."""
 
+    closed = False
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.finished: list[str] = []
@@ -41,7 +43,7 @@ class PlainContainers:
 
     def prepare(self, container: Container, *, project: str, name: str) -> Prepared:
         spec = JobSpec(argv=(sys.executable, "-c", *container.args), env=container.env, cwd=str(self.folder))
-        return Noted(spec, self.folder, (), lambda: self.finished.append(name))
+        return Noted(spec, self.folder, note=lambda: self.finished.append(name))
 
 
 class House:

@@ -275,3 +275,10 @@ def test_replicas_are_made_smaller_together_where_that_is_allowed(tmp_path: Path
     spec = {"workerPoolSpecs": [pool("", machine="n1-standard-4"), pool("", 3, machine="n1-standard-4")]}
     found = specs.replicas(spec, Resources(8.0, 30 * GIB), scale=True)
     assert {(each.container.cpus, each.container.memory_bytes) for each in found} == {(2.0, int(7.5 * GIB))}
+
+
+def test_replicas_that_cannot_reach_each_other_are_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(house.containers, "closed", True)
+    with pytest.raises(FailedPrecondition, match=r"Replicas of a job must reach each other.*TULE_JOB_NETWORK=open"):
+        house.create("1", pool("2"))
+    assert house.end(house.create("1"))["state"] == "JOB_STATE_SUCCEEDED"

@@ -86,6 +86,12 @@ class CustomJobs:
         replicas = specs.replicas(spec, room.total, scale=self._scale)
         for each in replicas:
             self._containers.check(each.container)
+        if len(replicas) > 1 and self._containers.closed:
+            raise FailedPrecondition(
+                "Replicas of a job must reach each other",
+                given=f"{len(replicas)} replicas, with TULE_JOB_NETWORK=closed",
+                do="use one replica, or start Tule with TULE_JOB_NETWORK=open",
+            )
         return replicas
 
     def create(
