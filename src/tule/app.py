@@ -620,6 +620,17 @@ def _vertex(app: App) -> None:
 
         return MetadataService(app.platform, app.metadata)
 
+    def tracking() -> Door:
+        from tule.vertex.mlflow import Artifacts, Experiments, LoggedModels, Runs
+        from tule.vertex.mlflow.api import MlflowTracking
+
+        project = app.settings.project
+        experiments = Experiments(app.metadata, f"projects/{project}/locations/{app.settings.location}")
+        runs, models = Runs(app.metadata, experiments), LoggedModels(app.metadata, experiments)
+        return MlflowTracking(project, experiments, runs, models, Artifacts(app.objects, project))
+
+    app.table.add_door((), ("/api/2.0/mlflow/", "/api/2.0/mlflow-artifacts/"), tracking)
+
     def tensorboards() -> Any:
         from tule.vertex.tensorboards.api import TensorboardService
 

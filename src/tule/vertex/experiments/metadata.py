@@ -4,10 +4,12 @@ transaction."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from tule.kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from tule.kernel.records import Filter, Links, Record, Records
+from tule.kernel.records import Filter, Links, Points, Record, Records
+from tule.kernel.records.store import Change
 from tule.vertex.experiments import schemas
 from tule.vertex.experiments.lineage import Graph, Lineage
 from tule.vertex.experiments.nodes import (
@@ -45,6 +47,8 @@ class Metadata:
         self._links = Links(records)
         self._schemas = Schemas(records)
         self._graph = Graph(records, self._links)
+        self.points = Points(records)
+        """What runs report over time, in series named below their context."""
 
     # -- what other rooms write: names in, names out; what is there already is brought up to date
 
@@ -117,6 +121,37 @@ class Metadata:
         """What an artifact or execution came from and led to, both ways over at most ``hops`` events."""
         return self._graph.walk(self._find(name).name, hops=hops, most=None)
 
+    # -- nodes as records, for rooms that keep more in them than the message: under ``_tule`` of the body
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        return self._records.transaction()
+
+    def find(self, name: str) -> Record | None:
+        return self._records.find(name)
+
+    def nodes(self, kind: Kind, store: str, filter: str) -> Sequence[Record]:
+        return self._records.list(kind.kind, store, filter=self._filter(kind, filter)).records
+
+    def children(self, context: str) -> Sequence[Record]:
+        """The contexts in a context."""
+        return list(self._records.find_all(self._links.targets(context, CHILD)).values())
+
+    def parents(self, context: str) -> Sequence[str]:
+        return self._links.sources(context, CHILD)
+
+    def add_context(self, store: str, id: str, *, schema: str, body: Mapping[str, Any], parent: str) -> Record:
+        """Add a context that is whole as it is, as a child of another; raises AlreadyExists."""
+        name = f"{store}/contexts/{id}"
+        fixed = {"schemaTitle": schema, "schemaVersion": schemas.FIRST}
+        with self._records.transaction():
+            record = self._records.create(CONTEXT.kind, name, {**body, **fixed})
+            self._links.add(parent, CHILD, [name])
+        return record
+
+    def change(self, name: str, change: Change) -> Record:
+        """Change a node's body, or some of its fields, whoever changed it before; raises NotFound."""
+        return self._records.update(name, change)
+
     def _put(self, kind: Kind, store: str, id: str, body: dict[str, Any]) -> str:
         name = f"{store}/{kind.collection}/{id}"
         kind.pattern.parse(name)
@@ -165,6 +200,7 @@ class Metadata:
                 raise NotFound("The metadata store must exist", given=name)
             self._records.delete_under(name)
             self._links.forget_under(name)
+            self.points.forget(name)
             self._records.delete(name)
 
     def _store_message(self, record: Record) -> dict[str, Any]:
@@ -274,6 +310,7 @@ class Metadata:
     def _drop(self, name: str) -> None:
         self._records.delete(name)
         self._links.forget(name)
+        self.points.forget(name)
 
     def purge(self, kind: Kind, store: str, filter: str, *, force: bool) -> dict[str, Any]:
         """Remove the nodes that a filter wants; without ``force`` tell how many and which."""

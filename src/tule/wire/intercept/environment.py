@@ -23,6 +23,9 @@ UNSET = (
     "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
     "SSL_CERT_DIR",
     "NO_GCE_CHECK",
+    "MLFLOW_TRACKING_USERNAME",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_REGISTRY_URI",
 )
 
 
@@ -90,6 +93,8 @@ def variables(target: Target, inherited: Mapping[str, str], *, offline: bool = F
         "GOOGLE_CLOUD_REGION": target.location,
         "TULE_URL": target.url,
         "TULE_TOKEN": target.token,
+        "MLFLOW_TRACKING_URI": target.url,
+        "MLFLOW_TRACKING_TOKEN": target.token,
     }
     made |= {name.lower(): made[name] for name in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")}
     made["no_grpc_proxy"] = no_proxy
