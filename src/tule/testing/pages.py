@@ -37,6 +37,7 @@ def model_options() -> str:
     from tule.bigquery.ml.expand import AI_EMBEDDING, WITHOUT_MODEL
     from tule.bigquery.ml.functions import FUNCTIONS
     from tule.bigquery.ml.functions import REFUSED as REFUSED_FUNCTIONS
+    from tule.bigquery.ml.imports.creation import SERVICES
     from tule.bigquery.ml.options import OPTIONS, REFUSED
     from tule.bigquery.ml.options.model_types import ALL, IMPORTED, REMOTE, TYPES
     from tule.bigquery.ml.vector_search import NAME as VECTOR_SEARCH
@@ -46,6 +47,7 @@ def model_options() -> str:
         named = {frozenset(ALL): "all that are trained", frozenset(ALL | IMPORTED): "all that are trained or imported"}
         return named.get(frozenset(kept), ", ".join(kept))
 
+    services = {name: f"remote models over {what}" for name, what in SERVICES.items()}
     parts = [
         "# BigQuery ML: options and functions",
         NOTE,
@@ -69,7 +71,7 @@ def model_options() -> str:
             ),
         ),
         "Refused by name (UNIMPLEMENTED):\n\n"
-        + table(("option", "belongs to"), ((f"`{k}`", v) for k, v in REFUSED.items())),
+        + table(("option", "belongs to"), ((f"`{k}`", v) for k, v in {**REFUSED, **services}.items())),
         "## Table functions\n\n"
         + table(
             ("function", "model types", "data argument", "STRUCT arguments"),

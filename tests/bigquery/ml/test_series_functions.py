@@ -65,6 +65,28 @@ def test_errors_and_anomalies_beside_what_came(models: Models) -> None:
     assert found[0]["anomaly_probability"] > 0.99 and found[0]["ai_detect_anomalies_status"] == ""
 
 
+def test_a_forecast_until_a_time(models: Models) -> None:
+    rows = models.ask(
+        f"SELECT s, forecast_timestamp FROM AI.FORECAST(TABLE d.past, {_NAMED}, id_cols => ['s'], "
+        "forecast_end_timestamp => TIMESTAMP '2026-03-29 12:00:00+00') ORDER BY s, forecast_timestamp"
+    )
+    assert len(rows) == 10 and {row["s"] for row in rows} == {"a", "b"}
+    last = models.ask(
+        f"SELECT DATE(MAX(time_series_timestamp)) AS day, COUNT(*) AS n FROM AI.FORECAST(TABLE d.past, {_NAMED}, "
+        "id_cols => 's', forecast_end_timestamp => '2026-03-27', output_historical_time_series => TRUE)"
+    )
+    assert last == [{"day": "2026-03-27", "n": 2 * (83 + 3)}]
+
+
+def test_the_points_that_are_judged_may_be_the_last_ones_of_one_table(models: Models) -> None:
+    call = f"AI.DETECT_ANOMALIES({{}}, {_NAMED}, id_cols => ['s'])"
+    sql = "SELECT * FROM {} ORDER BY s, time_series_timestamp"
+    wanted = models.ask(sql.format(call.format("TABLE d.past, TABLE d.later")))
+    last = models.ask(sql.format(call.format("TABLE d.days").replace("id_cols", "target_last_n_points => 8, id_cols")))
+    start = call.format("TABLE d.days").replace("id_cols", "target_start_timestamp => DATE '2026-03-25', id_cols")
+    assert len(wanted) == 16 and last == wanted and models.ask(sql.format(start)) == wanted
+
+
 def test_a_series_that_is_too_short_says_so_and_the_others_answer(models: Models) -> None:
     data = "(SELECT * FROM d.past UNION ALL SELECT 'short', DATE '2026-01-01', 1)"
     rows = models.ask(f"SELECT * FROM AI.FORECAST({data}, {_NAMED}, id_cols => ['s'], horizon => 2)")
@@ -83,6 +105,13 @@ WRONG: dict[str, str] = {
     "AI.FORECAST(TABLE d.past, data_col => 'why', timestamp_col => 'day')": "given: why. Next: use one of s, day, y",
     "AI.FORECAST(TABLE d.past, data_col => 's', timestamp_col => 'day')": "TIME_SERIES_DATA_COL must be a numeric column",
     f"AI.FORECAST((SELECT * FROM d.past WHERE FALSE), {_NAMED})": "A time series must have rows",
+    f"AI.FORECAST(TABLE d.past, {_NAMED}, horizon => 2, forecast_end_timestamp => '2026-04-01')": "exclude each other",
+    f"AI.FORECAST(TABLE d.past, {_NAMED}, forecast_end_timestamp => 'soon')": "must be a TIMESTAMP; given: 'soon'",
+    f"AI.FORECAST(TABLE d.past, {_NAMED}, forecast_end_timestamp => '2099-01-01')": "within 10,000 points",
+    f"AI.DETECT_ANOMALIES(TABLE d.past, {_NAMED})": "in one way: as a second table",
+    f"AI.DETECT_ANOMALIES(TABLE d.past, TABLE d.later, {_NAMED}, target_last_n_points => 3)": (
+        "given: two tables, target_last_n_points"
+    ),
     f"AI.EVALUATE(TABLE d.past, {_NAMED})": "AI.EVALUATE takes TABLE name or (query), TABLE name or (query), then",
     f"AI.GENERATE_TABLE(TABLE d.past, {_NAMED})": "Tule does not do AI.GENERATE_TABLE",
 }

@@ -18,6 +18,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from tule.bigquery.ml.batches import QueryBatches
+from tule.bigquery.ml.given_rows import whole_table
 from tule.bigquery.ml.mistakes import users_errors
 from tule.bigquery.ml.named_arguments import FLAG, TEXT, TEXTS, Argument, NamedArguments, whole
 from tule.bigquery.ml.series_rows import Rows, Series
@@ -126,7 +127,7 @@ def _local(moments: pa.Array, kind: pa.DataType) -> pa.Array:
 def _trend(series: Series, rows: QueryBatches) -> Rows:
     arguments = series.arguments
     model = series.fitted(
-        rows,
+        whole_table(rows),
         horizon=max(1, arguments["horizon"]),
         trend_smoothing_window_size=arguments["smoothing_window_size"],
         adjust_step_changes=arguments["adjust_step_changes"],
@@ -139,7 +140,9 @@ def _seasonality(series: Series, rows: QueryBatches) -> Rows:
     options: dict[str, Any] = {"horizon": max(1, arguments["horizon"])}
     if arguments["seasonalities"]:
         options["seasonalities"] = [each.upper() for each in arguments["seasonalities"]]
-    return _explained(series, series.fitted(rows, **options), {f"seasonal_period_{each}": each for each in _SEASONS})
+    return _explained(
+        series, series.fitted(whole_table(rows), **options), {f"seasonal_period_{each}": each for each in _SEASONS}
+    )
 
 
 def _explained(series: Series, model: TimeSeriesModel, parts: Mapping[str, str]) -> Rows:
@@ -161,7 +164,7 @@ def _explained(series: Series, model: TimeSeriesModel, parts: Mapping[str, str])
 
 
 def _changes(series: Series, rows: QueryBatches) -> Rows:
-    model = series.fitted(rows, horizon=1, adjust_step_changes=False)
+    model = series.fitted(whole_table(rows), horizon=1, adjust_step_changes=False)
     found = [
         {
             **dict(zip(series.arguments["id_cols"], each.ids, strict=True)),

@@ -41,6 +41,23 @@ def _texts(value: Any) -> bool:
     return text(value) or (isinstance(value, list) and bool(value) and all(text(each) for each in value))
 
 
+def moment(value: Any) -> int:
+    """Microseconds since 1970 of a TIMESTAMP, DATE or DATETIME constant; ValueError for another value."""
+    from tule.bigquery.formats.values import timestamp
+
+    return timestamp(str(value))
+
+
+def _is_moment(value: Any) -> bool:
+    try:
+        moment(value)
+    except ValueError:
+        return False
+    return True
+
+
+MOMENT = Argument(_is_moment, "a TIMESTAMP")
+"""Read with ``moment``."""
 FLAG = Argument(lambda value: isinstance(value, bool), "TRUE or FALSE")
 TEXT = Argument(text, "a string")
 TEXTS = Argument(_texts, "a string or an array of strings")
@@ -49,10 +66,11 @@ TEXTS = Argument(_texts, "a string or an array of strings")
 
 @dataclass(frozen=True)
 class NamedArguments:
-    """``tables``: how many come first; ``arguments`` by name."""
+    """``tables``: how many come first, and ``optional`` ones after them; ``arguments`` by name."""
 
     tables: int
     arguments: Mapping[str, Argument]
+    optional: int = 0
 
     def read(self, name: str, call: Any, context: Context) -> tuple[list[Any], dict[str, Any]]:
         """The tables of a call, as they stand in its tree, and every argument, with defaults."""
@@ -68,7 +86,7 @@ class NamedArguments:
                 tables.append(node)
             else:
                 raise self._form(name, printed(node)[:100])
-        if len(tables) != self.tables:
+        if not self.tables <= len(tables) <= self.tables + self.optional:
             raise self._form(name, f"{len(tables)} tables")
         for key, argument in self.arguments.items():
             if argument.required and key not in found:
@@ -90,7 +108,7 @@ class NamedArguments:
         return value
 
     def _form(self, name: str, given: str) -> InvalidArgument:
-        tables = ", ".join(["TABLE name or (query)"] * self.tables)
+        tables = ", ".join(["TABLE name or (query)"] * self.tables) + "[, TABLE name or (query)]" * self.optional
         return wrong(f"{name} takes {tables}, then arguments by name (name => value)", given=given)
 
 

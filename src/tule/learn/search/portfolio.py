@@ -119,7 +119,7 @@ def _networks(problem: Problem) -> list[Candidate]:
         return []
     large = []
     if problem.classes > 2 and problem.rows <= MANY_ROWS:
-        slowly = {"learn_rate": 0.0005, "max_iterations": 150, "patience": 15}
+        slowly: dict[str, Any] = {"learn_rate": 0.0005, "max_iterations": 150, "patience": 15}
         large = [
             _network(problem, [512, 256], "RELU6", dropout=0.5, **slowly),
             _network(problem, [512], "RELU", dropout=0.5, **slowly),

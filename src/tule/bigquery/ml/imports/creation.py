@@ -34,15 +34,28 @@ _ENDPOINT = re.compile(
     r"https://(?P<region>[a-z0-9-]+)-aiplatform\.googleapis\.com/v1(?:beta1)?/"
     r"(?P<name>projects/[^/]+/locations/(?P<location>[^/]+)/endpoints/[^/:?]+)(?::predict)?/?"
 )
-# Options of remote models over services that Tule has not: they say which.
-_SERVICES = {
+_OPEN = "an open model that the service deploys"
+_TUNED = "a language model that is tuned"
+SERVICES = {
     "REMOTE_SERVICE_TYPE": "a Cloud AI service",
     "DOCUMENT_PROCESSOR": "Document AI",
     "SPEECH_RECOGNIZER": "Speech-to-Text",
     "HUGGING_FACE_MODEL_ID": "an open model of Hugging Face",
     "HUGGING_FACE_TOKEN": "an open model of Hugging Face",
     "MODEL_GARDEN_MODEL_NAME": "an open model of the Model Garden",
+    "MACHINE_TYPE": _OPEN,
+    "MIN_REPLICA_COUNT": _OPEN,
+    "MAX_REPLICA_COUNT": _OPEN,
+    "RESERVATION_AFFINITY_TYPE": _OPEN,
+    "RESERVATION_AFFINITY_KEY": _OPEN,
+    "RESERVATION_AFFINITY_VALUES": _OPEN,
+    "ENDPOINT_IDLE_TTL": _OPEN,
+    "PROMPT_COL": _TUNED,
+    "LEARNING_RATE_MULTIPLIER": _TUNED,
+    "ACCELERATOR_TYPE": _TUNED,
+    "EVALUATION_TASK": _TUNED,
 }
+"""Options of remote models over what Tule has not: they say which."""
 _TYPES = {"INT64", "FLOAT64", "BOOL", "STRING"}
 _OF_BOOSTERS = {"float": "FLOAT64", "q": "FLOAT64", "int": "INT64", "i": "BOOL"}
 
@@ -182,9 +195,9 @@ def connect(
 def check_service(written: Mapping[str, Any]) -> None:
     """Refuse remote models over what is not an endpoint, by the option that says so."""
     for name, value in written.items():
-        if name.upper() in _SERVICES:
+        if name.upper() in SERVICES:
             raise Unimplemented(
-                f"Tule does not do remote models over {_SERVICES[name.upper()]}", given=f"{name.upper()} = {value!r}",
+                f"Tule does not do remote models over {SERVICES[name.upper()]}", given=f"{name.upper()} = {value!r}",
                 do="deploy a model to an endpoint and set ENDPOINT to its https address",
                 reason="notImplemented", location="query",
             )  # fmt: skip
