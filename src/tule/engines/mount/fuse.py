@@ -15,10 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-_IN = struct.Struct("<IIQQIIIHH")
-_OUT = struct.Struct("<IiQ")
-_INIT_IN = struct.Struct("<IIII")
-_INIT_OUT = struct.Struct("<IIIIHHIIHHII24x")
+from tule.engines.mount.opening import IN, MOST, OUT, ROOM
+
 _ATTR = struct.Struct("<QQQQQQIIIIIIIIII")
 _ENTRY = struct.Struct("<QQQQII")
 _ATTR_OUT = struct.Struct("<QII")
@@ -31,16 +29,10 @@ _FLUSH = struct.Struct("<QIIQ")
 _DIRENT = struct.Struct("<QQII")
 _STATFS = struct.Struct("<QQQQQIIII24x")
 
-_ASYNC_READ, _ATOMIC_O_TRUNC, _BIG_WRITES = 1 << 0, 1 << 3, 1 << 5
-_AUTO_INVAL_DATA, _PARALLEL_DIROPS, _MAX_PAGES = 1 << 12, 1 << 18, 1 << 22
-_WANTED = _ASYNC_READ | _ATOMIC_O_TRUNC | _BIG_WRITES | _AUTO_INVAL_DATA | _PARALLEL_DIROPS | _MAX_PAGES
-_MAJOR, _MINOR = 7, 31
-_MOST = 1 << 20
-_PAGE = 4096
 # An entry that was found is taken for granted this long (seconds); one that was not is asked for again.
 _ENTRY_SECONDS = 1
 
-_FORGET, _INIT, _DESTROY, _INTERRUPT, _BATCH_FORGET = 2, 26, 38, 36, 42
+_FORGET, _DESTROY, _INTERRUPT, _BATCH_FORGET = 2, 38, 36, 42
 _SET_SIZE, _SET_HANDLE, _SET_MTIME, _SET_MTIME_NOW = 1 << 3, 1 << 6, 1 << 5, 1 << 8
 _FROM_MEMORY = 1
 _NO_REPLACE = 1
@@ -152,7 +144,7 @@ class Serving:
                 self._changed.wait(0.001)
 
     def _serve(self) -> None:
-        buffer = bytearray(_MOST + 2 * _PAGE)
+        buffer = bytearray(ROOM)
         view = memoryview(buffer)
         waiting = select.poll()
         waiting.register(self._device, select.POLLIN)
@@ -183,8 +175,8 @@ class Serving:
             self._changed.notify_all()
 
     def _one(self, request: memoryview) -> None:
-        _, code, unique, node, *_ = _IN.unpack_from(request)
-        body = request[_IN.size :]
+        _, code, unique, node, *_ = IN.unpack_from(request)
+        body = request[IN.size :]
         if code in (_FORGET, _BATCH_FORGET):
             self._forget(code, node, body)
             return
@@ -198,29 +190,19 @@ class Serving:
         except Exception:
             failed = -errno.EIO
         try:
-            os.writev(self._device, [_OUT.pack(_OUT.size + len(answer), failed, unique), answer])
+            os.writev(self._device, [OUT.pack(OUT.size + len(answer), failed, unique), answer])
         except OSError as error:
             # Who asked was killed meanwhile.
             if error.errno != errno.ENOENT:
                 raise
 
     def _answer(self, code: int, node: int, body: memoryview) -> bytes:
-        if code == _INIT:
-            return self._init(body)
         if code == _DESTROY:
             return b""
         call = self._calls.get(code)
         if call is None:
             raise OSError(errno.ENOSYS, "not an operation of this file system")
         return call(node, body)
-
-    @staticmethod
-    def _init(body: memoryview) -> bytes:
-        _, minor, ahead, flags = _INIT_IN.unpack_from(body)
-        ahead = min(ahead, _MOST)
-        return _INIT_OUT.pack(
-            _MAJOR, min(minor, _MINOR), ahead, flags & _WANTED, 16, 12, _MOST, 1, _MOST // _PAGE, 0, 0, 0
-        )
 
     # -- what is asked
 
@@ -346,7 +328,7 @@ class Serving:
         seconds, nanoseconds = divmod(found.mtime_ns, 10**9)
         return _ATTR.pack(
             found.node, found.size, (found.size + 511) // 512, seconds, seconds, seconds, nanoseconds, nanoseconds,
-            nanoseconds, mode, links, self._user, self._group, 0, _MOST, 0,
+            nanoseconds, mode, links, self._user, self._group, 0, MOST, 0,
         )  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     import socket
 
+    from tule.engines.mount.fuse import Serving
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -75,20 +77,18 @@ def _become(command: list[str], port: int, pipe: tuple[socket.socket, socket.soc
 def _serve(
     about: dict[str, str], device: int, child: int, pipe: tuple[socket.socket, socket.socket] | None
 ) -> NoReturn:
-    from tule.engines.mount.fuse import Serving
-    from tule.engines.mount.remote import Remote
-    from tule.engines.mount.tree import Tree
+    from tule.engines.mount import opening
 
-    remote = Remote(about["host"], int(about["port"]), about["token"], about["project"])
-    serving = Serving(device, Tree(remote, about["staging"]))
-    serving.start()
     if pipe is not None:
         from tule.engines.mount.network import serve_network
 
         pipe[1].close()
         serve_network(about["host"], int(about["port"]), pipe[0])
+    opening.greet(device)
+    serving = _files(about, device) if opening.is_wanted(device, child) else None
     _, status = os.waitpid(child, 0)
-    serving.settle()
+    if serving is not None:
+        serving.settle()
     sys.stderr.flush()
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
@@ -97,6 +97,18 @@ def _serve(
         os.kill(os.getpid(), number)
         signal.pause()
     os._exit(os.WEXITSTATUS(status))
+
+
+def _files(about: dict[str, str], device: int) -> Serving:
+    """Begin to serve the files."""
+    from tule.engines.mount.fuse import Serving
+    from tule.engines.mount.remote import Remote
+    from tule.engines.mount.tree import Tree
+
+    remote = Remote(about["host"], int(about["port"]), about["token"], about["project"])
+    serving = Serving(device, Tree(remote, about["staging"]))
+    serving.start()
+    return serving
 
 
 def _die_with_parent() -> None:
