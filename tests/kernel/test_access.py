@@ -278,6 +278,36 @@ def test_the_token_endpoint_refuses_what_it_does_not_do(access: Access, clock: V
         access.exchange(jwt(access, claims(access, clock, sub="someone@else.example")))
 
 
+def test_an_account_of_its_own_proves_itself_and_nobody_else(access: Access, clock: VirtualClock) -> None:
+    email = "trainer@p.iam.gserviceaccount.com"
+    key = access.credentials(email, "p")
+    assert key == access.credentials(email, "p") and key["client_email"] == email != access.email
+    assert key["private_key"] != access.adc()["private_key"]
+    signer = access._key_of(email)
+    for issuer, right in ((email, True), (access.email, False), ("nobody@p.iam.gserviceaccount.com", False)):
+        head = tokens.encode(b'{"alg": "RS256"}')
+        signed = f"{head}.{tokens.encode(json.dumps(claims(access, clock, iss=issuer, sub=issuer)).encode())}"
+        assertion = f"{signed}.{tokens.encode(signer.sign(signed.encode()))}"
+        if not right:
+            with pytest.raises(Unauthenticated):
+                access.exchange(assertion)
+            continue
+        token, _ = access.exchange(assertion)
+        assert who(access, authorization=f"Bearer {token}") == Principal(email, owner=False)
+    assert not access.verify_signature("nobody@p.iam.gserviceaccount.com", b"x", b"y")
+
+
+def test_the_proxy_takes_an_access_token_for_its_account(access: Access) -> None:
+    for password, email in ((access.token, access.email), (access.issue("a@b.example"), "a@b.example")):
+        basic = base64.b64encode(f"tule:{password}".encode()).decode()
+        found = who(access, proxy_authorization=f"Basic {basic}")
+        assert (found.email, found.owner) == (email, email == access.email)
+    for password in (access.issue("a@b.example", seconds=-3600), access.issue("a@b.example") + "x", ""):
+        basic = base64.b64encode(f"tule:{password}".encode()).decode()
+        with pytest.raises(Unauthenticated):
+            who(access, proxy_authorization=f"Basic {basic}")
+
+
 def test_a_new_token_makes_old_access_tokens_void(tmp_path: Path, clock: VirtualClock) -> None:
     old = Access(Home(tmp_path), clock, "p").issue()
     (tmp_path / "credentials" / "token").unlink()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import json
 import sys
+import tarfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -161,6 +163,21 @@ def test_a_package_of_a_bucket_is_installed(bench: Bench, links: Path, wheel: Wh
     )
     assert bench.output(job) == "trained\n", bench.output(job, "stderr")
     assert not list(bench.home.folder("environments", "incoming").iterdir())
+
+
+def test_a_source_distribution_needs_no_network_to_be_built(bench: Bench, links: Path) -> None:
+    bench.objects.buckets.create("p", "staging")
+    setup = "from setuptools import setup\nsetup(name='trainer', version='0.1', packages=['trainer'])\n"
+    files = {"setup.py": setup, "trainer/__init__.py": "", "trainer/task.py": "print('trained')"}
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name, text in files.items():
+            about = tarfile.TarInfo(f"trainer-0.1/{name}")
+            about.size = len(text)
+            archive.addfile(about, io.BytesIO(text.encode()))
+    bench.objects.put("staging", "trainer-0.1.tar.gz", [content.getvalue()])
+    job = bench.run(bench.prepare("python", "-m", "trainer.task", packages=("gs://staging/trainer-0.1.tar.gz",)))
+    assert bench.output(job) == "trained\n", bench.output(job, "stderr")
 
 
 def test_a_package_that_is_not_there(bench: Bench) -> None:

@@ -32,6 +32,8 @@ _VENV, _PROGRAMS, _LOG = "venv", "programs", "build.log"
 _FORM = 1
 _INSTALL_SECONDS = 1800
 _EVIDENCE = 4
+# Since this version it makes wheels without another package.
+_SETUPTOOLS = 71
 # Resolved by the PATH, which begins with the process's own environment.
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _PIP = _SHEBANG + b"import sys\nfrom pip._internal.cli.main import main\nsys.exit(main())\n"
@@ -139,7 +141,7 @@ class Environments:
             (files / str(number)).mkdir()
             place = files / str(number) / each.name
             shutil.copyfile(each.path, place)
-            named.append(str(place))
+            named.append(str(self._built(folder, interpreter, place) or place))
         listed = folder / "requirements.txt"
         listed.write_text("\n".join(wanted) + "\n")
         command = [
@@ -151,6 +153,22 @@ class Environments:
         shown = ", ".join((*wanted, *(each.name for each in packages)))
         self._run(folder, command, f"{shown} could not be installed for Python {interpreter.label}")
         shutil.rmtree(files)
+
+    def _built(self, folder: Path, interpreter: Interpreter, source: Path) -> Path | None:
+        """The wheel of a source distribution that setuptools builds, where that is installed; None: pip shall see to it.
+
+        pip would fetch setuptools for each, which takes long, and needs a network.
+        """
+        version = interpreter.version_of("setuptools") or ""
+        if int(version.partition(".")[0] or 0) < _SETUPTOOLS or not _is_for_setuptools(source):
+            return None
+        wheels = source.parent / "wheels"
+        command = [
+            *(str(folder / _VENV / "bin" / "python"), "-m", "pip", "wheel", "--disable-pip-version-check"),
+            *("--no-input", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(source)),
+        ]
+        self._run(folder, command, f"{source.name} could not be built for Python {interpreter.label}")
+        return next(iter(wheels.glob("*.whl")), None)
 
     def _run(self, folder: Path, command: Sequence[str], trouble: str) -> None:
         environ = {name: value for name, value in self._environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
@@ -255,6 +273,29 @@ def _script(path: Path) -> bytes | None:
         _, _, rest = rest.partition(b"' '''\n")
         return rest
     return rest if b"python" in first.rpartition(b"/")[2] else None
+
+
+def _is_for_setuptools(source: Path) -> bool:
+    """Whether a source distribution names no other builder and needs nothing else to be built."""
+    import tarfile
+    import tomllib
+
+    if not tarfile.is_tarfile(source):
+        return False
+    try:
+        with tarfile.open(source) as archive:
+            about = [each for each in archive if each.name.count("/") == 1 and each.name.endswith("/pyproject.toml")]
+            if not about:
+                return True
+            file = archive.extractfile(about[0])
+            system = tomllib.loads(file.read().decode()).get("build-system", {}) if file is not None else {}
+    except (tarfile.TarError, OSError, ValueError, EOFError):
+        return False
+    needs = {str(each).split(">")[0].split("=")[0].strip() for each in system.get("requires", ())}
+    return system.get("build-backend", "setuptools.build_meta").startswith("setuptools.") and needs <= {
+        "setuptools",
+        "wheel",
+    }
 
 
 def _evidence(log: Path) -> str:
