@@ -8,7 +8,9 @@ from typing import Any
 
 from tule.kernel.errors import PermissionDenied
 from tule.kernel.operations import Progress
+from tule.kernel.records import Page, Record
 from tule.wire.service import Call
+from tule.wire.splices import Serialized, joined
 from tule.wire.surfaces import pb, pb_class
 
 
@@ -62,3 +64,34 @@ def read_masked(messages: list[dict[str, Any]], request: Any) -> list[dict[str, 
     if not fields or "*" in fields:
         return messages
     return [{key: value for key, value in each.items() if key in fields or key == "name"} for each in messages]
+
+
+class MessageCache:
+    """Serialized messages of records as they are now, so that a long list costs little more than its bytes.
+
+    Making a message of JSON takes a tenth of a millisecond; one that did not change since is not made again.
+    """
+
+    def __init__(self, make: Callable[[Record], dict[str, Any]], most: int = 20_000) -> None:
+        self._make = make
+        self._most = most
+        self._kept: dict[str, tuple[str, int, bytes]] = {}
+
+    def one(self, kind: Any, record: Record) -> bytes:
+        """The bytes of a record's message, which is of the plain protobuf class ``kind``."""
+        from google.protobuf import json_format
+
+        kept = self._kept.get(record.name)
+        if kept is not None and kept[:2] == (record.uid, record.revision):
+            return kept[2]
+        data: bytes = json_format.ParseDict(self._make(record), kind(), ignore_unknown_fields=True).SerializeToString()
+        if len(self._kept) >= self._most:
+            self._kept.clear()
+        self._kept[record.name] = (record.uid, record.revision, data)
+        return data
+
+    def page(self, response: Any, field: str, page: Page) -> Serialized:
+        """A list response, of the plain protobuf class ``response``, with a page of records in its repeated ``field``."""
+        message = response(next_page_token=page.next_page_token)
+        kind = type(getattr(response(), field).add())
+        return joined(message, field, (self.one(kind, record) for record in page))

@@ -7,7 +7,7 @@ https://protobuf.dev/programming-guides/encoding
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,15 @@ def spliced(message: Any, path: Sequence[str], value: Any) -> Serialized:
     for tag in reversed(tags):
         head = tag + _varint(length + len(head)) + head
     return Serialized(b"".join((message.SerializeToString(), head, value)))
+
+
+def joined(message: Any, name: str, parts: Iterable[bytes]) -> Serialized:
+    """A plain protobuf message with messages, serialized before, in its repeated field ``name``."""
+    tag = _varint(message.DESCRIPTOR.fields_by_name[name].number << 3 | _LENGTH_DELIMITED)
+    pieces = [message.SerializeToString()]
+    for part in parts:
+        pieces += (tag, _varint(len(part)), part)
+    return Serialized(b"".join(pieces))
 
 
 def _varint(number: int) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tule.kernel.errors import InvalidArgument
 from tule.kernel.operations import Operation, Progress
-from tule.vertex.messages import finisher, metadata, read_masked
+from tule.vertex.messages import MessageCache, finisher, metadata, read_masked
 from tule.vertex.registry import KEPT, UPLOADED
 from tule.vertex.training import specs
 from tule.vertex.training.custom_jobs import CustomJobs
@@ -14,6 +14,7 @@ from tule.vertex.training.pipelines import TrainingPipelines
 from tule.vertex.training.resources import PersistentResources
 from tule.wire.receipts import Receipt, message_paths
 from tule.wire.service import Call, Platform, Service, rpc
+from tule.wire.splices import Serialized
 from tule.wire.surfaces import pb, pb_class
 from tule.wire.transcode import to_dict
 
@@ -32,28 +33,34 @@ class CustomJobService(Service):
     def __init__(self, platform: Platform, jobs: CustomJobs) -> None:
         super().__init__(platform)
         self._jobs = jobs
+        self._messages = MessageCache(jobs.message)
 
     @rpc(
         permission="aiplatform.customJobs.create",
         executes=("parent", "custom_job.display_name", "custom_job.labels", *specs.executed("custom_job.job_spec")),
         stores=specs.stored("custom_job.job_spec"),
     )
-    def create_custom_job(self, request: Any, call: Call) -> dict[str, Any]:
-        return self._jobs.create(request.parent, to_dict(request.custom_job))
+    def create_custom_job(self, request: Any, call: Call) -> Serialized:
+        made = self._jobs.create(request.parent, to_dict(request.custom_job))
+        # As it is now: the message is there when a queue is listed.
+        return Serialized(self._messages.one(pb_class(call.method.response), self._jobs.find(made["name"])))
 
     @rpc(permission="aiplatform.customJobs.get", executes=("name",))
     def get_custom_job(self, request: Any, call: Call) -> dict[str, Any]:
         return self._jobs.get(request.name)
 
     @rpc(permission="aiplatform.customJobs.list", executes=_LIST)
-    def list_custom_jobs(self, request: Any, call: Call) -> dict[str, Any]:
-        found, token = self._jobs.list(
+    def list_custom_jobs(self, request: Any, call: Call) -> Any:
+        found = self._jobs.page(
             request.parent,
             filter=request.filter,
             page_size=min(request.page_size or _PAGE, _LARGEST_PAGE),
             page_token=request.page_token,
         )
-        return {"customJobs": read_masked(found, request), "nextPageToken": token}
+        if not pb(request).read_mask.paths:
+            return self._messages.page(pb_class(call.method.response), "custom_jobs", found)
+        masked = read_masked([self._jobs.message(each) for each in found], request)
+        return {"customJobs": masked, "nextPageToken": found.next_page_token}
 
     @rpc(permission="aiplatform.customJobs.cancel", executes=("name",))
     def cancel_custom_job(self, request: Any, call: Call) -> None:

@@ -30,7 +30,7 @@ from tule.kernel.errors import (
 from tule.kernel.jobs import Jobs
 from tule.kernel.labels import check_labels
 from tule.kernel.names import Pattern, numeric_id
-from tule.kernel.records import Record, Records
+from tule.kernel.records import Page, Record, Records
 from tule.vertex.containers import Containers
 from tule.vertex.messages import timestamp
 from tule.vertex.training import specs
@@ -116,11 +116,17 @@ class CustomJobs:
     def list(
         self, parent: str, *, filter: str = "", order_by: str = "", page_size: int = 0, page_token: str = ""
     ) -> tuple[list[dict[str, Any]], str]:
-        found = self._records.list(
+        found = self.page(parent, filter=filter, order_by=order_by, page_size=page_size, page_token=page_token)
+        return [self.message(each) for each in found], found.next_page_token
+
+    def page(
+        self, parent: str, *, filter: str = "", order_by: str = "", page_size: int = 0, page_token: str = ""
+    ) -> Page:
+        """As ``list``, the records."""
+        return self._records.list(
             KIND, parent, filter=filter, order_by=order_by or "create_time desc", page_size=page_size,
             page_token=page_token,
         )  # fmt: skip
-        return [self.message(each) for each in found], found.next_page_token
 
     def cancel(self, name: str) -> None:
         """Ask a job to end; nothing happens to one that has ended."""
