@@ -120,7 +120,8 @@ def test_nobody_gets_past_a_gate(app: App) -> None:
         for hosts, door, bound in routes(app):
             if bound.route.public:
                 continue
-            host = {"host": sorted(hosts)[0].replace("*", "bucket")}
+            # A door of no Google host is known by its paths.
+            host = {"host": sorted(hosts)[0].replace("*", "bucket")} if hosts else {}
             for headers, status in ((host, 401), (host | eve, 403)):
                 answer = client.request(bound.route.verb, _path(bound.route.template), headers=headers)
                 # Whether a bucket exists is no secret in Cloud Storage.

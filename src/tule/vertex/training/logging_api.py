@@ -25,7 +25,11 @@ class Logging(Door):
         self._logs = logs
 
     def resource(self, request: Request) -> str:
-        return f"projects/{_project(request)}"
+        try:
+            return f"projects/{_project(request)}"
+        except InvalidArgument:
+            # Who may do nothing here is not told what was wrong.
+            return ""
 
     @route(
         "POST",
