@@ -87,6 +87,26 @@ def test_the_access_list_lets_others_in(api: BigQueryApi) -> None:
     assert api.rows("SELECT a FROM shared.t ORDER BY a") == [["1"], ["2"]]
 
 
+def test_grants_by_statement_let_and_no_longer_let_read(api: BigQueryApi) -> None:
+    api.query("CREATE SCHEMA granted OPTIONS (location = 'US')")
+    api.query("CREATE TABLE granted.t AS SELECT 1 AS a")
+    query = {"role": "permissions/bigquery.jobs", "members": ["user:ann@example.com"]}
+    api.app.policies.set("projects/test-project", {"bindings": [query]})
+    viewer = "`roles/bigquery.dataViewer` ON"
+    with api.caller("ann@example.com") as ann:
+        for target in ("SCHEMA granted", "TABLE granted.t"):
+            assert ann.query_error("SELECT a FROM granted.t")["code"] == 403
+            assert ann.query_error(f"GRANT {viewer} {target} TO 'user:ann@example.com'")["code"] == 403
+            api.query(f"GRANT {viewer} {target} TO 'user:ann@example.com'")
+            assert ann.rows("SELECT a FROM granted.t") == [["1"]]
+            assert ann.query_error("INSERT INTO granted.t VALUES (2)")["code"] == 403
+            api.query(f"REVOKE {viewer} {target} FROM 'user:ann@example.com'")
+        assert ann.query_error("SELECT a FROM granted.t")["code"] == 403
+    job = api.query("GRANT `roles/bigquery.dataEditor` ON SCHEMA granted TO 'group:g@example.com', 'allUsers'")
+    assert {"role": "WRITER", "groupByEmail": "g@example.com"} in api.ok("GET", "datasets/granted")["access"]
+    assert job["jobComplete"]
+
+
 @pytest.mark.parametrize(
     ("entry", "code", "message"),
     [

@@ -102,6 +102,25 @@ def authorizes(entries: Sequence[Entry], through: tuple[str, str, str, str]) -> 
     )
 
 
+def entry_of(role: str, member: str) -> Entry:
+    """The entry of a role for a member as IAM writes it; raises for one that cannot be.
+
+    >>> entry_of("roles/bigquery.dataViewer", "user:a@b.c")
+    {'role': 'READER', 'userByEmail': 'a@b.c'}
+    """
+    basic = {full: name for name, full in _ROLES.items()}.get(role, role)
+    kind, _, name = member.rpartition(":")
+    key = {"": "userByEmail", "user": "userByEmail", "serviceAccount": "userByEmail", "group": "groupByEmail",
+           "domain": "domain", "specialGroup": "specialGroup"}.get(kind)  # fmt: skip
+    if member in ("allUsers", "allAuthenticatedUsers"):
+        key, name = ("iamMember" if member == "allUsers" else "specialGroup"), member
+    if key is None or not name or (key in ("userByEmail", "groupByEmail") and "@" not in name):
+        raise invalid(
+            f"A member must be written as user:EMAIL, group:EMAIL, domain:NAME or the like; given: {member!r}"
+        )
+    return {"role": basic, key: name}
+
+
 def policy(entries: Sequence[Entry], project: str) -> dict[str, Any]:
     """The entries as a policy of IAM.
 

@@ -96,11 +96,19 @@ SCHEMA: Known = {
     "storage_billing_model": ("storageBillingModel", _text),
 }
 # Options that change nothing where they have this value.
-_NOTHING: dict[str, tuple[Any, ...]] = {
+NOTHING: dict[str, tuple[Any, ...]] = {
     "default_rounding_mode": ("ROUND_HALF_AWAY_FROM_ZERO", "ROUNDING_MODE_UNSPECIFIED"),
     "is_case_insensitive": (False,),
+    "is_primary": (True,),
+    "enable_fine_grained_mutations": (False,),
     "tags": ([],),
 }
+# Options of the public reference that no statement does.
+REFUSED = (
+    "default_kms_key_name", "default_rounding_mode", "enable_fine_grained_mutations", "failover_reservation",
+    "file_format", "is_case_insensitive", "is_primary", "kms_key_name", "primary_replica", "privacy_policy",
+    "storage_uri", "table_format", "tags",
+)  # fmt: skip
 
 
 def described(options: Mapping[str, Any], known: Known, *, clears: bool = False) -> dict[str, Any]:
@@ -109,7 +117,9 @@ def described(options: Mapping[str, Any], known: Known, *, clears: bool = False)
     for name, value in options.items():
         lower = name.lower()
         if lower not in known:
-            if value is None or value in _NOTHING.get(lower, ()):
+            if lower not in REFUSED and not any(lower in each for each in (TABLE, MATERIALIZED_VIEW, SCHEMA)):
+                raise invalid_query(f"Unknown option: {name}")
+            if value is None or value in NOTHING.get(lower, ()):
                 continue
             raise not_implemented(f"The option {name}", do=f"leave it out; done are {', '.join(known)}")
         field, read = known[lower]

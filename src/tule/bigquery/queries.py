@@ -30,6 +30,7 @@ from tule.bigquery.jobs import Job, Jobs, Outcome
 from tule.bigquery.materialized_views import MaterializedViews
 from tule.bigquery.model_statements import ModelStatements, Run, reference
 from tule.bigquery.partitioning import TIME, Partitioning, is_by_loading, stored_fields
+from tule.bigquery.permission_statements import PermissionStatements
 from tule.bigquery.physical import Physical, fit, new_name, note
 from tule.bigquery.plans import QueryPlan
 from tule.bigquery.query_cache import Answer, QueryCache
@@ -87,6 +88,7 @@ from tule.bigquery.sql.table_definitions import (
     CreateVectorIndex,
     DropRowAccessPolicy,
     DropVectorIndex,
+    Permissions,
     UndropSchema,
 )
 from tule.bigquery.table_statements import TableStatements
@@ -171,6 +173,7 @@ class Queries:
         self.row_policies: RowPolicies
         self.materialized: MaterializedViews
         self.table_statements: TableStatements
+        self.permissions: PermissionStatements
         self.cache: QueryCache
         self.information: InformationSchema
 
@@ -449,6 +452,8 @@ class Queries:
             case AlterSchema():
                 plan.guard("bigquery.datasets.update", f"projects/{statement.project}/datasets/{statement.dataset}")
                 return about.alter_schema(statement)
+            case Permissions():
+                return self.permissions.run(statement, plan.guard)
             case UndropSchema():
                 plan.guard("bigquery.datasets.create", f"projects/{statement.project}")
                 return about.undrop_schema(statement)

@@ -33,6 +33,7 @@ from tule.bigquery.materialized_views import MaterializedViews
 from tule.bigquery.model_statements import ModelStatements
 from tule.bigquery.models import Models
 from tule.bigquery.partitions import Partitions
+from tule.bigquery.permission_statements import PermissionStatements
 from tule.bigquery.physical import Physical
 from tule.bigquery.plans import Planner
 from tule.bigquery.queries import Queries
@@ -189,6 +190,7 @@ class Warehouse:
         self.queries.table_statements = TableStatements(
             self.datasets, self.tables, self.snapshots, self.row_policies, self.deleted_datasets
         )
+        self.queries.permissions = PermissionStatements(self.datasets, self.tables, policies)
         self.tables.anonymous = self.anonymous.resource
         self.tables.view_schema = lambda reference, text: self.queries.view_schema(reference.project, text, _trusted)
         self.queries.external = self.external

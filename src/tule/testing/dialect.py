@@ -23,6 +23,7 @@ def page(note: str) -> str:
         "name (`Function not supported in Tule: ...`). A function that is done has the answers of the reference's examples: "
         "pairs of statements and answers in `tests/sql`.",
         "## Statements\n\n" + _statements(),
+        "## Options\n\n" + _options(),
         "Refused by name, because they would be lost or mean something else: "
         + ", ".join(f"`{name}`" for _, name in REFUSED)
         + ", `SELECT WITH DIFFERENTIAL_PRIVACY`.",
@@ -73,6 +74,34 @@ _SAMPLES: Mapping[str, str] = {
     "ALTER SCHEMA": "ALTER SCHEMA d SET OPTIONS (description = 'x')",
     "ALTER VIEW": "ALTER VIEW d.v SET OPTIONS (description = 'x')",
     "ALTER MODEL": "ALTER MODEL d.m SET OPTIONS (description = 'x')",
+    "CREATE TABLE WITH CONNECTION": "CREATE TABLE d.t (a INT64) WITH CONNECTION `us.c` OPTIONS (table_format = 'ICEBERG')",
+    "CREATE EXTERNAL SCHEMA": "CREATE EXTERNAL SCHEMA s WITH CONNECTION `c`",
+    "CREATE PROPERTY GRAPH": "CREATE PROPERTY GRAPH g NODE TABLES (t)",
+    "CREATE DATA_POLICY": "CREATE DATA_POLICY `p.us.d` OPTIONS (data_policy_type = 'x')",
+    "CREATE CONNECTION": "CREATE CONNECTION c OPTIONS (x = 1)",
+    "CREATE CAPACITY": "CREATE CAPACITY `p.us.c` OPTIONS (slot_count = 100)",
+    "CREATE RESERVATION": "CREATE RESERVATION `p.us.r` OPTIONS (slot_capacity = 100)",
+    "CREATE ASSIGNMENT": "CREATE ASSIGNMENT `p.us.r.a` OPTIONS (assignee = 'projects/x')",
+    "ALTER TABLE RENAME TO": "ALTER TABLE d.t RENAME TO u",
+    "ALTER TABLE ADD, DROP, RENAME, ALTER COLUMN": "ALTER TABLE d.t RENAME COLUMN a TO b",
+    "ALTER TABLE ADD, DROP PRIMARY KEY, FOREIGN KEY": "ALTER TABLE d.t ADD PRIMARY KEY (a) NOT ENFORCED",
+    "ALTER MATERIALIZED VIEW": "ALTER MATERIALIZED VIEW d.v SET OPTIONS (description = 'x')",
+    "ALTER VECTOR INDEX REBUILD": "ALTER VECTOR INDEX i ON d.t REBUILD",
+    "ALTER ORGANIZATION": "ALTER ORGANIZATION SET OPTIONS (default_time_zone = 'UTC')",
+    "ALTER PROJECT": "ALTER PROJECT p SET OPTIONS (default_time_zone = 'UTC')",
+    "ALTER BI_CAPACITY": "ALTER BI_CAPACITY `p.us.default` SET OPTIONS (size_gb = 1)",
+    "ALTER CAPACITY": "ALTER CAPACITY `p.us.c` SET OPTIONS (x = 1)",
+    "ALTER RESERVATION": "ALTER RESERVATION `p.us.r` SET OPTIONS (x = 1)",
+    "ALTER SCHEMA ADD REPLICA": "ALTER SCHEMA d ADD REPLICA `eu` OPTIONS (location = 'EU')",
+    "DROP EXTERNAL TABLE": "DROP EXTERNAL TABLE d.t",
+    "DROP SNAPSHOT TABLE": "DROP SNAPSHOT TABLE d.t",
+    "DROP MATERIALIZED VIEW": "DROP MATERIALIZED VIEW d.v",
+    "DROP SEARCH INDEX": "DROP SEARCH INDEX i ON d.t",
+    "DROP ROW ACCESS POLICY": "DROP ROW ACCESS POLICY p ON d.t",
+    "DROP ALL ROW ACCESS POLICIES": "DROP ALL ROW ACCESS POLICIES ON d.t",
+    "DROP CAPACITY": "DROP CAPACITY `p.us.c`",
+    "DROP RESERVATION": "DROP RESERVATION `p.us.r`",
+    "DROP ASSIGNMENT": "DROP ASSIGNMENT `p.us.r.a`",
     "DROP TABLE": "DROP TABLE d.t",
     "DROP VIEW": "DROP VIEW d.v",
     "DROP SCHEMA": "DROP SCHEMA d",
@@ -106,6 +135,36 @@ def _statements() -> str:
     return f"Done: {', '.join(done)}.\n\nRefused by name: {', '.join(refused)}."
 
 
+def _options() -> str:
+    """What `OPTIONS (...)` of a statement may have."""
+    from tule.bigquery import options
+
+    kinds = {
+        "TABLE": options.TABLE,
+        "VIEW": options.VIEW,
+        "MATERIALIZED VIEW": options.MATERIALIZED_VIEW,
+        "SCHEMA": options.SCHEMA,
+    }
+    lines = [f"| {kind} | {', '.join(f'`{each}`' for each in known)} |" for kind, known in kinds.items()]
+    nothing = (f"`{name}` of {' or '.join(map(_literal, values))}" for name, values in options.NOTHING.items())
+    return "\n".join(
+        (
+            "| of | done |",
+            "| --- | --- |",
+            *lines,
+            "",
+            f"Accepted where they change nothing: {', '.join(nothing)}, and any with NULL.",
+            "",
+            f"Refused by name otherwise: {', '.join(f'`{each}`' for each in options.REFUSED)}. "
+            "Any other name is an error (`Unknown option: ...`), as in BigQuery.",
+        )
+    )
+
+
+def _literal(value: object) -> str:
+    return f"`'{value}'`" if isinstance(value, str) else f"`{str(value).upper()}`"
+
+
 def _is_done(sample: str) -> bool:
     from tule.bigquery.sql.script import Sql, parse_script
     from tule.bigquery.sql.statements import statement
@@ -124,7 +183,7 @@ _DIFFERENCES = (
     "`NaN` is equal to itself and larger than any number where rows are joined with `USING`, sorted or looked up with `IN` "
     "of a subquery of structs.",
     "`STRUCT`s in an array or a subquery behind `IN` are looked up as a whole: a NULL field is equal to a NULL field there.",
-    "`SUM` and `AVG` of FLOAT64 columns answer infinity where they overflow.",
+    "`SUM` and `AVG` of FLOAT64 as window functions answer infinity where they overflow.",
     "A result of `AEAD.ENCRYPT` or `KEYS.*` is in Tink's own format; keys of `AES_CBC_PKCS` and keysets wrapped by a key "
     "management service are refused.",
     "`GAP_FILL` refuses rows of one time with different values; its columns are the time, the partition and the values.",

@@ -101,6 +101,17 @@ class AlterSchema(Statement):
 
 
 @dataclass(frozen=True)
+class Permissions(Statement):
+    """GRANT or REVOKE of ``roles`` on a dataset (``table`` empty) or on a table, to or from members as IAM writes them."""
+
+    roles: tuple[str, ...]
+    project: str
+    dataset: str
+    table: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class UndropSchema(Statement):
     project: str
     dataset: str

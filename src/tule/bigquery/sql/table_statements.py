@@ -27,6 +27,13 @@ class TableStatement(exp.Expression):
 _INDEXES = {
     "SEARCH": "leave it out: SEARCH and LIKE answer the same without an index",
 }
+_ELSEWHERE = {
+    "DATA_POLICY": "leave it out: there is no data masking",
+    "PROPERTY": "join the tables: there are no property graphs",
+    "CONNECTION": "make connections by the Connection API",
+    "EXTERNAL": "make a dataset and external tables in it",
+}
+"""What is refused by the first word behind CREATE, ALTER or DROP, and what to do."""
 _CAPACITY = ("CAPACITY", "RESERVATION", "ASSIGNMENT", "BI_CAPACITY", "PROJECT", "ORGANIZATION")
 
 
@@ -38,11 +45,21 @@ def is_table_statement(starters: list[str]) -> bool:
         return True
     if verb == ["ALTER"]:
         return rest[:1] != ["MODEL"]
+    if verb in (["CREATE"], ["DROP"]) and _is_elsewhere(rest):
+        return True
     if verb not in (["CREATE"], ["DROP"]):
         return False
     known = (["SNAPSHOT", "TABLE"], ["MATERIALIZED", "VIEW"], ["ROW", "ACCESS"], ["ALL", "ROW"], ["VECTOR", "INDEX"],
              ["SEARCH", "INDEX"])  # fmt: skip
     return rest[:2] in known or rest[:1] == ["INDEX"] or rest[:1] in [[each] for each in _CAPACITY]
+
+
+def _is_elsewhere(rest: list[str]) -> bool:
+    return (
+        rest[:1] == ["DATA_POLICY"]
+        or rest[:1] == ["CONNECTION"]
+        or rest[:2] in (["PROPERTY", "GRAPH"], ["EXTERNAL", "SCHEMA"])
+    )
 
 
 def is_clone(starters: list[str]) -> bool:
@@ -61,7 +78,7 @@ def parse_table_statement(text: str) -> exp.Expression:
 
 
 def parse_clone(text: str) -> exp.Expression | None:
-    """A CREATE TABLE ... CLONE; None for another CREATE TABLE."""
+    """A CREATE TABLE ... CLONE or COPY; None for another CREATE TABLE."""
     source = Text(text)
     cursor = Cursor(source, words(source))
     cursor.expect("CREATE")
@@ -74,9 +91,12 @@ def parse_clone(text: str) -> exp.Expression | None:
         target = tuple(cursor.path())
     except InvalidArgument:
         return None
-    if not cursor.at("CLONE"):
+    if cursor.skip("COPY"):
+        made = _whole_copy(cursor, target, replace, absent)
+    elif cursor.at("CLONE"):
+        made = _copy(cursor, "CREATE_TABLE", target, replace, absent)
+    else:
         return None
-    made = _copy(cursor, "CREATE_TABLE", target, replace, absent)
     if not cursor.done:
         raise cursor.expected("end of input")
     return TableStatement(this=made, text=text.strip())
@@ -94,6 +114,10 @@ def _statement(cursor: Cursor) -> Make:
     if verb == "ALTER":
         return _alter(cursor)
     replace = verb == "CREATE" and cursor.skip("OR", "REPLACE")
+    for word, do in _ELSEWHERE.items():
+        if cursor.at(word):
+            second = cursor.word(1) if word in ("PROPERTY", "EXTERNAL") else ""
+            raise _refused(f"{verb} {word} {second}".strip(), do)
     for word, do in _INDEXES.items():
         if cursor.at(word, "INDEX"):
             raise _refused(f"{verb} {word} INDEX", do)
@@ -170,6 +194,16 @@ def _copy(cursor: Cursor, kind: str, path: Path, replace: bool, absent: bool) ->
     return make
 
 
+def _whole_copy(cursor: Cursor, path: Path, replace: bool, absent: bool) -> Make:
+    from tule.bigquery.sql.statements import CreateTable
+
+    source = tuple(cursor.path())
+    options = options_clause(cursor) if cursor.at("OPTIONS") else {}
+    return lambda resolve, tree: CreateTable(
+        "CREATE_TABLE", tree, resolve(path), replace, absent, None, None, resolve(source), True, options
+    )
+
+
 def _expression(cursor: Cursor, start: int, end: int) -> exp.Expression:
     from tule.bigquery.sql.parse import parse_expression
 
@@ -224,7 +258,7 @@ def _create_policy(cursor: Cursor, replace: bool) -> Make:
     if cursor.skip("GRANT", "TO"):
         cursor.expect_symbol("(")
         while True:
-            grantees.append(_string(cursor))
+            grantees.append(string(cursor))
             if not cursor.skip_symbol(","):
                 break
         cursor.expect_symbol(")")
@@ -301,10 +335,12 @@ def _alter(cursor: Cursor) -> Make:
         path = tuple(cursor.path())
         if cursor.skip("SET", "DEFAULT", "COLLATE"):
             return _of_schema(
-                "AlterSchema", "ALTER_SCHEMA", path, if_exists=exists, options={}, collation=_string(cursor)
+                "AlterSchema", "ALTER_SCHEMA", path, if_exists=exists, options={}, collation=string(cursor)
             )
         if not cursor.at("SET", "OPTIONS"):
-            raise _refused(f"ALTER SCHEMA {cursor.word()} {cursor.word(1)}", "use SET OPTIONS")
+            if cursor.at("ADD", "REPLICA") or cursor.at("DROP", "REPLICA"):
+                raise _refused(f"ALTER SCHEMA {cursor.word()} {cursor.word(1)}", "leave it out: there is one location")
+            raise cursor.expected("keyword SET")
         return _of_schema("AlterSchema", "ALTER_SCHEMA", path, if_exists=exists, options=_set_options(cursor))
     if cursor.skip("TABLE"):
         return _alter_table(cursor)
@@ -326,7 +362,8 @@ def _alter(cursor: Cursor) -> Make:
     )
 
 
-def _string(cursor: Cursor) -> str:
+def string(cursor: Cursor) -> str:
+    """Take a string literal."""
     token = cursor.take()
     if not is_string(token):
         raise cursor.text.error("Syntax error: Expected string literal", token.start)
@@ -364,10 +401,10 @@ def _action(cursor: Cursor, found: dict[str, Any], columns: list[Any], keys: lis
     if cursor.at("SET", "OPTIONS"):
         found["options"] |= _set_options(cursor)
     elif cursor.skip("SET", "DEFAULT", "COLLATE"):
-        found["collation"] = _string(cursor)
+        found["collation"] = string(cursor)
     elif cursor.skip("ADD", "COLUMN"):
         absent = cursor.skip("IF", "NOT", "EXISTS")
-        found["add"].append((_definition(cursor, *cursor.until({})), absent))
+        found["add"].append((_definition(cursor, *cursor.until({}, types=True)), absent))
     elif cursor.skip("DROP", "COLUMN"):
         lenient = cursor.skip("IF", "EXISTS")
         found["drop"].append((cursor.name(), lenient))
@@ -439,7 +476,7 @@ def _column(cursor: Cursor) -> Callable[[Resolve], Any]:
     elif cursor.skip("SET", "DEFAULT"):
         more = {"default": cursor.part(*cursor.until({}))}
     elif cursor.skip("SET", "DATA", "TYPE"):
-        start, end = cursor.until({})
+        start, end = cursor.until({}, types=True)
         more = {"type": _definition(cursor, start, end, "x ")}
     else:
         more = {"options": _set_options(cursor)}

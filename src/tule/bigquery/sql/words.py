@@ -308,14 +308,15 @@ class Cursor:
     def part(self, start: int, end: int) -> str:
         return self.text.text[start:end]
 
-    def until(self, stops: Collection[str], *, commas: bool = False) -> tuple[int, int]:
+    def until(self, stops: Collection[str], *, commas: bool = False, types: bool = False) -> tuple[int, int]:
         """Pass an expression up to one of ``stops`` (words or symbols) outside of brackets and CASE; its offsets.
 
-        ``commas``: it may have commas of its own. Raises where nothing stands there.
+        ``commas``: it may have commas of its own; ``types``: it may have types with parts in ``<>``. Raises where nothing
+        stands there.
         """
         start, first = self.start, self._at
         brackets: list[Any] = []
-        cases = 0
+        cases = angles = 0
         while (token := self.token()) is not None:
             kind = token.token_type
             word = token.text.upper() if is_word(token) else ""
@@ -334,7 +335,11 @@ class Cursor:
                 cases += 1
             elif word == "END" and cases and not self.symbol(".", -1):
                 cases -= 1
-            elif token.text == "," and kind not in _QUOTED and not brackets and not cases and not commas:
+            elif types and token.text == "<" and self.word(-1) in ("ARRAY", "STRUCT", "RANGE"):
+                angles += 1
+            elif types and angles and token.text in (">", ">>"):
+                angles -= len(token.text)
+            elif token.text == "," and kind not in _QUOTED and not (brackets or cases or commas or angles):
                 break
             self._at += 1
         if brackets:
