@@ -53,6 +53,7 @@ _PREDICT = r"/v1/(?P<name>projects/[^/]+/locations/[^/]+/endpoints/[^/:]+):predi
 _PORTS = "ports"
 # Jobs of Vertex AI that the last server left in the middle.
 _UNFINISHED = " OR ".join(f"state = JOB_STATE_{each}" for each in ("QUEUED", "PENDING", "RUNNING", "CANCELLING"))
+_UNFINISHED_RUNS = " OR ".join(f"state = PIPELINE_STATE_{each}" for each in ("PENDING", "RUNNING", "CANCELLING"))
 
 # Pools of native libraries read these once, when they are loaded.
 _THREAD_VARIABLES = (
@@ -424,6 +425,18 @@ class App:
 
         return Tensorboards(self.records, Blobs(self.objects))
 
+    @Part
+    def pipelines(self) -> Any:
+        from tule.vertex.pipelines import Cache, LocalLaunches, MetadataLineage, PipelineJobs, Runs
+
+        launches = LocalLaunches(self.home, self.objects, self.containers, self.jobs, warm=self.settings.warm_steps)
+        cache, lineage = Cache(self.records, self.objects), MetadataLineage(self.metadata)
+        runs = Runs(self.records, self.clock, self.jobs, launches, cache, lineage)
+        jobs = PipelineJobs(self.records, self.clock, self.objects, self.jobs, launches, runs)
+        self.on_stop(jobs.stop)
+        jobs.recover()
+        return jobs
+
 
 def build(settings: Settings, clock: Clock | None = None) -> App:
     """Everything of one server, not yet listening. Raises FailedPrecondition when the data directory is in use."""
@@ -643,6 +656,12 @@ def _vertex(app: App) -> None:
         return Logging(JobLogs(app.records, app.jobs))
 
     app.table.add_door(("logging.googleapis.com",), ("/v2/entries:list",), logs)
+
+    def pipelines() -> Any:
+        from tule.vertex.pipelines.api import PipelineService
+
+        return PipelineService(app.platform, app.pipelines)
+
     app.table.add_api("aiplatform.googleapis.com", VERTEX)
     app.table.add_service(VERTEX, "ModelService", models)
     app.table.add_service(VERTEX, "EndpointService", endpoints)
@@ -654,6 +673,7 @@ def _vertex(app: App) -> None:
     app.table.add_service(VERTEX, "PipelineService", training_pipelines)
     app.table.add_service(VERTEX, "MetadataService", metadata)
     app.table.add_service(VERTEX, "TensorboardService", tensorboards)
+    app.table.add_service(VERTEX, "PipelineService", pipelines)
     if app.records.list("Endpoint", page_size=1).records:
         # Deployed models are opened again before anybody asks.
         _ = app.endpoints
@@ -663,6 +683,8 @@ def _vertex(app: App) -> None:
         app.on_start(lambda: app.tuning_jobs.recover())
     if app.records.list("trainingPipeline", filter=_UNFINISHED.replace("JOB", "PIPELINE"), page_size=1).records:
         app.on_start(lambda: app.training_pipelines.recover())
+    if app.records.list("pipelineJob", filter=_UNFINISHED_RUNS, page_size=1).records:
+        app.on_start(lambda: app.pipelines)
 
 
 def _ports_before(home: Home) -> tuple[int, int]:

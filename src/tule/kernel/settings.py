@@ -57,6 +57,9 @@ class Settings:
         "which Python an image's name stands for: match (one of its version if there is one, else the server's), exact "
         "(refused if there is none), server (always the server's)",
     )
+    warm_steps: bool = _setting(
+        True, "run light steps of pipelines in processes forked from an interpreter that has imported the executor"
+    )
     automl_hour: int = _setting(60, "seconds that an hour of AutoML's BUDGET_HOURS lasts; 3600 makes it a real one")
     folders: str = _setting("", "folders beside Cloud Storage that queries may read: hdfs://HOST/PATH,file:///PATH")
     cloud_sql: str = _setting("", "where Cloud SQL instances of connections are: PROJECT:REGION:INSTANCE=HOST:PORT,...")

@@ -1,12 +1,13 @@
 """The runner of this machine: one folder and one launcher process per job.
 
-The launcher (``launcher.py``) does the work between fork and exec, watches, and writes ``exit.json`` durably; this side
+The launcher (``launcher.py``) does the work between fork and exec, watches, and writes ``exit.json``; this side
 starts launchers, reads what they wrote and passes on requests to kill. A job whose launcher is gone without a written
 end is ``lost``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -21,10 +22,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tule.engines.local.forks import Fork, Forks
 from tule.kernel.clock import Clock
 from tule.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
 from tule.kernel.jobs import Exit, JobSpec, Reason, State, Stream
 
+_Launched = subprocess.Popen[bytes] | Fork
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _HANDLE = re.compile(r"[A-Za-z0-9-]{1,80}")
 _PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -49,7 +52,8 @@ class LocalRunner:
         self._environ = os.environ if environ is None else environ
         self._log_bytes = log_bytes
         self._lock = threading.Lock()
-        self._launchers: dict[str, subprocess.Popen[bytes]] = {}
+        self._launchers: dict[str, _Launched] = {}
+        self._forks = Forks()
 
     def start(self, spec: JobSpec, *, handle: str = "") -> str:
         handle = handle or secrets.token_hex(12)
@@ -61,24 +65,15 @@ class LocalRunner:
                 return handle
             if spec.cwd is None:
                 (folder / "work").mkdir(mode=0o700)
+            environment = self._environment(spec, handle)
             job = {
                 **spec.to_json(),
                 "cwd": spec.cwd or str(folder / "work"),
-                "env": self._environment(spec, handle),
+                "env": environment,
                 "log_bytes": self._log_bytes,
             }
-            with (folder / "launcher.log").open("wb") as log:
-                launcher = subprocess.Popen(
-                    [sys.executable, "-I", "-S", str(_LAUNCHER), str(folder)],
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                    env={"PATH": _PATH},
-                    cwd="/",
-                    # A Ctrl-C in the server's terminal is for the server, which ends its jobs in order.
-                    start_new_session=True,
-                )
-            self._launchers[handle] = launcher
+            forked = self._forks.start(spec, folder, environment) if spec.preload else None
+            launcher = self._launchers[handle] = forked or _launcher(folder)
             # Before anyone else can have the pipe: a kill must be the second line.
             self._tell(launcher, job)
         return handle
@@ -88,7 +83,7 @@ class LocalRunner:
         return {"PATH": _PATH, **inherited, **spec.env, _MARK: handle}
 
     @staticmethod
-    def _tell(launcher: subprocess.Popen[bytes], line: dict[str, Any]) -> None:
+    def _tell(launcher: _Launched, line: dict[str, Any]) -> None:
         pipe = launcher.stdin
         assert pipe is not None
         try:
@@ -173,6 +168,7 @@ class LocalRunner:
                 launcher.kill()
                 launcher.wait()
             self.poll(handle)
+        self._forks.close()
 
     # -- folders and launchers
 
@@ -187,7 +183,7 @@ class LocalRunner:
             raise NotFound("The process must have been started here", given=handle)
         return folder
 
-    def _let_go(self, handle: str, launcher: subprocess.Popen[bytes]) -> None:
+    def _let_go(self, handle: str, launcher: _Launched) -> None:
         with self._lock:
             if launcher.stdin is not None:
                 launcher.stdin.close()
@@ -218,8 +214,26 @@ class LocalRunner:
                 continue
 
 
-def _await(launcher: subprocess.Popen[bytes], timeout: float | None) -> None:
+def _launcher(folder: Path) -> subprocess.Popen[bytes]:
+    with (folder / "launcher.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_LAUNCHER), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env={"PATH": _PATH},
+            cwd="/",
+            # A Ctrl-C in the server's terminal is for the server, which ends its jobs in order.
+            start_new_session=True,
+        )
+
+
+def _await(launcher: _Launched, timeout: float | None) -> None:
     """Until the process ended or ``timeout`` seconds passed; ``Popen.wait`` would look only every 50 ms."""
+    if isinstance(launcher, Fork):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            launcher.wait(timeout)
+        return
     try:
         descriptor = os.pidfd_open(launcher.pid)
     except ProcessLookupError:
@@ -244,9 +258,10 @@ def _marked(handle: str) -> Iterator[int]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
+    """What a launcher wrote; None for what is not there, or not whole because the machine went down."""
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
     return found
 
@@ -255,4 +270,4 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     """Write a file that is whole and durable, or not there."""
     from tule.kernel.home import write_private
 
-    write_private(path, json.dumps(content).encode())
+    write_private(path, json.dumps(content).encode(), replace=True)

@@ -23,7 +23,10 @@ import signal
 import struct
 import sys
 import time
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_SECCOMP = 22
@@ -77,17 +80,18 @@ class Log:
             note = f"\n[... {left_out} bytes left out ...]\n".encode() if left_out else b""
             with contextlib.suppress(OSError):
                 _write_all(self._file, note + shown)
-        with contextlib.suppress(OSError):
-            os.fsync(self._file)
         os.close(self._file)
 
 
 class Launcher:
     """One job from its start to its written end."""
 
-    def __init__(self, folder: str, job: dict[str, Any], commands: bytes) -> None:
+    def __init__(
+        self, folder: str, job: dict[str, Any], commands: bytes, program: Callable[[dict[str, Any]], NoReturn]
+    ) -> None:
         self._folder = folder
         self._job = job
+        self._program = program
         self._reason = ""
         self._detail = ""
         self._kill_at: float | None = None
@@ -127,7 +131,7 @@ class Launcher:
         }
         self._pid = os.fork()
         if self._pid == 0:
-            _become(self._job, os.getppid(), out_end, err_end, failed_end)
+            _become(self._job, os.getppid(), out_end, err_end, failed_end, self._program)
         for end in (out_end, err_end, failed_end):
             os.close(end)
         for end in (out, err):
@@ -343,7 +347,9 @@ class Launcher:
         return "exited", f"it ended with code {code}"
 
 
-def _become(job: dict[str, Any], parent: int, out: int, err: int, failed: int) -> NoReturn:
+def _become(
+    job: dict[str, Any], parent: int, out: int, err: int, failed: int, program: Callable[[dict[str, Any]], NoReturn]
+) -> NoReturn:
     """In the child: take on the job's limits and become its program."""
     doing = "be set up"
     code = 126
@@ -378,7 +384,7 @@ def _become(job: dict[str, Any], parent: int, out: int, err: int, failed: int) -
             doing = "be kept from the network"
             _close_network()
         doing, code = f"run: {job['argv'][0]}", 126
-        os.execvpe(job["argv"][0], job["argv"], job["env"])
+        program(job)
     except OSError as error:
         code = 127 if error.errno == errno.ENOENT else code
         os.write(failed, f"it could not {doing} ({error.strerror})".encode())
@@ -394,6 +400,11 @@ def _pin(cpus: float) -> None:
     if count < len(there):
         first = os.getpid() % len(there)
         os.sched_setaffinity(0, [there[(first + each) % len(there)] for each in range(count)])
+
+
+def execute(job: dict[str, Any]) -> NoReturn:
+    """Become the program that the job names."""
+    os.execvpe(job["argv"][0], job["argv"], job["env"])
 
 
 def _limit(which: int, value: int, more: int = 0) -> None:
@@ -536,24 +547,24 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _store(path: str, content: dict[str, Any]) -> None:
-    """Write a file that is whole and durable, or not there."""
+    """Write a file that is whole, or not there.
+
+    It outlives the server, which is all that is asked of it: an end that the server did not come to note before the
+    whole machine went down is one that nobody saw.
+    """
     temporary = path + ".new"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     _write_all(descriptor, json.dumps(content).encode())
-    os.fsync(descriptor)
     os.close(descriptor)
     os.rename(temporary, path)
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
 
 
 def _size(number: int) -> str:
     return f"{number / 2**20:.0f} MiB" if number >= 2**20 else f"{number} bytes"
 
 
-def main() -> None:
-    folder = sys.argv[1]
+def launch(folder: str, program: Callable[[dict[str, Any]], NoReturn]) -> None:
+    """One job, from the line on standard input that says what it is to its written end."""
     line = b""
     while b"\n" not in line:
         data = os.read(0, 65536)
@@ -565,8 +576,8 @@ def main() -> None:
         ticks = int(file.read().rpartition(b")")[2].split()[19])
     _store(os.path.join(folder, "launcher.json"), {"pid": os.getpid(), "start": ticks})
     # More lines may have come with the first one: a kill right after the start.
-    Launcher(folder, json.loads(head), rest).run()
+    Launcher(folder, json.loads(head), rest, program).run()
 
 
 if __name__ == "__main__":
-    main()
+    launch(sys.argv[1], execute)

@@ -88,6 +88,7 @@ class Jobs:
         self._slots = slots or os.cpu_count() or 1
         self._changed = threading.Condition()
         self._waiting: deque[tuple[str, OnEnd | None]] = deque()
+        self._watchers: dict[str, OnEnd] = {}
         self._running = 0
         self._reserved = 0
         self._closed = False
@@ -140,6 +141,17 @@ class Jobs:
                 # It is just being started: the thread that starts it looks at the request afterwards.
                 _LOG.debug("Cancel of %s came before its start", name)
         return self.get(name)
+
+    def watch(self, name: str, on_end: OnEnd) -> None:
+        """Call ``on_end`` once with the final state of a job, at once if it ended; raises NotFound.
+
+        For jobs that an earlier server submitted.
+        """
+        with self._changed:
+            self._watchers[name] = on_end
+        job = self.get(name)
+        if job.state.final:
+            self._tell(job, None)
 
     def wait(self, name: str, timeout: float | None = None) -> Job:
         """The job in its final state, or as it is after ``timeout`` real seconds."""
@@ -260,12 +272,17 @@ class Jobs:
         self._end(name, state.exit, on_end)
 
     def _end(self, name: str, exit: Exit, on_end: OnEnd | None) -> None:
-        job = self._finish(name, exit)
-        if on_end is not None:
-            try:
-                on_end(job)
-            except Exception:
-                _LOG.exception("An action at the end of job %s failed", name)
+        self._tell(self._finish(name, exit), on_end)
+
+    def _tell(self, job: Job, on_end: OnEnd | None) -> None:
+        with self._changed:
+            watcher = self._watchers.pop(job.name, None)
+        for action in (on_end, watcher):
+            if action is not None:
+                try:
+                    action(job)
+                except Exception:
+                    _LOG.exception("An action at the end of job %s failed", job.name)
 
     def _finish(self, name: str, exit: Exit) -> Job:
         job = self.get(name)

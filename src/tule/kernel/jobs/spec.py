@@ -57,11 +57,15 @@ class JobSpec:
     inherit_env: tuple[str, ...] = ()
     network: bool = True
     """False: no sockets but local ones."""
+    preload: tuple[str, ...] = ()
+    """Python modules, and files of Python that import some, which ``argv``, an interpreter with a script, imports anyway.
+    A runner may fork the process from an interpreter that has done so; what it sees is the same."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "argv", tuple(self.argv))
         object.__setattr__(self, "env", dict(self.env))
         object.__setattr__(self, "inherit_env", tuple(self.inherit_env))
+        object.__setattr__(self, "preload", tuple(self.preload))
         if not self.argv or not self.argv[0]:
             raise InvalidArgument("A job must name a program to run", given=f"argv {list(self.argv)!r}")
         for text in (*self.argv, *self.env, *self.env.values(), self.cwd or ""):

@@ -23,6 +23,8 @@ class Container:
     """Values may refer to variables before them and to those of the service: ``$(NAME)``; ``$$`` is a dollar."""
     requirements: tuple[str, ...] = ()
     """Distributions to install, as pip writes them."""
+    alone: frozenset[str] = frozenset()
+    """Those of the requirements whose own requirements are not installed."""
     packages: tuple[str, ...] = ()
     """``gs://`` addresses of source distributions and wheels to install."""
     cpus: float | None = None

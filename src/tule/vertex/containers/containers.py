@@ -64,6 +64,11 @@ class ImageEngine(Protocol):
     @property
     def variables(self) -> dict[str, str]:
         """What its command needs beside what is meant for the image."""
+    spec: JobSpec
+    folder: Path
+    python: Path
+    """The interpreter of its environment; others run it too."""
+    notes: tuple[str, ...] = ()
 
     def argv(self, order: Any) -> tuple[str, ...]:
         """The command that runs an ``Order``."""
@@ -271,6 +276,13 @@ class Containers:
             idle_seconds=self._hang_seconds or None,
             cpus=share.cpus,
         )
+        for note in notes:
+            _LOG.info("%s: %s", name, note)
+        return Prepared(spec, folder, environment.python, notes)
+
+    def release(self, name: str) -> None:
+        """Remove what was prepared under a name, as ``Prepared.finish`` does; for those who no longer have it."""
+        shutil.rmtree(self._folder(name), ignore_errors=True)
 
     def sweep(self, used: Collection[str]) -> int:
         """Remove the folders that a server left which was killed, except those that ``used`` working folders lie in."""
@@ -322,7 +334,7 @@ class Containers:
         return own, _differences(image, own, None)
 
     def _environment(self, container: Container, image: Image, interpreter: Interpreter) -> Environment:
-        requirements = list(container.requirements)
+        requirements = [each for each in container.requirements if each not in container.alone]
         family = FAMILIES.get(image.family)
         if family is not None and family.module not in interpreter.modules:
             package = family.gpu_package if image.gpu and family.gpu_package else family.package
@@ -334,7 +346,8 @@ class Containers:
         try:
             for uri in container.packages:
                 packages.append(self._package(uri, folder))
-            return self._environments.get(interpreter, requirements, packages)
+            alone = [each for each in container.requirements if each in container.alone]
+            return self._environments.get(interpreter, requirements, packages, alone)
         finally:
             for each in packages:
                 each.path.unlink(missing_ok=True)

@@ -61,6 +61,11 @@ class Environment:
         return self.folder / _PROGRAMS
 
     @property
+    def python(self) -> Path:
+        """An interpreter that has what was installed in view; nothing is to be installed with it."""
+        return self.folder / _VENV / "bin" / "python"
+
+    @property
     def log(self) -> str:
         path = self.folder / _LOG
         return path.read_text(errors="replace") if path.exists() else ""
@@ -82,27 +87,39 @@ class Environments:
         self._making: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def get(
-        self, interpreter: Interpreter, requirements: Sequence[str] = (), packages: Sequence[Package] = ()
+        self,
+        interpreter: Interpreter,
+        requirements: Sequence[str] = (),
+        packages: Sequence[Package] = (),
+        alone: Sequence[str] = (),
     ) -> Environment:
         """The environment over an interpreter in which the requirements hold and the packages are installed.
 
-        Without packages, and where the interpreter satisfies the requirements, nothing is installed. Raises
-        FailedPrecondition with what pip said when it cannot be made.
+        ``alone`` are requirements that are installed without theirs. Without packages, and where the interpreter
+        satisfies the requirements, nothing is installed. Raises FailedPrecondition with what pip said when it cannot be
+        made.
         """
         wanted = tuple(missing(requirements, interpreter))
-        key = _key(interpreter, wanted, packages)
+        bare = tuple(missing(alone, interpreter))
+        key = _key(interpreter, wanted, packages, bare)
         with self._lock:
             making = self._making[key]
         with making:
             folder = self._home.root / "environments" / key
             if not (folder / _READY).exists():
-                self._make(folder, key, interpreter, wanted, packages)
+                self._make(folder, key, interpreter, wanted, packages, bare)
         # What was installed stands over the interpreter's own packages and leads to them.
         installed = (_site_packages(folder / _VENV, interpreter),)
-        return Environment(interpreter, folder, installed if wanted or packages else interpreter.sites)
+        return Environment(interpreter, folder, installed if wanted or packages or bare else interpreter.sites)
 
     def _make(
-        self, folder: Path, key: str, interpreter: Interpreter, wanted: Sequence[str], packages: Sequence[Package]
+        self,
+        folder: Path,
+        key: str,
+        interpreter: Interpreter,
+        wanted: Sequence[str],
+        packages: Sequence[Package],
+        bare: Sequence[str],
     ) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         self._home.folder("environments", key)
@@ -111,6 +128,8 @@ class Environments:
                 venv = folder / _VENV
                 make_venv(venv, interpreter, interpreter.sites)
                 self._need_pip(folder, interpreter)
+                if bare:
+                    self._install(folder, interpreter, bare, (), "--no-deps")
                 if wanted or packages:
                     self._install(folder, interpreter, wanted, packages)
                 _gather(folder / _PROGRAMS, (venv / "bin", interpreter.programs))
@@ -119,7 +138,7 @@ class Environments:
             raise
         about = {
             "python": interpreter.label,
-            "requirements": list(wanted),
+            "requirements": [*bare, *wanted],
             "packages": [each.name for each in packages],
         }
         write_private(folder / _READY, json.dumps(about).encode())
@@ -131,7 +150,12 @@ class Environments:
             self._run(folder, [str(venv / "bin" / "python"), "-m", "ensurepip"], "it could not be given pip")
 
     def _install(
-        self, folder: Path, interpreter: Interpreter, wanted: Sequence[str], packages: Sequence[Package]
+        self,
+        folder: Path,
+        interpreter: Interpreter,
+        wanted: Sequence[str],
+        packages: Sequence[Package],
+        *options: str,
     ) -> None:
         files = folder / "files"
         files.mkdir()
@@ -147,6 +171,7 @@ class Environments:
         command = [
             *(str(folder / _VENV / "bin" / "python"), "-m", "pip", "install"),
             *("--no-input", "--disable-pip-version-check", "--no-warn-script-location", "--progress-bar", "off"),
+            *options,
             *(("-r", str(listed)) if wanted else ()),
             *named,
         ]
@@ -224,13 +249,14 @@ def _site_packages(venv: Path, interpreter: Interpreter) -> Path:
     return venv / "lib" / "python{}.{}".format(*interpreter.minor) / "site-packages"
 
 
-def _key(interpreter: Interpreter, wanted: Sequence[str], packages: Sequence[Package]) -> str:
+def _key(interpreter: Interpreter, wanted: Sequence[str], packages: Sequence[Package], bare: Sequence[str] = ()) -> str:
     about: list[Any] = [
         _FORM,
         interpreter.label,
         str(interpreter.executable),
         [str(each) for each in (*interpreter.sites, interpreter.programs)],
         sorted(wanted),
+        sorted(bare),
         [(each.name, each.sha256) for each in packages],
         # Another set of programs is another environment: something was installed since.
         interpreter.programs.stat().st_mtime_ns if interpreter.programs.exists() else 0,
