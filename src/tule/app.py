@@ -437,6 +437,15 @@ class App:
         jobs.recover()
         return jobs
 
+    @Part
+    def schedules(self) -> Any:
+        from tule.vertex.schedules import Schedules
+
+        schedules = Schedules(self.records, self.clock, self.pipelines)
+        self.on_stop(schedules.stop)
+        schedules.start()
+        return schedules
+
 
 def build(settings: Settings, clock: Clock | None = None) -> App:
     """Everything of one server, not yet listening. Raises FailedPrecondition when the data directory is in use."""
@@ -662,6 +671,11 @@ def _vertex(app: App) -> None:
 
         return PipelineService(app.platform, app.pipelines)
 
+    def schedules() -> Any:
+        from tule.vertex.schedules.api import ScheduleService
+
+        return ScheduleService(app.platform, app.schedules)
+
     app.table.add_api("aiplatform.googleapis.com", VERTEX)
     app.table.add_service(VERTEX, "ModelService", models)
     app.table.add_service(VERTEX, "EndpointService", endpoints)
@@ -674,6 +688,7 @@ def _vertex(app: App) -> None:
     app.table.add_service(VERTEX, "MetadataService", metadata)
     app.table.add_service(VERTEX, "TensorboardService", tensorboards)
     app.table.add_service(VERTEX, "PipelineService", pipelines)
+    app.table.add_service(VERTEX, "ScheduleService", schedules)
     if app.records.list("Endpoint", page_size=1).records:
         # Deployed models are opened again before anybody asks.
         _ = app.endpoints
@@ -685,6 +700,8 @@ def _vertex(app: App) -> None:
         app.on_start(lambda: app.training_pipelines.recover())
     if app.records.list("pipelineJob", filter=_UNFINISHED_RUNS, page_size=1).records:
         app.on_start(lambda: app.pipelines)
+    if app.records.list("schedule", filter="state = ACTIVE", page_size=1).records:
+        app.on_start(lambda: app.schedules)
 
 
 def _ports_before(home: Home) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tule.vertex.experiments import Metadata
 
 from tule.engines.local import LocalRunner
 from tule.kernel.access import Access
@@ -21,7 +22,6 @@ from tule.kernel.projects import Projects
 from tule.kernel.records import Records
 from tule.kernel.settings import Settings
 from tule.vertex.containers import Accounts, Containers
-from tule.vertex.experiments import Metadata
 from tule.vertex.pipelines import Cache, LocalLaunches, MetadataLineage, PipelineJobs, Runs
 
 PARENT = "projects/p/locations/us-central1"
@@ -78,7 +78,9 @@ class Room:
         assert over, self.jobs.get(name)
         return self.jobs.get(name)
 
-    def run(self, spec: Mapping[str, Any], parameters: Mapping[str, Any] | None = None, **message: Any) -> dict[str, Any]:
+    def run(
+        self, spec: Mapping[str, Any], parameters: Mapping[str, Any] | None = None, **message: Any
+    ) -> dict[str, Any]:
         return self.wait(self.submit(spec, parameters, **message))
 
     def close(self) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.vertex.pipelines.documents import chain, component, pipeline, shell, task
+
 from tule.kernel.errors import InvalidArgument, TuleError, Unimplemented
 from tule.vertex.pipelines import ir
 from tule.vertex.pipelines.ir import expressions
@@ -34,7 +34,7 @@ def test_what_the_sdk_compiles_is_read(path: Path) -> None:
     assert found.name == path.stem
     containers = [each.executor for each in found.components.values() if isinstance(each.executor, ir.Container)]
     python = [lightweight(each.command, each.args) for each in containers]
-    assert all(found.name == "containers" or each is not None and each.alone for each in python)
+    assert all(found.name == "containers" or (each is not None and each.alone) for each in python)
 
 
 def test_whole_numbers_of_a_struct_are_integers() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.vertex.pipelines.conftest import Room, outputs, states
 from tests.vertex.pipelines.documents import chain, component, pipeline, shell, task
+
 from tule.kernel.records import Records
 
 STEPS = 3

@@ -17,6 +17,8 @@ PROGRAMS = HERE.parent / "programs"
 
 def test_compiled_pipelines_by_the_sdk(server: ServerProcess, tmp_path: Path) -> None:
     done = server.exec(
-        [sys.executable, str(PROGRAMS / "pipelines.py"), str(HERE / "compiled"), str(tmp_path)], timeout=240, offline=False
+        [sys.executable, str(PROGRAMS / "pipelines.py"), str(HERE / "compiled"), str(tmp_path)],
+        timeout=240,
+        offline=False,
     )
     assert done.stdout.strip().endswith("ok")

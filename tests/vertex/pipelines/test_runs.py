@@ -9,9 +9,9 @@ from typing import Any
 
 import psutil
 import pytest
-
 from tests.vertex.pipelines.conftest import PARENT, Room, outputs, states, tasks
 from tests.vertex.pipelines.documents import chain, component, pipeline, shell, task
+
 from tule.kernel.clock import RealClock, VirtualClock
 from tule.kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, TuleError
 
@@ -253,7 +253,9 @@ def test_a_task_may_ignore_that_others_failed(room: Room) -> None:
     )  # fmt: skip
     job = room.run(spec)
     assert outputs(job, "default") == {"out": "instead"}
-    assert "The input text of lacking must be there; given: fail, which is FAILED, gave no out" in error_of(job, "lacking")
+    assert "The input text of lacking must be there; given: fail, which is FAILED, gave no out" in error_of(
+        job, "lacking"
+    )
 
 
 def _two_branches(policy: str) -> dict[str, Any]:
@@ -289,7 +291,11 @@ def test_retries_wait_as_they_are_told(open_room: Callable[..., Room], tmp_path:
     clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
     room = open_room(clock)
     spec = single(f"echo x >> {tmp_path}/tries; exit 1")
-    spec["root"]["dag"]["tasks"]["work"]["retryPolicy"] = {"maxRetryCount": 2, "backoffDuration": "60s", "backoffFactor": 3}
+    spec["root"]["dag"]["tasks"]["work"]["retryPolicy"] = {
+        "maxRetryCount": 2,
+        "backoffDuration": "60s",
+        "backoffFactor": 3,
+    }
     name = room.submit(spec)
 
     def tries() -> int:
@@ -451,7 +457,7 @@ def test_a_component_that_writes_a_wrong_output(room: Room) -> None:
     output = "{{$.outputs.output_file}}"
     job = room.run(single('printf "[1" > "$1"', outputs={"out": int}, args=[output]))
     assert "A component's executor output must be JSON" in error_of(job)
-    job = room.run(single("printf '{\"parameterValues\": {\"out\": NaN}}' > \"$1\"", outputs={"out": float}, args=[output]))
+    job = room.run(single('printf \'{"parameterValues": {"out": NaN}}\' > "$1"', outputs={"out": float}, args=[output]))
     assert "NaN is not a number that JSON has" in error_of(job)
 
 

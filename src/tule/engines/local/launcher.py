@@ -8,7 +8,7 @@ milliseconds.
 """
 
 # pathlib would double the time to start.
-# ruff: noqa: PTH104, PTH118, PTH120, PTH123, PTH208
+# ruff: noqa: PTH104, PTH118, PTH123, PTH208
 
 from __future__ import annotations
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tule.vertex.pipelines.cache import Cache
-    from tule.vertex.pipelines.jobs import PipelineJobs
+    from tule.vertex.pipelines.jobs import EXECUTES, STORES, PipelineJobs
     from tule.vertex.pipelines.launches import LocalLaunches
     from tule.vertex.pipelines.lineage import MetadataLineage
     from tule.vertex.pipelines.runs import Runs
 
 _PLACES = {
+    "EXECUTES": "jobs",
+    "STORES": "jobs",
     "Cache": "cache",
     "LocalLaunches": "launches",
     "MetadataLineage": "lineage",
@@ -22,7 +24,7 @@ _PLACES = {
     "Runs": "runs",
 }
 
-__all__ = ["Cache", "LocalLaunches", "MetadataLineage", "PipelineJobs", "Runs"]
+__all__ = ["EXECUTES", "STORES", "Cache", "LocalLaunches", "MetadataLineage", "PipelineJobs", "Runs"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from tule.kernel.errors import InvalidArgument
 from tule.kernel.operations import Operation, Progress
 from tule.vertex.messages import finisher, metadata, read_masked
-from tule.vertex.pipelines.jobs import PipelineJobs
+from tule.vertex.pipelines.jobs import EXECUTES, STORES, PipelineJobs
 from tule.wire.service import Call, Platform, Service, rpc
 from tule.wire.surfaces import pb
 from tule.wire.transcode import to_dict
@@ -15,14 +15,6 @@ from tule.wire.transcode import to_dict
 PACKAGES = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
 
 _JOB = "pipeline_job"
-_CONFIG = f"{_JOB}.runtime_config"
-# What is executed of a PipelineJob that is created, here and by schedules.
-EXECUTES = (
-    f"{_JOB}.pipeline_spec", f"{_JOB}.template_uri", f"{_JOB}.labels", f"{_JOB}.service_account",
-    f"{_JOB}.preflight_validations", f"{_CONFIG}.parameter_values", f"{_CONFIG}.gcs_output_directory",
-    f"{_CONFIG}.failure_policy", f"{_CONFIG}.input_artifacts",
-)  # fmt: skip
-STORES = (f"{_JOB}.display_name",)
 _MOST_AT_ONCE = 32
 
 

@@ -27,6 +27,14 @@ _ID = re.compile(r"[a-z][-a-z0-9]{0,127}")
 _LONGEST_NAME = 128
 _PARENT = JOB.parent
 CANCELLING = "PIPELINE_STATE_CANCELLING"
+# The fields of a request to create a job that are executed and stored, here and by schedules.
+_CONFIG = "pipeline_job.runtime_config"
+EXECUTES = (
+    "pipeline_job.pipeline_spec", "pipeline_job.template_uri", "pipeline_job.labels", "pipeline_job.service_account",
+    "pipeline_job.preflight_validations", f"{_CONFIG}.parameter_values", f"{_CONFIG}.gcs_output_directory",
+    f"{_CONFIG}.failure_policy", f"{_CONFIG}.input_artifacts",
+)  # fmt: skip
+STORES = ("pipeline_job.display_name",)
 
 
 class PipelineJobs:
@@ -58,9 +66,9 @@ class PipelineJobs:
     # -- creation
 
     def create(
-        self, parent: str, message: Mapping[str, Any], job_id: str = "", *, about: Mapping[str, Any] | None = None
+        self, parent: str, message: Mapping[str, Any], job_id: str = "", *, schedule: str = "", scheduled: str = ""
     ) -> dict[str, Any]:
-        """Store a job and let it run; joins an open transaction. ``about`` is what a schedule adds to it."""
+        """Store a job and let it run; joins an open transaction. ``schedule`` made it, for the moment ``scheduled``."""
         body, pipeline = self._checked(parent, message)
         job_id = job_id or f"{_slug(pipeline.name)}-{numeric_id()}"
         if _ID.fullmatch(job_id) is None:
@@ -69,7 +77,9 @@ class PipelineJobs:
             )
         name = f"{parent}/pipelineJobs/{job_id}"
         body["_tule"]["created"] = _text(self._clock.now())
-        body |= dict(about or {})
+        if schedule:
+            body["scheduleName"] = schedule
+            body["_tule"]["scheduled"] = scheduled
         with self._records.transaction():
             if self._records.find(name) is not None:
                 raise AlreadyExists("The name of a PipelineJob must be free", given=name, do="choose another id")
@@ -176,6 +186,10 @@ class PipelineJobs:
             "createTime": _text(record.create_time),
             "updateTime": _text(record.update_time),
         }
+
+    def over(self, name: str) -> bool:
+        """Whether a job has ended, or is no longer there."""
+        return self.state(name) in (None, *ENDED)
 
     def state(self, name: str) -> str | None:
         """The state of a job, None when there is none."""

@@ -27,6 +27,7 @@ from tule.vertex.pipelines.tasks import Run, TaskRun
 
 _PROGRAM = Path(__file__).with_name("kfp_program.py")
 _TAIL = 64 * 1024
+_BUCKETS = "/gcs/"
 # More than this is work for a process of its own: a fork shares what it came from.
 _LIGHT_BYTES = 4 * 2**30
 
@@ -102,16 +103,20 @@ class LocalLaunches:
         workspace = self._workspace(task)
         source = workspace / "ephemeral_component.py"
         source.write_text(light.source, encoding="utf-8")
+        command = [
+            str(_PROGRAM), f"{workspace / 'gcs'}/", light.module, "--component_module_path", str(source),
+            *placeholders.texts(light.args),
+        ]  # fmt: skip
         container = replace(
-            _container(given, ["python3"], [], env, account), requirements=light.requirements, alone=light.alone
+            _container(given, ["python3"], command, env, account), requirements=light.requirements, alone=light.alone
         )
         prepared = self._prepared(run, task, container)
-        argv = (
-            str(prepared.python), str(_PROGRAM), f"{workspace / 'gcs'}/", light.module,
-            "--component_module_path", str(source), *placeholders.texts(light.args),
-        )  # fmt: skip
+        if _BUCKETS in light.source:
+            # It opens files of buckets itself, where only a process of the container's own sees them.
+            return prepared.spec
         small = not container.accelerators and (container.memory_bytes or 0) <= _LIGHT_BYTES
         forked = self._warm and small and set(light.requirements) == light.alone
+        argv = (str(prepared.python), *command)
         return replace(prepared.spec, argv=argv, preload=(str(_PROGRAM),) if forked else ())
 
     def _prepared(self, run: Run, task: TaskRun, container: Container) -> Prepared:
