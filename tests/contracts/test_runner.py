@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -436,6 +437,69 @@ class TestLocalRunner(RunnerContract):
         runner.close(grace=1)
         assert [wait(runner, handle).reason for handle in handles] == [Reason.CANCELLED] * 3
         assert not _launchers(tmp_path)
+
+
+class Forking(LocalRunner):
+    """Runs ``python -c`` as a script of an interpreter that has imported things already."""
+
+    def start(self, spec: JobSpec, *, handle: str = "") -> str:
+        if spec.argv[:2] == (sys.executable, "-c"):
+            script = self._folder.parent / f"{abs(hash(spec.argv[2]))}.py"
+            script.write_text(spec.argv[2])
+            spec = replace(spec, argv=(sys.executable, str(script), *spec.argv[3:]), preload=("json", "os"))
+        return super().start(spec, handle=handle)
+
+
+class TestForkingRunner(TestLocalRunner):
+    """A process that is forked is held to the same contract."""
+
+    @pytest.fixture
+    def runner(self, tmp_path: Path) -> Iterator[LocalRunner]:
+        made = Forking(tmp_path / "jobs", RealClock(), environ={"HOME": "/h", "SECRET": "s"}, log_bytes=100_000)
+        yield made
+        made.close(grace=0)
+
+    def test_what_is_preloaded_is_there(self, runner: LocalRunner) -> None:
+        handle = runner.start(python("import sys; print('json' in sys.modules, __name__, sys.argv[1:])", "a"))
+        assert wait(runner, handle).succeeded
+        assert output(runner, handle) == "True __main__ ['a']\n"
+
+    def test_what_cannot_be_preloaded_runs_all_the_same(self, runner: LocalRunner, tmp_path: Path) -> None:
+        (tmp_path / "script.py").write_text("print('ran')")
+        argv = (sys.executable, str(tmp_path / "script.py"))
+        handle = runner.start(JobSpec(argv=argv, preload=("no_such_module",)))
+        assert wait(runner, handle).succeeded and output(runner, handle) == "ran\n"
+
+    def test_a_killed_interpreter_is_started_again(self, runner: LocalRunner) -> None:
+        code = "import os; print(os.getppid())"
+        first = runner.start(python(code))
+        wait(runner, first)
+        for each in _zygotes():
+            each.kill()
+        eventually(lambda: not _zygotes())
+        assert ended(runner, python(code)).succeeded
+
+    def test_interpreters_end_with_the_runner(self, runner: LocalRunner) -> None:
+        assert ended(runner, python("pass")).succeeded and _zygotes()
+        runner.close(grace=0)
+        assert not _zygotes()
+
+    def test_random_numbers_differ(self, runner: LocalRunner) -> None:
+        handles = [runner.start(python("import random; print(random.random())")) for _ in range(2)]
+        for each in handles:
+            wait(runner, each)
+        assert output(runner, handles[0]) != output(runner, handles[1])
+
+
+def _zygotes() -> list[psutil.Process]:
+    found = []
+    for process in psutil.Process().children():
+        try:
+            if any(word.endswith("zygote.py") for word in process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
 
 
 SERVER = """

@@ -152,7 +152,8 @@ class Launcher:
         os.set_blocking(0, False)
         for descriptor in (0, wake, *self._logs):
             selector.register(descriptor, selectors.EVENT_READ)
-        measured = 0.0
+        # What runs for a moment is not measured: how much memory it had at most, the kernel tells at its end.
+        measured = self._started
         while True:
             self._reap()
             if self._status is not None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import importlib.machinery
 import os
 import random
 import runpy
@@ -21,6 +22,7 @@ import signal
 import socket
 import sys
 import traceback
+import types
 from typing import Any, NoReturn
 
 _LONGEST_FOLDER = 8192
@@ -72,6 +74,10 @@ def run_script(job: dict[str, Any]) -> NoReturn:
     """In the job's process: run its script as the interpreter would have."""
     _close_above(2)
     signal.set_wakeup_fd(-1)
+    # As the interpreter has them when it starts.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(job["env"])
     sys.argv = list(job["argv"][1:])
@@ -79,7 +85,10 @@ def run_script(job: dict[str, Any]) -> NoReturn:
     random.seed()
     code = 0
     try:
-        runpy.run_path(sys.argv[0], run_name="__main__")
+        main = types.ModuleType("__main__")
+        main.__file__ = sys.argv[0]
+        sys.modules["__main__"] = main
+        importlib.machinery.SourceFileLoader("__main__", sys.argv[0]).exec_module(main)
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
         if ended.code is not None and not isinstance(ended.code, int):

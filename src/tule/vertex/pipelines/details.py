@@ -52,7 +52,7 @@ def _detail(run: Run, task: TaskRun) -> dict[str, Any]:
     if task.shape is Shape.STEP and (task.process or task.processes):
         container = {"mainJob": task.process, "failedMainJobs": task.processes}
         made["executorDetail"] = {"containerDetail": {key: value for key, value in container.items() if value}}
-    if task.state not in (State.PENDING, State.NOT_TRIGGERED):
+    if task.state in _EXECUTION_STATES and (task.state.final or task.shape is not Shape.STEP):
         made["execution"] = {
             "name": execution_name(run.name, task.id),
             "displayName": task.name,

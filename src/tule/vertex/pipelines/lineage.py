@@ -16,7 +16,6 @@ from tule.vertex.pipelines.tasks import Artifacts, Run, Shape, State, TaskRun
 
 PIPELINE, PIPELINE_RUN = "system.Pipeline", "system.PipelineRun"
 _STATES = {
-    State.PENDING: "NEW",
     State.RUNNING: "RUNNING",
     State.SUCCEEDED: "COMPLETE",
     State.SKIPPED: "CACHED",
@@ -45,8 +44,11 @@ class MetadataLineage:
         )  # fmt: skip
 
     def changed(self, run: Run, task: TaskRun) -> None:
-        """Bring the execution of a task up to date; when it is over, with the artifacts it took and made."""
-        if task.state not in _STATES or (task.state is State.PENDING and not task.failures):
+        """Bring the execution of a task up to date; when it is over, with the artifacts it took and made.
+
+        A step's is written once, when the step is over: what is under way stands in the job's own detail.
+        """
+        if task.state not in _STATES or (task.shape is Shape.STEP and not task.state.final):
             return
         store = self._metadata.ensure_store(_location(run))
         execution = self._metadata.put_execution(
