@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.vertex.pipelines.conftest import PARENT, ROOT, Room
 from tests.vertex.pipelines.documents import component, pipeline, shell, task
+
 from tule.kernel.clock import RealClock, VirtualClock
 from tule.kernel.errors import FailedPrecondition, InvalidArgument, NotFound, TuleError
 from tule.vertex.schedules import Schedules, cron

@@ -20,7 +20,6 @@ import tempfile
 from kfp.dsl import executor, executor_main, utils  # noqa: F401
 from kfp.dsl.types import artifact_types
 
-
 _COMPONENT = """
 import kfp
 from kfp import dsl
