@@ -5,7 +5,7 @@ what is committed there, and compile anew in the environment of the clients.
 """
 
 # No annotations from the future: the SDK reads them.
-# ruff: noqa: B006, E741, FA102, PTH, SIM115, UP
+# ruff: noqa
 
 import sys
 from functools import partial

@@ -75,7 +75,7 @@ _SECOND = "root/dag/tasks/second"
         (f"{_FIRST}/dependentTasks", ["second"], "must not wait for each other in a circle; given: first > second > first"),
         (f"{_FIRST}/dependentTasks", ["third"], "must depend on tasks of the same component; given: third"),
         (f"{_FIRST}/inputs", {}, "task first must be given the input n; given: none"),
-        (f"{_FIRST}/inputs/parameters/n", {"runtimeValue": {"constant": "x"}}, "parameter n must be NUMBER_INTEGER; given: 'x'"),
+        (f"{_FIRST}/inputs/parameters/n", {"runtimeValue": {"constant": "x"}}, "n must be NUMBER_INTEGER; given: 'x'"),
         (f"{_FIRST}/inputs/parameters/n", {"componentInputParameter": "m"}, "must name an input parameter; given: m"),
         (f"{_FIRST}/inputs/parameters/n", {"runtimeValue": {}}, "must have a constant or a runtimeParameter"),
         (
@@ -86,7 +86,7 @@ _SECOND = "root/dag/tasks/second"
         (f"{_SECOND}/inputs/artifacts/a", {"componentInputArtifact": "x"}, "must name an input artifact; given: x"),
         (f"{_SECOND}/triggerPolicy", {"condition": "inputs.parameter_values['n'] =="}, "at 'its end'"),
         (f"{_SECOND}/triggerPolicy", {"strategy": "SOMETIMES"}, "must be a trigger strategy; given: SOMETIMES"),
-        (f"{_SECOND}/parameterIterator", {"itemInput": "n", "items": {"raw": "3"}}, "items.raw must be a list in JSON; given: 3"),
+        (f"{_SECOND}/parameterIterator", {"itemInput": "n", "items": {"raw": "3"}}, "raw must be a list in JSON; given: 3"),
         (f"{_SECOND}/parameterIterator", {"itemInput": "m", "items": {"raw": "[]"}}, "must name an input of work; given: m"),
         ("root/dag/outputs", {"parameters": {"x": {"valueFromParameter": {
             "producerSubtask": "third", "outputParameterKey": "out"}}}}, "must name one of its tasks; given: third"),

@@ -507,7 +507,7 @@ def test_cancel_ends_a_component_that_ignores_it(room: Room, tmp_path: Path) -> 
 def test_a_bucket_that_goes_mid_run(open_room: Callable[..., Room], tmp_path: Path) -> None:
     room = open_room()
     room.objects.buckets.create("p", "going")
-    wait = f'touch {tmp_path}/begun; while [ ! -e {tmp_path}/go ]; do sleep 0.01; done; mkdir -p "$(dirname "$1")"; echo x > "$1"'
+    wait = f'touch {tmp_path}/begun; while [ ! -e {tmp_path}/go ]; do sleep 0.01; done; echo x > "$1"'
     spec = single(wait, outputs={"made": "artifact"}, args=[MADE])
     name = room.submit(spec, config={"gcsOutputDirectory": "gs://going/root"})
     wait_until(lambda: (tmp_path / "begun").exists())

@@ -77,6 +77,8 @@ made = run("containers", {"t": "hi"})
 assert outputs(made, "shell-2") == {"out": "hi++more"}
 words = outputs(made, "placeholders")["Output"].split()
 assert words[0] == made.name and words[1] == made.resource_name and words[3:] == ["placeholders", "hi-hi+"]
+assert outputs(run("direct-files", {"bucket": "pipelines-by-sdk"}), "both") == {"Output": "imported"}
+assert bucket.blob("direct/copy.txt").download_as_text() == "imported"
 assert outputs(run("retries", {"marker": f"{sys.argv[2]}/marker"}), "retries") == {"Output": "after 2"}
 
 failed = job("exit-handler", {"msg": "no luck"})
