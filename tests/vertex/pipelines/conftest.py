@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tule.vertex.experiments import Metadata
 
 from tule.engines.local import LocalRunner
 from tule.kernel.access import Access
@@ -22,6 +21,7 @@ from tule.kernel.projects import Projects
 from tule.kernel.records import Records
 from tule.kernel.settings import Settings
 from tule.vertex.containers import Accounts, Containers
+from tule.vertex.experiments import Metadata
 from tule.vertex.pipelines import Cache, LocalLaunches, MetadataLineage, PipelineJobs, Runs
 
 PARENT = "projects/p/locations/us-central1"

@@ -288,8 +288,10 @@ def both(bucket: str) -> str:
     from pathlib import Path
 
     # Files of buckets are there without an artifact that names them.
-    Path(f"/gcs/{bucket}/direct/copy.txt").write_text(Path(f"/gcs/{bucket}/text.txt").read_text())
-    return Path(f"/gcs/{bucket}/direct/copy.txt").read_text()
+    copy = Path(f"/gcs/{bucket}/direct/copy.txt")
+    copy.parent.mkdir()
+    copy.write_text(Path(f"/gcs/{bucket}/text.txt").read_text())
+    return copy.read_text()
 
 
 @dsl.pipeline(name="direct-files")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tule.vertex.pipelines.lineage import PIPELINE, PIPELINE_RUN, contexts, execution_name, metadata, schema
@@ -10,23 +11,19 @@ from tule.vertex.pipelines.tasks import Artifacts, Run, Shape, State, TaskRun
 _VERSION = "0.0.1"
 
 
-def job_detail(run: Run) -> dict[str, Any]:
-    """The tasks in the order in which they came up, and the contexts."""
-    return {
-        **context_detail(run.name, run.pipeline.name),
-        "taskDetails": [_detail(run, each) for each in run.tasks.values()],
-    }
+def job_detail(run: Run, parents: Sequence[str]) -> dict[str, Any]:
+    """The tasks in the order in which they came up, and the contexts; ``parents`` are those of the run's context."""
+    tasks = [_detail(run, each) for each in run.tasks.values()]
+    return {**context_detail(run.name, run.pipeline.name, parents), "taskDetails": tasks}
 
 
-def context_detail(job: str, pipeline: str) -> dict[str, Any]:
+def context_detail(job: str, pipeline: str, parents: Sequence[str]) -> dict[str, Any]:
     """The contexts of a run, which lists show too."""
     of_pipeline, of_run = contexts(job, pipeline)
+    run_context = _context(of_run, PIPELINE_RUN, of_run.rpartition("/")[2])
     return {
         "pipelineContext": _context(of_pipeline, PIPELINE, pipeline),
-        "pipelineRunContext": {
-            **_context(of_run, PIPELINE_RUN, of_run.rpartition("/")[2]),
-            "parentContexts": [of_pipeline],
-        },
+        "pipelineRunContext": {**run_context, "parentContexts": list(parents)},
     }
 
 

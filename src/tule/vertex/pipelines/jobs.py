@@ -159,7 +159,8 @@ class PipelineJobs:
         message = self._message(record)
         stored = (TaskRun.from_json(each.body) for each in self._records.list(KIND, name))
         run = Run(name, ir.read(record.body["pipelineSpec"]), record.body, {each.id: each for each in stored})
-        return {**message, "jobDetail": details.job_detail(run)}
+        parents = self._runs.lineage.parents(name, run.pipeline.name)
+        return {**message, "jobDetail": details.job_detail(run, parents)}
 
     def list(
         self, parent: str, *, filter: str, order_by: str, page_size: int, page_token: str
@@ -173,7 +174,9 @@ class PipelineJobs:
         )  # fmt: skip
         found = []
         for record in page:
-            contexts = details.context_detail(record.name, record.body["pipelineName"])
+            pipeline = record.body["pipelineName"]
+            parents = self._runs.lineage.parents(record.name, pipeline)
+            contexts = details.context_detail(record.name, pipeline, parents)
             found.append({**self._message(record), "jobDetail": contexts})
         return found, page.next_page_token
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tule.kernel.errors import InvalidArgument
-from tule.vertex.experiments import Metadata
+from tule.kernel.errors import InvalidArgument, NotFound
+from tule.vertex.experiments import CONTEXT, Metadata
 from tule.vertex.pipelines import ir, steps
 from tule.vertex.pipelines.placeholders import Placeholders
 from tule.vertex.pipelines.tasks import Artifacts, Run, Shape, State, TaskRun
@@ -42,6 +42,15 @@ class MetadataLineage:
             store, names[1].rpartition("/")[2], schema=PIPELINE_RUN, display_name=names[1].rpartition("/")[2],
             metadata=about, parents=[pipeline],
         )  # fmt: skip
+
+    def parents(self, job: str, pipeline: str) -> list[str]:
+        """The contexts that a run's context is in: that of its pipeline, and the experiments it was associated with."""
+        of_pipeline, of_run = contexts(job, pipeline)
+        try:
+            found: list[str] = self._metadata.get(CONTEXT, of_run).get("parentContexts", [])
+        except NotFound:
+            return [of_pipeline]
+        return found
 
     def changed(self, run: Run, task: TaskRun) -> None:
         """Bring the execution of a task up to date; when it is over, with the artifacts it took and made.

@@ -64,6 +64,8 @@ class Lineage(Protocol):
 
     def changed(self, run: Run, task: TaskRun) -> None: ...
 
+    def parents(self, job: str, pipeline: str) -> list[str]: ...
+
     def imported(self, run: Run, task: TaskRun, importer: ir.Importer) -> dict[str, Any]:
         """The artifact that an importer names: one that is known already, unless it is to be imported anew."""
 
