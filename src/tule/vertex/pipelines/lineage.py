@@ -64,7 +64,10 @@ class MetadataLineage:
             store, task.id, schema=schema(run, task), state=_STATES[task.state], display_name=task.name,
             metadata=metadata(task),
         )  # fmt: skip
-        context = contexts(run.name, run.pipeline.name)[1]
+        of_pipeline, context = contexts(run.name, run.pipeline.name)
+        if not task.parent:
+            # Runs of a pipeline are compared by what their own executions say.
+            self._metadata.add_to_context(of_pipeline, executions=[execution])
         if not task.state.final:
             self._metadata.add_to_context(context, executions=[execution])
             return
