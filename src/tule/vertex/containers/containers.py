@@ -64,11 +64,6 @@ class ImageEngine(Protocol):
     @property
     def variables(self) -> dict[str, str]:
         """What its command needs beside what is meant for the image."""
-    spec: JobSpec
-    folder: Path
-    python: Path
-    """The interpreter of its environment; others run it too."""
-    notes: tuple[str, ...] = ()
 
     def argv(self, order: Any) -> tuple[str, ...]:
         """The command that runs an ``Order``."""
@@ -220,7 +215,8 @@ class Containers:
             why = self._files.trouble if self._files is not None else "no server to ask"
             notes = (*notes, f"this machine permits no /gcs ({why}): what its command names there are copies, "
                      "written back when it ends")  # fmt: skip
-        return Prepared(self._spec(container, argv, env, folder, share), folder, notes, copies)
+        spec = self._spec(container, argv, env, folder, share)
+        return Prepared(spec, folder, notes, environment.python, copies)
 
     def _of_image(
         self, container: Container, project: str, folder: Path, account: _Account, share: Share,
@@ -254,7 +250,7 @@ class Containers:
         )
         env = {"PATH": PATH, **engine.variables, **env}
         spec = self._spec(container, engine.argv(order), env, folder, Share(None, None, share.gpus))
-        return Prepared(spec, folder, notes, copies, end=lambda: engine.remove(name))
+        return Prepared(spec, folder, notes, copies=copies, end=lambda: engine.remove(name))
 
     def _copies(self, account: _Account, folder: Path) -> Copies:
         return Copies(self._objects, folder, lambda permission, bucket: self._permit(account, permission, bucket))
@@ -276,13 +272,13 @@ class Containers:
             idle_seconds=self._hang_seconds or None,
             cpus=share.cpus,
         )
-        for note in notes:
-            _LOG.info("%s: %s", name, note)
-        return Prepared(spec, folder, environment.python, notes)
 
     def release(self, name: str) -> None:
-        """Remove what was prepared under a name, as ``Prepared.finish`` does; for those who no longer have it."""
-        shutil.rmtree(self._folder(name), ignore_errors=True)
+        """Remove what was prepared under a name, for those who no longer have what ``prepare`` returned."""
+        folder = self._folder(name)
+        if self._engine is not None and (folder / _RAN_IMAGE).exists():
+            self._engine.remove(f"tule-{folder.name}")
+        shutil.rmtree(folder, ignore_errors=True)
 
     def sweep(self, used: Collection[str]) -> int:
         """Remove the folders that a server left which was killed, except those that ``used`` working folders lie in."""

@@ -21,6 +21,8 @@ class Prepared:
     spec: JobSpec
     folder: Path
     notes: tuple[str, ...] = ()
+    python: Path | None = None
+    """The interpreter of its environment, which others run too; None for an image of one's own."""
     copies: Copies | None = field(default=None, repr=False)
     """Where the machine permits no ``/gcs``: the copies that stand for it."""
     end: Callable[[], None] | None = field(default=None, repr=False)

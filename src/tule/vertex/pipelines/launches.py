@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from tule.kernel.errors import CODES, FailedPrecondition, InvalidArgument, TuleError
+from tule.kernel.errors import CODES, FailedPrecondition, InvalidArgument, TuleError, Unimplemented
 from tule.kernel.home import Home
 from tule.kernel.jobs import Job, Jobs, JobSpec
 from tule.kernel.objects import Objects
@@ -52,6 +52,8 @@ class LocalLaunches:
         self._containers = containers
         self._jobs = jobs
         self._warm = warm
+        self._standing: dict[str, Prepared] = {}
+        """What the processes of tasks stand on, by the task; after a restart it is known by name alone."""
 
     def check(self, pipeline: ir.Pipeline, service_account: str) -> None:
         """Raise what can be known to be wrong with the containers of a pipeline before anything runs."""
@@ -70,7 +72,7 @@ class LocalLaunches:
         given = run.component(task).executor
         assert isinstance(given, ir.Container)
         workspace = self._new_workspace(task)
-        mount = Mount(workspace / "gcs", self._objects)
+        mount = Mount(workspace / "buckets", self._objects)
         executor_input = steps.executor_input(run, task, mount.prefix)
         about = {**steps.about(run), "pipeline_task_name": task.name, "pipeline_task_uuid": task.id}
         placeholders = Placeholders(executor_input, about, mount.prefix)
@@ -104,7 +106,7 @@ class LocalLaunches:
         source = workspace / "ephemeral_component.py"
         source.write_text(light.source, encoding="utf-8")
         command = [
-            str(_PROGRAM), f"{workspace / 'gcs'}/", light.module, "--component_module_path", str(source),
+            str(_PROGRAM), f"{workspace / 'buckets'}/", light.module, "--component_module_path", str(source),
             *placeholders.texts(light.args),
         ]  # fmt: skip
         container = replace(
@@ -121,7 +123,16 @@ class LocalLaunches:
 
     def _prepared(self, run: Run, task: TaskRun, container: Container) -> Prepared:
         project = steps.JOB.parse(run.name)["project"]
-        return self._containers.prepare(container, project=project, name=f"{run.name}/tasks/{task.id}")
+        made = self._containers.prepare(container, project=project, name=f"{run.name}/tasks/{task.id}")
+        if made.python is None:
+            made.finish()
+            raise Unimplemented(
+                "A step must run in an environment of this machine, which an image's name stands for",
+                given=container.image,
+                do="use python:3.11 or a prebuilt image of Vertex AI with packages_to_install",
+            )
+        self._standing[task.id] = made
+        return made
 
     def collect(self, run: Run, task: TaskRun) -> Outcome:
         workspace = self._workspace(task)
@@ -131,9 +142,11 @@ class LocalLaunches:
                 given=f"{task.name}: {workspace.name} is gone",
                 do="run the pipeline again",
             )
-        mount = Mount(workspace / "gcs", self._objects, json.loads((workspace / "brought.json").read_text()))
+        mount = Mount(workspace / "buckets", self._objects, json.loads((workspace / "brought.json").read_text()))
         found = steps.outcome(run, task, self._folder(run, task, mount))
         mount.store(besides=self._written(run, task, mount))
+        if (prepared := self._standing.get(task.id)) is not None:
+            prepared.sync()
         return found
 
     def explain(self, run: Run, task: TaskRun, job: Job) -> TuleError:
@@ -144,6 +157,7 @@ class LocalLaunches:
         return kind(f"The step {task.name} failed. {text}")
 
     def clean(self, run: Run, task: TaskRun) -> None:
+        self._standing.pop(task.id, None)
         self._containers.release(f"{run.name}/tasks/{task.id}")
         shutil.rmtree(self._workspace(task), ignore_errors=True)
 
@@ -170,7 +184,7 @@ class LocalLaunches:
         except FileExistsError:
             shutil.rmtree(workspace)
             workspace.mkdir(mode=0o700)
-        (workspace / "gcs").mkdir()
+        (workspace / "buckets").mkdir()
         return workspace
 
     @staticmethod
