@@ -256,12 +256,16 @@ def test_wide_trees_know_absent_categories(models: Models) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed")
-@pytest.mark.parametrize("name", ["line", "several", "groups", "parts", "deep", "wide", "codes"])
+@pytest.mark.parametrize("name", ["line", "several", "groups", "parts", "deep", "wide", "codes", "clause"])
 def test_a_saved_model_answers_as_the_graph_beside_it(models: Models, tmp_path: Path, name: str) -> None:
     import tensorflow
 
-    options, columns, _ = _MODELS[name]
-    models.train(f"saved_{name}", options, f"SELECT {columns} FROM d.rows")
+    if name == "clause":
+        options, label, clause = _TRANSFORMED["line"]
+        columns, transform = "x, k, c, b, d, t, y", f"{clause} {label}"
+    else:
+        (options, columns, _), transform = _MODELS[name], ""
+    models.train(f"saved_{name}", options, f"SELECT {columns} FROM d.rows", transform=transform)
     rows = models.ask(f"SELECT {_INPUTS} FROM d.rows ORDER BY id")
     wanted = answers(exported(models, f"saved_{name}"), rows)
     for each in models.api.app.objects.list("graphs", prefix=f"saved_{name}/").objects:

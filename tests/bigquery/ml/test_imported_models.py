@@ -326,9 +326,12 @@ def test_a_saved_model(models: Models, tmp_path: Path) -> None:
     for path in (tmp_path / "m").rglob("*"):
         if path.is_file():
             put(models, f"tf/{path.relative_to(tmp_path / 'm')}", path.read_bytes())
-    create(models, "tf", "", "MODEL_TYPE = 'TENSORFLOW', MODEL_PATH = 'gs://imports/tf/*'")
+    create(
+        models, "tf", "", "MODEL_TYPE = 'TENSORFLOW', MODEL_PATH = 'gs://imports/tf/*', MODEL_REGISTRY = 'VERTEX_AI'"
+    )
     found = models.ask("SELECT twice, word FROM ML.PREDICT(MODEL d.tf, (SELECT [1.5, 2.0] AS x))")
     assert found == [{"twice": [3.0, 4.0], "word": "1.5"}]
+    assert served(models, "tf", [{"x": [1.5, 2.0]}]) == found
 
 
 def test_files_that_say_too_much(models: Models) -> None:
