@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -155,6 +156,19 @@ with open(f"{d}/x") as file:
 print(open(f"{d}/x").read())
 """)
     assert said == "before\nafter!\n"
+
+
+def test_a_file_that_is_open_goes_on_under_its_new_name(space: Space) -> None:
+    content = bytes(range(256)) * (40 << 10)
+    space.put("x", content)
+    said = space.python("""
+import hashlib
+with open(f"{d}/x", "rb") as file:
+    first = file.read(10)
+    os.rename(f"{d}/x", f"{d}/y")
+    print(hashlib.sha256(first + file.read()).hexdigest())
+""")
+    assert said.strip() == hashlib.sha256(content).hexdigest()
 
 
 def test_contents_that_objects_share_stay_as_they_are(space: Space) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import select
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -180,11 +181,11 @@ class Remote:
         headers: dict[str, str] | None = None,
         once: bool = False,
     ) -> tuple[int, bytes]:
-        """One request. An idle connection that the server closed is opened anew; a body that was begun is sent once."""
+        """One request. A connection that the server closed meanwhile is opened anew; ``once``: never sent twice."""
         address = path + ("?" + urlencode(query) if query else "")
         given = {"Authorization": f"Bearer {self._token}", **(headers or {})}
         for attempt in (0, 1):
-            connection = self._connection(fresh=once or attempt > 0)
+            connection = self._connection(fresh=attempt > 0)
             from http.client import HTTPException
 
             try:
@@ -207,12 +208,21 @@ class Remote:
         from http.client import HTTPConnection
 
         connection: HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is None or fresh:
+        if connection is None or fresh or _was_closed(connection):
             if connection is not None:
                 connection.close()
             connection = HTTPConnection(self._host, self._port, timeout=_TIMEOUT, blocksize=_PIECE)
             self._local.connection = connection
         return connection
+
+
+def _was_closed(connection: HTTPConnection) -> bool:
+    """Whether an idle connection has something to read: its end."""
+    if connection.sock is None:
+        return True
+    waiting = select.poll()
+    waiting.register(connection.sock, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _objects(bucket: str) -> str:

@@ -29,7 +29,10 @@ _LONGEST_KEY = 1024
 
 @dataclass(eq=False)
 class _Node:
-    """A bucket, a folder or an object. ``local`` is the copy that is being written; what it holds counts then."""
+    """A bucket, a folder or an object. ``local`` is the copy that is being written; what it holds counts then.
+
+    ``fresh``: it was just looked up, for what is asked next.
+    """
 
     number: int
     parent: _Node | None
@@ -41,6 +44,7 @@ class _Node:
     dirty: bool = False
     from_memory: bool = False
     empty: bool = False
+    fresh: bool = False
     mtime_ns: int | None = None
     handles: int = 0
     gone: bool = False
@@ -103,7 +107,7 @@ class Tree:
 
     def attributes(self, node: int) -> Attributes:
         found = self._node(node)
-        if not found.directory and found.local is None and not found.handles:
+        if not found.directory and found.local is None and not found.handles and not self._is_fresh(found):
             bucket, key = self._key(found)
             fresh = self._remote.find(bucket, key)
             if fresh is None:
@@ -172,8 +176,10 @@ class Tree:
         to_bucket, to_prefix = self._place(new)
         if from_bucket is None or to_bucket is None:
             raise OSError(errno.EPERM, "a bucket keeps its name")
-        moved = self._node(self.lookup(*source).node)
-        moved.known -= 1
+        moved = self._child(old, source[1])
+        if moved is None:
+            moved = self._node(self.lookup(*source).node)
+            moved.known -= 1
         if not replace and self._is_there(to_bucket, to_prefix + target[1]):
             raise OSError(errno.EEXIST, target[1])
         before, after = from_prefix + source[1], _checked(to_prefix + target[1])
@@ -188,6 +194,10 @@ class Tree:
                 except Refused as error:
                     if error.errno != errno.ENOENT or moved.local is None:
                         raise
+        moved.fresh = False
+        if moved.handles and moved.found is not None:
+            # Who has it open goes on with the same content, under its new name.
+            moved.found = self._remote.find(to_bucket, after)
         with self._lock:
             self._forgotten(self._child(new, target[1]))
             self._children.pop((old.number, source[1]), None)
@@ -215,7 +225,7 @@ class Tree:
                 assert found.local is not None
                 os.truncate(found.local.fileno(), 0)
                 found.dirty = True
-            elif found.local is None:
+            elif found.local is None and not self._is_fresh(found):
                 bucket, key = self._key(found)
                 found.found = self._remote.find(bucket, key)
                 if found.found is None:
@@ -246,11 +256,23 @@ class Tree:
                 return b""
             start, content = held.chunk
             if not start <= offset or offset + size > start + len(content):
-                bucket, key = self._key(node)
-                length = min(max(size, _CHUNK), found.size - offset)
-                start, content = offset, self._remote.read(bucket, key, found.generation, offset, length)
-                held.chunk = start, content
+                start, content = held.chunk = self._chunk(held, found, offset, size)
             return content[offset - start : offset - start + size]
+
+    def _chunk(self, held: _Handle, found: Found, offset: int, size: int) -> tuple[int, bytes]:
+        """A part of an object from ``offset`` on, more than was asked for."""
+        bucket, key = self._key(held.node)
+        length = min(max(size, _CHUNK), found.size - offset)
+        try:
+            content = self._remote.read(bucket, key, found.generation, offset, length)
+        except Refused as error:
+            # Somebody wrote it since it was looked up. Who has read a part of it must not go on with another content.
+            fresh = self._remote.find(bucket, key) if error.errno == errno.ESTALE and not held.chunk[1] else None
+            if fresh is None:
+                raise
+            held.node.found = fresh
+            content = self._remote.read(bucket, key, fresh.generation, offset, max(1, min(length, fresh.size - offset)))
+        return offset, content
 
     def write(self, handle: int, offset: int, data: memoryview, *, from_memory: bool) -> int:
         node = self._handles[handle].node
@@ -334,11 +356,17 @@ class Tree:
             if here is None or here.directory != directory or here.gone:
                 here = _Node(next(self._numbers), folder, name, directory)
                 self._nodes[here.number] = self._children[folder.number, name] = here
+            here.fresh = found is not None
             if found is not None and here.local is None and not here.handles:
                 if here.found is None or here.found.generation != found.generation:
                     here.mtime_ns = None
                 here.found = found
             return here
+
+    @staticmethod
+    def _is_fresh(node: _Node) -> bool:
+        fresh, node.fresh = node.fresh, False
+        return fresh and node.found is not None
 
     def _known(self, node: _Node) -> Attributes:
         with self._lock:
