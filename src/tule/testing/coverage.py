@@ -46,8 +46,8 @@ def page(note: str) -> str:
 def _doors(table: HandlerTable) -> Iterator[str]:
     for hosts, prefixes, door in sorted(table.doors(), key=lambda each: each[2].name):
         places = ", ".join(f"`{host}`" for host in sorted(hosts))
-        local = f"; on loopback names: {', '.join(f'`{each}...`' for each in prefixes)}" if prefixes else ""
-        yield f"## {door.name}\n\nAt {places}{local}."
+        local = f"on loopback names: {', '.join(f'`{each}...`' for each in prefixes)}" if prefixes else ""
+        yield f"## {door.name}\n\nAt {'; '.join(each for each in (places, local) if each)}."
         yield _table(("method", "at", "executed", "stored"), _routes(door))
 
 
