@@ -248,6 +248,7 @@ class App:
             endpoints=lambda: self.endpoints.router,
             connections=connections,
             states=warehouse.states,
+            story=lambda: self.provenance,
         )
         warehouse.use_models(learning)
         if QuickJs.installed():
@@ -270,7 +271,7 @@ class App:
     def models(self) -> Any:
         from tule.vertex.registry import Artifacts, Models
 
-        models = Models(self.records, Artifacts(self.home), self.clock)
+        models = Models(self.records, Artifacts(self.home), self.clock, lambda: self.provenance)
         models.sweep()
         return models
 
@@ -310,7 +311,9 @@ class App:
 
         transforms = Transforms(lambda: self.warehouse.physical.engine)
         replicas = LocalReplicas(self.launcher, self.models.artifacts, transforms)
-        endpoints = Endpoints(self.home, self.records, self.models, replicas, Router(), self.clock)
+        endpoints = Endpoints(
+            self.home, self.records, self.models, replicas, Router(), self.clock, lambda: self.provenance
+        )
         self.on_stop(endpoints.close)
         endpoints.recover()
         return endpoints
@@ -418,6 +421,13 @@ class App:
         from tule.vertex.experiments import Metadata
 
         return Metadata(self.records)
+
+    @Part
+    def provenance(self) -> Any:
+        """The story of models and endpoints, as other rooms tell it."""
+        from tule.vertex.experiments import Provenance
+
+        return Provenance(self.metadata, self.objects)
 
     @Part
     def tensorboards(self) -> Any:

@@ -7,13 +7,13 @@ implementation needs under ``_tule``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tule.bigquery.engine import Session
 from tule.bigquery.jobs import Job, Outcome
-from tule.bigquery.references import ModelReference
+from tule.bigquery.references import ModelReference, TableReference
 from tule.bigquery.sql.catalog import Name
 from tule.kernel.records import Record
 
@@ -46,6 +46,8 @@ class Run:
     """Whether only the schema of the query is asked for: nothing is computed."""
     transaction: bool = False
     """Whether it sees what its transaction wrote, and others do not yet."""
+    tables: Callable[[], Sequence[TableReference]] = tuple
+    """The tables that its queries have read so far."""
 
     def compile(self, tree: exp.Expression) -> Compiled:
         """A copy of a GoogleSQL tree as SQL of the engine, with the values to bind."""

@@ -687,7 +687,10 @@ class Queries:
         plan.guard(f"bigquery.models.{verb}", target.name)
         self._datasets.check(target.parent)
         with self._line(job, plan) as line:
-            run = Run(job, plan.project, line.session, line.context, job.check, plan.guard)
+            run = Run(
+                job, plan.project, line.session, line.context, job.check, plan.guard,
+                tables=lambda: list(dict.fromkeys(line.catalog.read)),
+            )  # fmt: skip
             if isinstance(statement, CreateModel):
                 outcome = self.models.create(statement, run)
                 # A model is the destination of the job that trains it: clients look there for its name.

@@ -269,6 +269,23 @@ def _sql_text(query: str | None, file: Path | None) -> str | None:
 
 
 @program.command()
+def lineage(
+    name: Annotated[
+        str, typer.Argument(help="An endpoint, MODEL@VERSION, PROJECT.DATASET.TABLE, gs://... or an artifact.")
+    ],
+    home: HomeOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Tell where a thing came from and what it led to, as a tree."""
+    from tule.cli import running
+    from tule.cli.lineage import lineage as told
+
+    settings = _settings(home, project=project)
+    for line in told(running.target_of(settings, running.need_runtime(settings), project), name):
+        print(line)
+
+
+@program.command()
 def logs(
     job: Annotated[str | None, typer.Argument(help="Number or name of a training job, pipeline or search.")] = None,
     home: HomeOption = None,

@@ -47,6 +47,23 @@ class Registry(Protocol):
         """Take a version out again; FailedPrecondition while it is deployed, nothing where it is gone."""
 
 
+class Story(Protocol):
+    """What is told of models that enter the registry (``vertex.experiments``), passed in by the wiring."""
+
+    def trained(
+        self,
+        model: str,
+        version: str,
+        *,
+        statement: str,
+        job: str,
+        query: str,
+        tables: Sequence[tuple[str, str]],
+    ) -> None:
+        """A statement made a version of a registered model: the model's name in SQL, and the tables that were read with
+        their versions. Called inside the transaction that makes it."""
+
+
 def region(location: str, default: str) -> str:
     """The Vertex AI location of models in a dataset of this location; the multi-region US is the server's own."""
     return default if location.upper() == "US" else _REGIONS.get(location.upper(), location.lower())

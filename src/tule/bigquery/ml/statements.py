@@ -17,7 +17,7 @@ from tule.bigquery.ml.bundles import Bundles
 from tule.bigquery.ml.imports.ports import Endpoints, ForeignModels
 from tule.bigquery.ml.options import ModelOptions, read_options
 from tule.bigquery.ml.options.model_types import ANSWERING, REGISTERED, REMOTE, TRANSFORM_ONLY, TRANSFORMED
-from tule.bigquery.ml.registration import Registry, evaluation, is_model_id, region, registered_id
+from tule.bigquery.ml.registration import Registry, Story, evaluation, is_model_id, region, registered_id
 from tule.bigquery.ml.vectors.indexes import States, VectorIndexes
 from tule.bigquery.model_statements import Run, reference
 from tule.bigquery.models import KIND, Models
@@ -63,6 +63,7 @@ class MachineLearning:
         connections: Connections,
         states: States,
         automl_hour: float = 3600.0,
+        story: Callable[[], Story] | None = None,
     ) -> None:
         """``automl_hour``: seconds that an hour of BUDGET_HOURS lasts.
 
@@ -74,6 +75,7 @@ class MachineLearning:
         self._clock = clock
         self._objects = objects
         self._registry = registry
+        self._story = story
         self._location = location
         self._automl_hour = automl_hour
         self._foreign = foreign
@@ -157,11 +159,12 @@ class MachineLearning:
         )  # fmt: skip
         done = training.train()
         body = self._body(target, options, done, existing if earlier is not None else None)
+        told = self._told(target, options, run)
         statistics = report.final(done)
         statistics["query"]["ddlOperationPerformed"] = "CREATE" if existing is None else "REPLACE"
         return Outcome(
             statistics,
-            commit=lambda: self._put(target, statement.replace, options, done.bundle, done.metrics, body),
+            commit=lambda: self._put(target, statement.replace, options, done.bundle, done.metrics, body, told),
             undo=lambda: self.bundles.remove(done.bundle),
             stopped=done.tuned.stopped if done.tuned is not None else None,
         )
@@ -186,10 +189,11 @@ class MachineLearning:
             draft.discard()
             raise
         body = self._foreign_body(target, options, model)
+        told = self._told(target, options, run)
         operation = "CREATE" if existing is None else "REPLACE"
         return Outcome(
             {"query": {"ddlOperationPerformed": operation}},
-            commit=lambda: self._put(target, statement.replace, options, draft.bundle, {}, body),
+            commit=lambda: self._put(target, statement.replace, options, draft.bundle, {}, body, told),
             undo=lambda: self.bundles.remove(draft.bundle),
         )
 
@@ -294,6 +298,7 @@ class MachineLearning:
         bundle: str,
         metrics: Mapping[str, Any],
         body: dict[str, Any],
+        told: Mapping[str, Any] | None,
     ) -> None:
         """Make the record visible; inside the transaction that ends the job."""
         old = self._check_place(target, replace)
@@ -305,7 +310,27 @@ class MachineLearning:
                 "vertexAiModelVersion": about["version"],
             }
             registered.append(about)
+            if told is not None and self._story is not None:
+                model = f"projects/{target.project}/locations/{about['location']}/models/{about['model']}"
+                self._story().trained(model, about["version"], **told)
         self._place(target, old, {**body, _PRIVATE: {"bundle": bundle, "registered": registered}})
+
+    def _told(self, target: ModelReference, options: ModelOptions, run: Run) -> dict[str, Any] | None:
+        """What is to be told of a model that enters the registry: its statement, and the tables that this read."""
+        if self._story is None or not options.get("model_registry"):
+            return None
+        found = self._records.find_all(table.name for table in run.tables())
+        tables = [
+            (table.dotted, found[table.name].update_time.isoformat() if table.name in found else "")
+            for table in run.tables()
+        ]
+        job = run.job
+        return {
+            "statement": f"{target.project}.{target.dataset}.{target.model}",
+            "job": str(job.reference) if job is not None else "",
+            "query": job.configuration.get("query", {}).get("query", "") if job is not None else "",
+            "tables": tables,
+        }
 
     def _check_place(self, target: ModelReference, replace: bool) -> Record | None:
         """The record that a model would take the place of; raises where it may not."""

@@ -15,7 +15,7 @@ import shutil
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 from tule.kernel.clock import Clock
 from tule.kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, TuleError
@@ -40,12 +40,28 @@ def _now(clock: Clock) -> str:
     return clock.now().isoformat().replace("+00:00", "Z")
 
 
+class Story(Protocol):
+    """What is told of deployments (``vertex.experiments``), passed in by the wiring; inside their transaction."""
+
+    def deployed(self, endpoint: str, version: str, deployed_id: str) -> None:
+        """A model version began to answer behind an endpoint."""
+
+
 class Endpoints:
     """The endpoints of the server. Safe to use from several threads."""
 
     def __init__(
-        self, home: Home, records: Records, models: Models, replicas: Replicas, router: Router, clock: Clock
+        self,
+        home: Home,
+        records: Records,
+        models: Models,
+        replicas: Replicas,
+        router: Router,
+        clock: Clock,
+        story: Callable[[], Story] | None = None,
     ) -> None:
+        """``story`` is asked for when there is something to tell."""
+        self._story = story
         self._records = records
         self._models = models
         self._replicas = replicas
@@ -251,6 +267,8 @@ class Endpoints:
                     },
                 )
                 self._models.note_deployed(version.name, name, deployed_id)
+                if self._story is not None:
+                    self._story().deployed(name, version.name, deployed_id)
                 entry = Deployed(deployed_id, version.model, version.id, version.message["displayName"], replica)
                 self._records.after_commit(lambda: self._publish(name, entry))
                 answer = {"deployedModel": deployed}

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from tule.kernel.clock import Clock
 from tule.kernel.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
@@ -78,10 +78,23 @@ def _moment(record: Record, which: str) -> str:
     return str(getattr(record, which).isoformat().replace("+00:00", "Z"))
 
 
-class Models:
-    """The registry's models. Safe to use from several threads; each change is one transaction."""
+class Story(Protocol):
+    """What is told of new versions (``vertex.experiments``), passed in by the wiring; inside their transaction."""
 
-    def __init__(self, records: Records, artifacts: Artifacts, clock: Clock) -> None:
+    def uploaded(self, version: str, uri: str) -> None:
+        """A version was made of the files at an address."""
+
+
+class Models:
+    """The registry's models. Safe to use from several threads; each change is one transaction.
+
+    ``story`` is asked for when there is something to tell.
+    """
+
+    def __init__(
+        self, records: Records, artifacts: Artifacts, clock: Clock, story: Callable[[], Story] | None = None
+    ) -> None:
+        self._story = story
         self._records = records
         self._clock = clock
         self.artifacts = artifacts
@@ -149,7 +162,13 @@ class Models:
             report(10, "copying the artifact files")
             artifact = self.artifacts.store(source, image)
         report(90, "registering the version")
-        return self._add(parent, message, artifact, parent_model=parent_model, model_id=model_id, finish=finish)
+
+        def made(version: Version) -> None:
+            if source is not None and self._story is not None:
+                self._story().uploaded(version.name, source.uri)
+            finish(version)
+
+        return self._add(parent, message, artifact, parent_model=parent_model, model_id=model_id, finish=made)
 
     def register(
         self,
