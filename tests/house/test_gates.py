@@ -120,7 +120,6 @@ def test_nobody_gets_past_a_gate(app: App) -> None:
         for hosts, door, bound in routes(app):
             if bound.route.public:
                 continue
-            # A door of no Google host is known by its paths.
             # A door without hosts is known by its paths on loopback names.
             host = {"host": sorted(hosts)[0].replace("*", "bucket")} if hosts else {}
             for headers, status in ((host, 401), (host | eve, 403)):
