@@ -1,4 +1,4 @@
-"""Compiled pipelines by the stock SDK: submitted, followed, listed, cancelled, deleted, scheduled by nobody but it."""
+"""Compiled pipelines by the stock SDK: submitted, followed, listed, cancelled, deleted, scheduled."""
 
 from __future__ import annotations
 
@@ -123,7 +123,30 @@ frame = aiplatform.get_experiment_df("experiment-of-pipelines")
 row = frame[frame["run_name"] == tracked.name].iloc[0]
 assert row["param.n"] == 4 and row["metric.accuracy"] == 0.5, row
 frame = aiplatform.get_pipeline_df("artifacts")
-assert set(frame["param.n"]) == {5, 4}, frame
+(column,) = [each for each in frame.columns if each in ("param.n", "param.input:n")]
+assert set(frame[column]) == {5, 4}, frame
+
+# -- schedules
+
+schedule = job("hello-world").create_schedule(
+    cron="TZ=Europe/Berlin 0 6 1 1 *", display_name="new year", max_concurrent_run_count=2, max_run_count=3
+)
+assert schedule.state.name == "ACTIVE"
+schedule.pause()
+assert schedule.state.name == "PAUSED"
+schedule.resume()
+schedule.update(cron="30 6 * * *", max_run_count=5)
+assert schedule.cron == "30 6 * * *" and schedule.max_run_count == 5
+assert [each.name for each in aiplatform.PipelineJobSchedule.list()] == [schedule.name]
+assert schedule.list_jobs() == []
+schedule.delete()
+assert aiplatform.PipelineJobSchedule.list() == []
+try:
+    job("hello-world").create_schedule(cron="never", display_name="wrong")
+except Exception as error:
+    assert "cron must have five fields" in str(error), error
+else:
+    raise AssertionError("a wrong cron must be refused")
 
 # -- ends
 
