@@ -121,9 +121,8 @@ def compare(server: ServerProcess, name: str, rows: int, folder: str) -> None:
     ours, bare = (bench.median(times[key][1:]) for key in ("ours", "bare"))
     runtime = "XGBoost" if name in ("trees", "forest") else "ONNX Runtime"
     what = FAMILIES[name][0].split("'")[1]
-    bench.row(
-        f"ML.PREDICT, {what}, {rows:,} rows", "s", ours, bare, goal="<= 1.3", against=f"{runtime} on Arrow batches of the same scan"
-    )
+    against = f"{runtime} on Arrow batches of the same scan"
+    bench.row(f"ML.PREDICT, {what}, {rows:,} rows", "s", ours, bare, goal="<= 1.3", against=against)
 
 
 def main() -> None:

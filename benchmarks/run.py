@@ -16,7 +16,17 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SUITES = ("startup", "queries", "warehouse", "training", "prediction", "forecasting", "recommendation", "serving", "jobs")
+SUITES = (
+    "startup",
+    "queries",
+    "warehouse",
+    "training",
+    "prediction",
+    "forecasting",
+    "recommendation",
+    "serving",
+    "jobs",
+)
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 
 
