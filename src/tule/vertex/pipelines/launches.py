@@ -35,6 +35,9 @@ _LIGHT_BYTES = 4 * 2**30
 class Containers(Protocol):
     """What this room needs of ``vertex.containers``."""
 
+    @property
+    def closed(self) -> bool: ...
+
     def check(self, container: Container) -> None: ...
 
     def prepare(self, container: Container, *, project: str, name: str) -> Prepared: ...
@@ -113,8 +116,9 @@ class LocalLaunches:
             _container(given, ["python3"], command, env, account), requirements=light.requirements, alone=light.alone
         )
         prepared = self._prepared(run, task, container)
-        if _BUCKETS in light.source:
-            # It opens files of buckets itself, where only a process of the container's own sees them.
+        if _BUCKETS in light.source or self._containers.closed:
+            # It opens files of buckets itself, where only a process of the container's own sees them; a closed network is
+            # that process's too.
             return prepared.spec
         small = not container.accelerators and (container.memory_bytes or 0) <= _LIGHT_BYTES
         forked = self._warm and small and set(light.requirements) == light.alone
