@@ -26,6 +26,8 @@ SUITES = (
     "recommendation",
     "serving",
     "jobs",
+
+    "tracking",
 )
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 

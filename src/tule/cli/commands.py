@@ -286,6 +286,33 @@ def lineage(
 
 
 @program.command()
+def tensorboard(
+    name: Annotated[str, typer.Argument(help="A Vertex AI tensorboard: its name, its id or its display name.")],
+    to: Annotated[Path | None, typer.Option("--to", help="Write the event files here, and end.")] = None,
+    port: Annotated[int, typer.Option(help="Port of TensorBoard's page.")] = 6006,
+    home: HomeOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Show a Vertex AI tensorboard in the stock TensorBoard, or write its event files."""
+    import tempfile
+
+    from tule.cli import running
+    from tule.cli.foreground import run
+    from tule.cli.tensorboard import export
+
+    settings = _settings(home, project=project)
+    target = running.target_of(settings, running.need_runtime(settings), project)
+    if to is not None:
+        print(f"Wrote {export(target, name, to)} points below {to}")
+        return
+    with tempfile.TemporaryDirectory(prefix="tule-tensorboard-") as folder:
+        export(target, name, Path(folder))
+        arguments = ["--logdir", folder, "--port", str(port), "--host", "127.0.0.1"]
+        code = run([sys.executable, "-m", "tensorboard.main", *arguments], dict(os.environ))
+    raise typer.Exit(code)
+
+
+@program.command()
 def logs(
     job: Annotated[str | None, typer.Argument(help="Number or name of a training job, pipeline or search.")] = None,
     home: HomeOption = None,

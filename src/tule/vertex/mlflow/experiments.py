@@ -51,7 +51,7 @@ class Experiments:
 
     def name_of(self, id: str) -> str:
         """The context of an experiment or run."""
-        return f"{self.store}/contexts/{id}"
+        return f"{self._parent}/metadataStores/default/contexts/{id}"
 
     # -- reading
 
