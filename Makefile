@@ -31,9 +31,11 @@ $(STAMP): pyproject.toml constraints.txt
 
 clients: $(CLIENTS_STAMP)  ## create .venv-clients: dbt, ibis, BigQuery DataFrames, Apache Beam and others that have pins of their own
 
-$(CLIENTS_STAMP): tests/clients/requirements.txt | $(STAMP)
+$(CLIENTS_STAMP): tests/clients/requirements.txt tests/clients/aiplatform-1.txt | $(STAMP)
 	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement tests/clients/requirements.txt
+	rm -rf $(CLIENTS)/aiplatform-1
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(CLIENTS)/aiplatform-1 --requirement tests/clients/aiplatform-1.txt
 	@touch $@
 
 demo: $(STAMP)  ## table -> model -> registry -> endpoint -> predictions, on the flights data, by Google's own clients

@@ -128,7 +128,7 @@ def failures() -> None:
     refused(RuntimeError, "the module nowhere_at_all is not installed", lambda: job.run(**SMALL))
     assert job.state.name == "PIPELINE_STATE_FAILED"
     own = aiplatform.CustomContainerTrainingJob(display_name="own", container_uri="gcr.io/mine/own:1")
-    refused(exceptions.FailedPrecondition, "needs Docker or Podman", lambda: own.run(**SMALL))
+    refused(exceptions.FailedPrecondition, "Docker or Podman", lambda: own.run(**SMALL))
     shell = aiplatform.CustomJob(display_name="shell", worker_pool_specs=[plain("pass")])
     refused(exceptions.MethodNotImplemented, "job_spec.enable_web_access", lambda: shell.submit(enable_web_access=True))
 
