@@ -30,6 +30,7 @@ from tule.learn.search import (
     Wholes,
     hopeless,
     run,
+    unpromising,
 )
 
 FULL = Space(
@@ -252,3 +253,30 @@ def test_a_succeeded_trial_needs_its_numbers() -> None:
     with pytest.raises(InvalidArgument, match="a finite number for each of 1 objectives"):
         study.record(replace(trial, status=Status.SUCCEEDED, objectives=(math.nan,)))
     assert study.trials == [trial]
+
+
+def _falling(at: float, steps: int = 6) -> list[tuple[float, float]]:
+    return [(float(step), at + 1.0 / step) for step in range(1, steps + 1)]
+
+
+def test_a_curve_that_cannot_reach_the_best_is_unpromising() -> None:
+    others = [_falling(at / 20) for at in range(6)]
+    assert unpromising(_falling(3.0, 3), others)
+    assert not unpromising(_falling(-0.1, 3), others)
+    raised = [[(step, -value) for step, value in each] for each in others]
+    assert unpromising([(step, -value) for step, value in _falling(3.0, 3)], raised, maximize=True)
+    # Too few to judge by, or none that came as far.
+    assert not unpromising(_falling(3.0, 3), others[:4])
+    assert not unpromising(_falling(3.0, 9), others)
+    assert not unpromising([], others)
+
+
+def test_a_noisy_study_may_repeat_a_point_and_numbers_may_be_given() -> None:
+    space = Space([Parameter("x", Categories(("a",)))])
+    noisy = Study(space, [Objective("loss")], algorithm=Algorithm.RANDOM, noisy=True)
+    assert [trial.values for trial in (noisy.suggest(), noisy.suggest()) if trial] == [{"x": "a"}] * 2
+    once = Study(space, [Objective("loss")], algorithm=Algorithm.RANDOM)
+    first = once.suggest(7)
+    assert first is not None
+    assert first.number == 7
+    assert once.suggest() is None

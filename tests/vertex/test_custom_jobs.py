@@ -15,6 +15,7 @@ import pytest
 from tests.vertex.house import PARENT, House, pool
 
 from tule.kernel.errors import FailedPrecondition, InvalidArgument, NotFound
+from tule.kernel.records import Records
 from tule.vertex.training import Capacity, Resources
 from tule.vertex.training.capacity import Ticket
 
@@ -231,6 +232,22 @@ def test_a_job_that_was_cut_off_is_brought_to_a_true_end(house: House, retries: 
         assert (ended["state"], ended["error"]["code"]) == ("JOB_STATE_FAILED", 10)
         assert "disable_retries is set" in ended["error"]["message"]
     assert house.end(queued)["state"] == "JOB_STATE_SUCCEEDED"
+
+
+@pytest.mark.parametrize(("left", "end"), [("PENDING", "SUCCEEDED"), ("CANCELLING", "CANCELLED")])
+def test_a_job_left_between_two_states_is_taken_up(house: House, left: str, end: str) -> None:
+    running = house.create(WAITS, pool(WAITS, 3))
+    house.until(running, "RUNNING")
+    name = house.create("print(1)")
+    house.close()
+    records = Records(f"sqlite:///{house.folder / 'r.db'}", house.clock)
+    # As the server had left it when it was killed right after the change.
+    records.update(name, {"state": f"JOB_STATE_{left}"})
+    records.close()
+    (house.folder / "go").touch()
+    house.open()
+    assert house.end(name)["state"] == f"JOB_STATE_{end}"
+    assert house.end(running)["state"] == "JOB_STATE_SUCCEEDED"
 
 
 WRONG: dict[str, tuple[list[dict[str, Any]], dict[str, Any], type[Exception], str]] = {

@@ -234,10 +234,11 @@ class CustomJobs:
             except TuleError as raised:
                 error = raised
             except Exception as raised:
-                if self._closed:
-                    return
                 _LOG.exception("Job %s failed in the server", task.name)
                 error = Internal(f"The server could not run the job: {type(raised).__name__}: {raised}")
+            if error is not None and self._closed:
+                # Nothing can be started while the server stops: no fault of the job, which the next server takes up.
+                return
             self._end(task.name, error)
         except Exception:
             # The store failed (a full disk): the record still says RUNNING, the next start takes the job up again.
