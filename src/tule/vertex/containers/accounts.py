@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
 from tule.kernel.access import Access, Principal
 from tule.kernel.errors import InvalidArgument
-from tule.kernel.home import write_private
 from tule.kernel.iam import Policies
 from tule.kernel.projects import Projects
 from tule.kernel.records import Records
@@ -56,7 +56,11 @@ class Accounts:
         body = self._access.credentials(email, project)
         if email == self.resolve("", project):
             self._make_editor(email, project)
-        write_private(path, json.dumps(body, indent=2).encode(), replace=True)
+        # Not made durable: it is a process's own, and is written anew for the next.
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(json.dumps(body, indent=2).encode())
 
     def permit(self, email: str, permission: str, resource: str) -> None:
         """Raise PermissionDenied unless the account has a permission on a resource."""

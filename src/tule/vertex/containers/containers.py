@@ -179,7 +179,9 @@ class Containers:
             environment, notes = self._environment(container, image, interpreter), (*differences, *notes)
         folder = self._folder(name)
         shutil.rmtree(folder, ignore_errors=True)
-        folder = self._home.folder("containers", folder.name)
+        if not folder.parent.is_dir():
+            self._home.folder("containers")
+        folder.mkdir(mode=0o700)
         account = self._account(container, project, folder)
         try:
             if environment is None:
