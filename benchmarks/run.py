@@ -26,8 +26,8 @@ SUITES = (
     "recommendation",
     "serving",
     "jobs",
-
     "tracking",
+    "pipelines",
 )
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 
