@@ -123,14 +123,6 @@ def compare(server: ServerProcess, name: str, rows: int, folder: str) -> None:
     what = FAMILIES[name][0].split("'")[1]
     against = f"{runtime} on Arrow batches of the same scan"
     bench.row(f"ML.PREDICT, {what}, {rows:,} rows", "s", ours, bare, goal="<= 1.3", against=against)
-    bench.row(
-        f"ML.PREDICT, {what}, {rows:,} rows",
-        "s",
-        ours,
-        bare,
-        goal="<= 1.3",
-        against=f"{runtime} on Arrow batches of the same scan",
-    )
 
 
 def main() -> None:
