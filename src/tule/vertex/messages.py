@@ -12,6 +12,7 @@ from tule.kernel.records import Page, Record
 from tule.wire.service import Call
 from tule.wire.splices import Serialized, joined
 from tule.wire.surfaces import pb, pb_class
+from tule.wire.transcode import serialized
 
 
 def metadata(call: Call) -> dict[str, Any]:
@@ -79,12 +80,10 @@ class MessageCache:
 
     def one(self, kind: Any, record: Record) -> bytes:
         """The bytes of a record's message, which is of the plain protobuf class ``kind``."""
-        from google.protobuf import json_format
-
         kept = self._kept.get(record.name)
         if kept is not None and kept[:2] == (record.uid, record.revision):
             return kept[2]
-        data: bytes = json_format.ParseDict(self._make(record), kind(), ignore_unknown_fields=True).SerializeToString()
+        data = serialized(self._make(record), kind)
         if len(self._kept) >= self._most:
             self._kept.clear()
         self._kept[record.name] = (record.uid, record.revision, data)

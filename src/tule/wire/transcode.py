@@ -152,6 +152,13 @@ def response_message(method: Method, result: Any) -> Any:
     return pb(result)
 
 
+def serialized(body: dict[str, Any], kind: Any) -> bytes:
+    """A JSON object as the bytes of a plain protobuf class; fields that it does not know are left out."""
+    from google.protobuf import json_format
+
+    return bytes(json_format.ParseDict(body, kind(), ignore_unknown_fields=True).SerializeToString())
+
+
 def operation_message(operation: Operation) -> Any:
     """google.longrunning.Operation of a kernel operation; the classes of its Any fields must have been imported."""
     from google.longrunning import operations_pb2
