@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -133,6 +134,98 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
             },
         },
     ),
+    "insert_external": (
+        "POST", "/datasets/d/tables",
+        {
+            "tableReference": {**TABLE, "tableId": "external"},
+            "externalDataConfiguration": {
+                "sourceUris": ["gs://none/x"], "sourceFormat": "CSV", "schema": SCHEMA, "maxBadRecords": 1,
+                "csvOptions": {"skipLeadingRows": "1", "fieldDelimiter": ","}, "ignoreUnknownValues": True,
+                "hivePartitioningOptions": {"mode": "STRINGS", "sourceUriPrefix": "gs://none/"},
+            },
+        },
+    ),
+    "insert_materialized_view": (
+        "POST", "/datasets/d/tables",
+        {
+            "tableReference": {**TABLE, "tableId": "fresh"},
+            "materializedView": {"query": "SELECT a FROM d.t", "enableRefresh": True, "refreshIntervalMs": "60000"},
+        },
+    ),
+    "insert_constrained": (
+        "POST", "/datasets/d/tables",
+        {
+            "tableReference": {**TABLE, "tableId": "constrained"}, "schema": SCHEMA, "defaultCollation": "und:ci",
+            "timePartitioning": {"type": "DAY", "expirationMs": "1000"}, "requirePartitionFilter": True,
+            "tableConstraints": {
+                "primaryKey": {"columns": ["a"]},
+                "foreignKeys": [{"name": "f", "referencedTable": TABLE,
+                                 "columnReferences": [{"referencingColumn": "a", "referencedColumn": "a"}]}],
+            },
+        },
+    ),
+    "insert_routine": (
+        "POST", "/datasets/d/routines",
+        {
+            "routineReference": {"projectId": "test-project", "datasetId": "d", "routineId": "f"},
+            "routineType": "SCALAR_FUNCTION", "language": "SQL", "definitionBody": "x + 1", "description": "x",
+            "arguments": [{"name": "x", "argumentKind": "FIXED_TYPE", "dataType": {"typeKind": "INT64"}}],
+            "returnType": {"typeKind": "INT64"}, "determinismLevel": "DETERMINISTIC",
+        },
+    ),
+    "insert_table_function": (
+        "POST", "/datasets/d/routines",
+        {
+            "routineReference": {"projectId": "test-project", "datasetId": "d", "routineId": "tvf"},
+            "routineType": "TABLE_VALUED_FUNCTION", "definitionBody": "SELECT x AS y",
+            "arguments": [{"name": "x", "dataType": {"typeKind": "ARRAY", "arrayElementType": {"typeKind": "STRING"}}}],
+            "returnTableType": {"columns": [{"name": "y", "type": {
+                "typeKind": "ARRAY", "arrayElementType": {"typeKind": "STRING"}}}]},
+        },
+    ),
+    "insert_javascript": (
+        "POST", "/datasets/d/routines",
+        {
+            "routineReference": {"projectId": "test-project", "datasetId": "d", "routineId": "js"},
+            "routineType": "SCALAR_FUNCTION", "language": "JAVASCRIPT", "definitionBody": "return x.a;",
+            "importedLibraries": ["gs://none/x.js"], "strictMode": True,
+            "arguments": [{"name": "x", "dataType": {"typeKind": "STRUCT", "structType": {
+                "fields": [{"name": "a", "type": {"typeKind": "STRING"}}]}}}],
+            "returnType": {"typeKind": "STRING"},
+        },
+    ),
+    "update_routine": (
+        "PUT", "/datasets/d/routines/g",
+        {
+            "routineReference": {"projectId": "test-project", "datasetId": "d", "routineId": "g"},
+            "routineType": "SCALAR_FUNCTION", "language": "SQL", "definitionBody": "x + 2",
+            "arguments": [{"name": "x", "dataType": {"typeKind": "INT64"}}],
+        },
+    ),
+    "patch_model": (
+        "PATCH", "/datasets/d/models/m",
+        {"description": "x", "friendlyName": "y", "labels": {"a": "b"}, "expirationTime": "9000000000000"},
+    ),
+    "insert_row_policy": (
+        "POST", "/datasets/d/tables/t/rowAccessPolicies",
+        {
+            "rowAccessPolicyReference": {**TABLE, "policyId": "p"}, "filterPredicate": "a > 1",
+            "grantees": ["user:a@b.c", "domain:b.c"],
+        },
+    ),
+    "update_row_policy": (
+        "PUT", "/datasets/d/tables/t/rowAccessPolicies/p",
+        {
+            "rowAccessPolicyReference": {**TABLE, "policyId": "p"}, "filterPredicate": "a > 1",
+            "grantees": ["allAuthenticatedUsers"],
+        },
+    ),
+    "delete_row_policies": ("POST", "/datasets/d/tables/t/rowAccessPolicies:batchDelete", {"policyIds": ["p"]}),
+    "routine_policy": (
+        "POST", "/datasets/d/routines/g:setIamPolicy",
+        {"policy": {"bindings": [{"role": "roles/viewer", "members": ["user:a@b.c"]}]}, "updateMask": "bindings"},
+    ),
+    "test_permissions": ("POST", "/datasets/d/tables/t:testIamPermissions", {"permissions": ["bigquery.tables.get"]}),
 }  # fmt: skip
 PARAMETER_NAMES = ("maxResults", "pageToken", "startIndex", "timeoutMs", "filter", "all", "selectedFields", "location",
                    "stateFilter", "minCreationTime", "maxCreationTime", "projection", "view", "deleteContents",
@@ -140,20 +233,24 @@ PARAMETER_NAMES = ("maxResults", "pageToken", "startIndex", "timeoutMs", "filter
 PATHS = (
     "/datasets", "/datasets/d", "/datasets/d/tables", "/datasets/d/tables/t", "/datasets/d/tables/t/data", "/jobs",
     "/jobs/x", "/queries/x", "/datasets/d/models", "/datasets/d/models/m", "/datasets/d/routines", "/serviceAccount",
+    "/datasets/d/routines/g", "/datasets/d/tables/t/rowAccessPolicies", "/datasets/d/tables/t/rowAccessPolicies/p",
 )  # fmt: skip
 PHYSICAL = re.compile(r"\bt_[0-9a-f]{24}\b")
 
 scalars = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20)
     | st.sampled_from(["", "x", "SELECT 1", "-1", "1e400", "9" * 40, "d", "t", "\x00", "\ud7ff", "gs://x/*", "a.b", "$1"])
+    | st.sampled_from([2**63, -(2**63) - 1, 2**64, 10**30, 1e308, -0.0, "\u202e", "e\u0301", "\U0001f600" * 300, "a" * 5000,
+                       "TRUE", "NULL", "und:ci", "2024-13-45T99:99:99Z", "NaN", "-Infinity", "0x10", " 1 ", "\u0661"])
 )  # fmt: skip
 values = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
     max_leaves=6,
 )
+# Looked for at length with TULE_FUZZ=2000; what it finds becomes a test of its own.
 often = settings(
-    max_examples=60, deadline=None,
+    max_examples=int(os.environ.get("TULE_FUZZ", "6")), deadline=None, derandomize="TULE_FUZZ" not in os.environ,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 
@@ -161,6 +258,7 @@ often = settings(
 @pytest.fixture(scope="module", autouse=True)
 def table(api: BigQueryApi) -> Iterator[None]:
     api.query("CREATE TABLE d.t (a INT64, r ARRAY<STRUCT<x STRING>>)")
+    api.query("CREATE FUNCTION d.g(x INT64) AS (x + 1)")
     yield
     # The server is well after all of this.
     assert api.rows("SELECT 1") == [["1"]]
@@ -202,7 +300,7 @@ def check(api: BigQueryApi, verb: str, path: str, body: Any = None, **query: str
 def test_requests_as_they_should_be(api: BigQueryApi, name: str) -> None:
     verb, path, body = REQUESTS[name]
     status, answer = api.call(verb, ROOT + path, body)
-    assert status in (200, 404, 409) or "queryResultsFormat" in body, answer
+    assert status in (200, 204, 404, 409) or "queryResultsFormat" in body, answer
 
 
 @pytest.mark.parametrize("name", REQUESTS)
@@ -211,9 +309,9 @@ def test_one_wrong_value(api: BigQueryApi, name: str) -> None:
     where = list(places(body))
 
     @often
-    @given(st.sampled_from(where), values)
-    def try_it(place: tuple[Any, ...], value: Any) -> None:
-        check(api, verb, path, changed(body, place, value))
+    @given(st.sampled_from(where), values, st.just({}) | st.dictionaries(st.text(max_size=6), values, max_size=1))
+    def try_it(place: tuple[Any, ...], value: Any, extra: Any) -> None:
+        check(api, verb, path, changed(body, place, value) | extra)
 
     try_it()
 
@@ -229,6 +327,19 @@ def test_whole_bodies_of_another_kind(api: BigQueryApi, name: str) -> None:
             check(api, verb, path, value)
 
     try_it()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"refreshIntervalMs": [1]}, {"refreshIntervalMs": True}, {"maxStaleness": {"a": 1}}, {"enableRefresh": "x"}],
+    ids=str,
+)
+def test_materialized_views_that_cannot_be(api: BigQueryApi, change: dict[str, Any]) -> None:
+    verb, path, body = REQUESTS["insert_materialized_view"]
+    reference = {**TABLE, "tableId": "wrong"}
+    view = body["materializedView"] | change
+    status, answer = api.call(verb, ROOT + path, {"tableReference": reference, "materializedView": view})
+    assert (status, next(iter(change)) in answer["error"]["message"]) == (400, True)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -250,7 +361,7 @@ WORDS = ("SELECT", "FROM", "d.t", "a", "r", "*", "(", ")", ",", "1", "'x'", "WHE
 
 
 def test_sql_of_words_in_any_order(api: BigQueryApi) -> None:
-    @settings(often, max_examples=300)
+    @settings(often, max_examples=5 * often.max_examples)
     @given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=12))
     def try_it(words: list[str]) -> None:
         text = " ".join(words)

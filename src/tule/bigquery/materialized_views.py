@@ -215,12 +215,26 @@ class MaterializedViews:
         return bool(about["enableRefresh"]) and since >= interval and not self._is_fresh(record)
 
 
+def _interval(given: Any) -> int:
+    if given in (None, ""):
+        return int(_DEFAULT_INTERVAL_MS)
+    try:
+        if isinstance(given, bool):
+            raise ValueError
+        return int(given)
+    except (ValueError, TypeError, OverflowError):
+        raise invalid(f"refreshIntervalMs must be a number of milliseconds; given: {given!r}") from None
+
+
 def definition(given: Mapping[str, Any]) -> dict[str, Any]:
     """``materializedView`` checked, with BigQuery's defaults."""
     query = given.get("query")
     if not isinstance(query, str) or not query.strip():
         raise invalid("Required parameter is missing: materializedView.query")
-    interval = int(given.get("refreshIntervalMs") or _DEFAULT_INTERVAL_MS)
+    for flag in ("enableRefresh", "allowNonIncrementalDefinition"):
+        if given.get(flag) is not None and not isinstance(given[flag], bool):
+            raise invalid(f"materializedView.{flag} must be a boolean; given: {given[flag]!r}")
+    interval = _interval(given.get("refreshIntervalMs"))
     if not _SHORTEST_INTERVAL_MS <= interval <= _LONGEST_INTERVAL_MS:
         raise invalid(
             f"The refresh interval of a materialized view must be from 1 minute to 7 days; given: {interval} milliseconds"
@@ -230,12 +244,12 @@ def definition(given: Mapping[str, Any]) -> dict[str, Any]:
         "enableRefresh": given.get("enableRefresh") is not False,
         "refreshIntervalMs": str(interval),
     }
-    if given.get("maxStaleness"):
-        made["maxStaleness"] = given["maxStaleness"]
+    if staleness := given.get("maxStaleness"):
+        made["maxStaleness"] = staleness
         try:
-            minutes(made["maxStaleness"])
-        except AssertionError:
-            raise invalid(f"maxStaleness must be an INTERVAL; given: {made['maxStaleness']!r}") from None
+            minutes(staleness)
+        except (AssertionError, TypeError):
+            raise invalid(f"maxStaleness must be an INTERVAL; given: {staleness!r}") from None
     if given.get("allowNonIncrementalDefinition"):
         made["allowNonIncrementalDefinition"] = True
     if "lastRefreshTime" in given:
