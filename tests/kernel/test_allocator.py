@@ -33,7 +33,7 @@ before = resident()
 large, small = [], []
 for _ in range(64):
     large.append(block(2 << 20))
-    small.append(block(512))
+    small.append(block(20_000))  # of a size that no earlier block left free
 for each in large:
     libc.free(each)
 print(resident() - before)
