@@ -35,18 +35,20 @@ def test_grpc_and_rest_both_reach_an_api_that_is_not_served(tule_exec: Exec) -> 
 from google.cloud import aiplatform_v1
 from google.api_core import exceptions
 for transport in ("grpc", "rest"):
-    client = aiplatform_v1.PipelineServiceClient(
+    client = aiplatform_v1.MigrationServiceClient(
         transport=transport, client_options={"api_endpoint": "us-central1-aiplatform.googleapis.com"})
     try:
-        client.get_pipeline_job(name="projects/p/locations/us-central1/pipelineJobs/x", retry=None, timeout=20)
+        client.search_migratable_resources(parent="projects/p/locations/us-central1", retry=None, timeout=20)
     except exceptions.MethodNotImplemented as error:
         print(transport, error.message)
 """)
     grpc, rest = done.stdout.splitlines()
-    assert grpc.startswith("grpc Tule does not do PipelineService.GetPipelineJob yet. Next: see docs/coverage.md")
-    assert rest.startswith("rest GET https://us-central1-aiplatform.googleapis.com")
+    assert grpc.startswith(
+        "grpc Tule does not do MigrationService.SearchMigratableResources yet. Next: see docs/coverage.md"
+    )
+    assert rest.startswith("rest POST https://us-central1-aiplatform.googleapis.com")
     assert rest.endswith(
-        "Tule does not do PipelineService.GetPipelineJob yet. Next: see docs/coverage.md for what it does"
+        "Tule does not do MigrationService.SearchMigratableResources yet. Next: see docs/coverage.md for what it does"
     )
 
 

@@ -95,7 +95,7 @@ def _is_plain(node: Any) -> bool:
 def _checked(total: Any) -> Any:
     # The engine computes once what a statement says twice.
     is_number = exp.Anonymous(this="isfinite", expressions=[total.copy()])
-    failure = exp.Anonymous(this="error", expressions=[exp.Literal.string(f"tule: {IN_DOUBT}")])
+    failure = exp.Anonymous(this="tule_error", expressions=[exp.Literal.string(IN_DOUBT)])
     made = exp.Case(
         ifs=[
             exp.If(
@@ -114,7 +114,7 @@ def _refused(total: Any, value: Any) -> Any:
     term = value.expressions[0] if isinstance(value, exp.Distinct) else value
     infinite = exp.Not(this=exp.Anonymous(this="isfinite", expressions=[term.copy()]))
     failure = exp.Anonymous(
-        this="error", expressions=[exp.Literal.string(f"tule: double overflow: {str(total.this).upper()}")]
+        this="tule_error", expressions=[exp.Literal.string(f"double overflow: {str(total.this).upper()}")]
     )
     found = exp.Anonymous(this="bool_or", expressions=[infinite])
     number = exp.Anonymous(this="isfinite", expressions=[total.copy()])
