@@ -202,11 +202,11 @@ SELECT COUNT(*) AS n FROM (SELECT name FROM d.t UNION DISTINCT SELECT name FROM 
 --> n INT64
 --> 4
 
-SELECT name FROM d.t WHERE id = 1 UNION ALL SELECT name FROM d.u ORDER BY name DESC, 1;
---> name STRING
---> "zebra"
---> "apple"
---> "APPLE"
+SELECT name, 1 AS part FROM d.t WHERE id = 1 UNION ALL SELECT name, 2 FROM d.u ORDER BY name DESC, part;
+--> name STRING | part INT64
+--> "zebra" | 2
+--> "apple" | 1
+--> "APPLE" | 2
 
 SELECT UPPER(name) AS n FROM d.t INTERSECT DISTINCT SELECT name FROM d.u ORDER BY n;
 --> n STRING
