@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from tule.kernel.errors import PermissionDenied
-from tule.kernel.operations import Progress
+from tule.kernel.operations import Operation, Progress
 from tule.kernel.records import Page, Record
 from tule.wire.service import Call
 from tule.wire.splices import Serialized, joined
 from tule.wire.surfaces import pb, pb_class
 from tule.wire.transcode import serialized
+
+_PAGE, _LARGEST_PAGE = 100, 1000
 
 
 def metadata(call: Call) -> dict[str, Any]:
@@ -43,6 +45,24 @@ def finisher(call: Call, progress: Progress) -> Callable[[dict[str, Any]], None]
     assert call.method.operation is not None
     kind = pb_class(call.method.operation[0]).DESCRIPTOR.full_name
     return lambda body: progress.complete({"@type": f"type.googleapis.com/{kind}", **body})
+
+
+def deletion(call: Call, name: str, delete: Callable[[str], None]) -> Operation:
+    """The operation that deletes a resource ``.../COLLECTION/ID``: it ends in the transaction that has the effect."""
+
+    def work(progress: Progress) -> dict[str, Any]:
+        finish = finisher(call, progress)
+        with call.platform.records.transaction():
+            delete(name)
+            finish({})
+        return {}
+
+    return call.start(name.rsplit("/", 2)[0], work, metadata=metadata(call), target=name)
+
+
+def page_size(request: Any) -> int:
+    """How many a list is to answer at once: 100 where the request says nothing, at most 1,000."""
+    return min(int(request.page_size) or _PAGE, _LARGEST_PAGE)
 
 
 def camel(path: str) -> str:

@@ -14,7 +14,7 @@ from tule.vertex.endpoints.endpoints import ENDPOINT, Endpoints
 from tule.vertex.endpoints.explaining import Explainer
 from tule.vertex.endpoints.replicas import replica_counts
 from tule.vertex.endpoints.router import SMALL_BODY, Deployed, Router, answer, check_parameters, instances_of
-from tule.vertex.messages import check_also, finisher, masked_fields, metadata, read_masked
+from tule.vertex.messages import check_also, deletion, finisher, masked_fields, metadata, read_masked
 from tule.wire.door import Reply
 from tule.wire.service import Call, FastPath, FastRequest, Platform, Service, rpc
 from tule.wire.surfaces import pb, pb_class
@@ -105,15 +105,7 @@ class EndpointService(Service):
     def delete_endpoint(self, request: Any, call: Call) -> Operation:
         name = request.name
         self._endpoints.check_delete(name)
-
-        def work(progress: Progress) -> dict[str, Any]:
-            finish = finisher(call, progress)
-            with self.platform.records.transaction():
-                self._endpoints.delete(name)
-                finish({})
-            return {}
-
-        return call.start(_location(name), work, metadata=metadata(call), target=name)
+        return deletion(call, name, self._endpoints.delete)
 
     @rpc(
         permission="aiplatform.endpoints.deploy",

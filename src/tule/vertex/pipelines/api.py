@@ -6,7 +6,7 @@ from typing import Any
 
 from tule.kernel.errors import InvalidArgument
 from tule.kernel.operations import Operation, Progress
-from tule.vertex.messages import finisher, metadata, read_masked
+from tule.vertex.messages import deletion, metadata, page_size, read_masked
 from tule.vertex.pipelines.jobs import EXECUTES, STORES, PipelineJobs
 from tule.wire.service import Call, Platform, Service, rpc
 from tule.wire.surfaces import pb
@@ -49,7 +49,7 @@ class PipelineService(Service):
     def list_pipeline_jobs(self, request: Any, call: Call) -> dict[str, Any]:
         found, token = self._jobs.list(
             request.parent, filter=request.filter, order_by=request.order_by,
-            page_size=min(request.page_size or 100, 1000), page_token=request.page_token,
+            page_size=page_size(request), page_token=request.page_token,
         )  # fmt: skip
         return {"pipelineJobs": read_masked(found, request), "nextPageToken": token}
 
@@ -61,15 +61,7 @@ class PipelineService(Service):
     def delete_pipeline_job(self, request: Any, call: Call) -> Operation:
         name = request.name
         self._jobs.check_delete(name)
-
-        def work(progress: Progress) -> dict[str, Any]:
-            finish = finisher(call, progress)
-            with self.platform.records.transaction():
-                self._jobs.delete(name)
-                finish({})
-            return {}
-
-        return call.start(_location(name), work, metadata=metadata(call), target=name)
+        return deletion(call, name, self._jobs.delete)
 
     @rpc(permission="aiplatform.pipelineJobs.delete", executes=("parent", "names"))
     def batch_delete_pipeline_jobs(self, request: Any, call: Call) -> Operation:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tule.kernel.operations import Operation, Progress
-from tule.vertex.messages import finisher, masked_fields, metadata
+from tule.kernel.operations import Operation
+from tule.vertex.messages import deletion, masked_fields, page_size
 from tule.vertex.pipelines import EXECUTES, STORES
 from tule.vertex.schedules.schedules import Schedules
 from tule.wire.service import Call, Platform, Service, rpc
@@ -46,7 +46,7 @@ class ScheduleService(Service):
     def list_schedules(self, request: Any, call: Call) -> dict[str, Any]:
         found, token = self._schedules.list(
             request.parent, filter=request.filter, order_by=request.order_by,
-            page_size=min(request.page_size or 100, 1000), page_token=request.page_token,
+            page_size=page_size(request), page_token=request.page_token,
         )  # fmt: skip
         return {"schedules": found, "nextPageToken": token}
 
@@ -68,12 +68,4 @@ class ScheduleService(Service):
     def delete_schedule(self, request: Any, call: Call) -> Operation:
         name = request.name
         self._schedules.get(name)
-
-        def work(progress: Progress) -> dict[str, Any]:
-            finish = finisher(call, progress)
-            with self.platform.records.transaction():
-                self._schedules.delete(name)
-                finish({})
-            return {}
-
-        return call.start(name.rpartition("/schedules/")[0], work, metadata=metadata(call), target=name)
+        return deletion(call, name, self._schedules.delete)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tule.kernel.errors import InvalidArgument
 from tule.kernel.operations import Operation, Progress
-from tule.vertex.messages import MessageCache, finisher, metadata, read_masked
+from tule.vertex.messages import MessageCache, deletion, metadata, page_size, read_masked
 from tule.vertex.registry import KEPT, UPLOADED
 from tule.vertex.training import specs
 from tule.vertex.training.custom_jobs import CustomJobs
@@ -21,7 +21,6 @@ from tule.wire.transcode import to_dict
 PACKAGES = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1beta1")
 
 _LIST = ("parent", "filter", "page_size", "page_token", "read_mask")
-_PAGE, _LARGEST_PAGE = 100, 1000
 
 
 class CustomJobService(Service):
@@ -54,7 +53,7 @@ class CustomJobService(Service):
         found = self._jobs.page(
             request.parent,
             filter=request.filter,
-            page_size=min(request.page_size or _PAGE, _LARGEST_PAGE),
+            page_size=page_size(request),
             page_token=request.page_token,
         )
         if not pb(request).read_mask.paths:
@@ -70,15 +69,7 @@ class CustomJobService(Service):
     def delete_custom_job(self, request: Any, call: Call) -> Operation:
         name = request.name
         self._jobs.check_delete(name)
-
-        def work(progress: Progress) -> dict[str, Any]:
-            finish = finisher(call, progress)
-            with self.platform.records.transaction():
-                self._jobs.delete(name)
-                finish({})
-            return {}
-
-        return call.start(name.rpartition("/customJobs/")[0], work, metadata=metadata(call), target=name)
+        return deletion(call, name, self._jobs.delete)
 
 
 class TrainingPipelineService(Service):
@@ -116,7 +107,7 @@ class TrainingPipelineService(Service):
         found, token = self._pipelines.list(
             request.parent,
             filter=request.filter,
-            page_size=min(request.page_size or _PAGE, _LARGEST_PAGE),
+            page_size=page_size(request),
             page_token=request.page_token,
         )
         return {"trainingPipelines": read_masked(found, request), "nextPageToken": token}
@@ -129,15 +120,7 @@ class TrainingPipelineService(Service):
     def delete_training_pipeline(self, request: Any, call: Call) -> Operation:
         name = request.name
         self._pipelines.check_delete(name)
-
-        def work(progress: Progress) -> dict[str, Any]:
-            finish = finisher(call, progress)
-            with self.platform.records.transaction():
-                self._pipelines.delete(name)
-                finish({})
-            return {}
-
-        return call.start(name.rpartition("/trainingPipelines/")[0], work, metadata=metadata(call), target=name)
+        return deletion(call, name, self._pipelines.delete)
 
 
 def task_inputs(message: str, fields: tuple[str, ...], given: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -198,24 +181,14 @@ class PersistentResourceService(Service):
 
     @rpc(permission="aiplatform.persistentResources.list", executes=("parent", "page_size", "page_token"))
     def list_persistent_resources(self, request: Any, call: Call) -> dict[str, Any]:
-        found, token = self._resources.list(
-            request.parent, page_size=min(request.page_size or _PAGE, _LARGEST_PAGE), page_token=request.page_token
-        )
+        found, token = self._resources.list(request.parent, page_size=page_size(request), page_token=request.page_token)
         return {"persistentResources": found, "nextPageToken": token}
 
     @rpc(permission="aiplatform.persistentResources.delete", executes=("name",))
     def delete_persistent_resource(self, request: Any, call: Call) -> Operation:
         name = request.name
         self._resources.check_idle(name)
-
-        def work(progress: Progress) -> dict[str, Any]:
-            finish = finisher(call, progress)
-            with self.platform.records.transaction():
-                self._resources.delete(name)
-                finish({})
-            return {}
-
-        return call.start(_location(name), work, metadata=metadata(call), target=name)
+        return deletion(call, name, self._resources.delete)
 
     # Clients send the whole resource back; replica counts are what can change.
     @rpc(permission="aiplatform.persistentResources.update", executes=("persistent_resource.*", "update_mask"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from tule.kernel.errors import InvalidArgument
 from tule.kernel.operations import Operation, Progress
-from tule.vertex.messages import finisher, metadata, read_masked, timestamp
+from tule.vertex.messages import deletion, finisher, metadata, page_size, read_masked, timestamp
 from tule.vertex.training import spec_fields
 from tule.vertex.tuning import specs
 from tule.vertex.tuning.jobs import TuningJobs
@@ -25,7 +25,6 @@ TUNED = (
     *specs.executed("study_spec"), *_EXECUTED,
 )  # fmt: skip
 KEPT = _STORED
-_PAGE, _LARGEST_PAGE = 100, 1000
 
 
 class VizierService(Service):
@@ -194,7 +193,7 @@ class TuningJobService(Service):
         found, token = self._jobs.list(
             request.parent,
             filter=request.filter,
-            page_size=min(request.page_size or _PAGE, _LARGEST_PAGE),
+            page_size=page_size(request),
             page_token=request.page_token,
         )
         return {"hyperparameterTuningJobs": read_masked(found, request), "nextPageToken": token}
@@ -207,13 +206,4 @@ class TuningJobService(Service):
     def delete_hyperparameter_tuning_job(self, request: Any, call: Call) -> Operation:
         name = request.name
         self._jobs.check_delete(name)
-
-        def work(progress: Progress) -> dict[str, Any]:
-            finish = finisher(call, progress)
-            with self.platform.records.transaction():
-                self._jobs.delete(name)
-                finish({})
-            return {}
-
-        parent = name.rpartition("/hyperparameterTuningJobs/")[0]
-        return call.start(parent, work, metadata=metadata(call), target=name)
+        return deletion(call, name, self._jobs.delete)
